@@ -1,0 +1,12 @@
+//! fnlite: serverless functions on a small host, as one binary and one SQLite file.
+
+pub mod api;
+pub mod base;
+pub mod cli;
+pub mod error;
+pub mod http;
+pub mod instance;
+pub mod model;
+pub mod pool;
+pub mod service;
+pub mod store;

@@ -1,0 +1,5 @@
+//! Command line to exit code.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(2)
+}

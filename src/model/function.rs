@@ -1,0 +1,356 @@
+//! What is deployed: a function's names, its configuration and the version that runs.
+//!
+//! A value of these types is valid by construction where a constructor exists; the doors parse text into them and
+//! never check rules of their own.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::model::limits;
+use crate::model::runtime::{Language, Runtime};
+
+/// The qualifier of the living version (contract 6.7).
+pub const LATEST: &str = "$LATEST";
+
+/// The namespace a request without one means.
+pub const NAMESPACE_DEFAULT: &str = "default";
+
+/// A function's name: 2 to 60 letters, digits, `-` and `_`, beginning with a letter, not ending in `-` or `_`
+/// (contract 6.4).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionName(String);
+
+/// A namespace's name; the same grammar as a function's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Namespace(String);
+
+impl FunctionName {
+    /// Checks the grammar.
+    pub fn parse(text: &str) -> Result<FunctionName> {
+        check_name("name", text).map(|()| FunctionName(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Namespace {
+    /// Checks the grammar.
+    pub fn parse(text: &str) -> Result<Namespace> {
+        check_name("namespace", text).map(|()| Namespace(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Namespace {
+    fn default() -> Namespace {
+        Namespace(NAMESPACE_DEFAULT.to_owned())
+    }
+}
+
+impl fmt::Display for FunctionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check_name(field: &str, text: &str) -> Result<()> {
+    let length_ok = (limits::NAME_CHARS_MIN..=limits::NAME_CHARS_MAX).contains(&text.len());
+    let chars_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let first_ok = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    let last_ok = text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric());
+    if length_ok && chars_ok && first_ok && last_ok {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{field} must be {} to {} letters, digits, '-' or '_', begin with a letter and end with a letter or digit",
+        limits::NAME_CHARS_MIN,
+        limits::NAME_CHARS_MAX
+    )))
+}
+
+/// Where execution begins: `file.function` in the package root (contract 1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    text: String,
+    dot: usize,
+}
+
+impl Handler {
+    /// Checks `text` against the grammar of the runtime's language. Each segment is 2 to 60 letters, digits, `_` and
+    /// `-`, beginning and ending with a letter (contract 1.1); ends that are digits or `_` are accepted too, since
+    /// Python names carry them.
+    pub fn parse(text: &str, language: Language) -> Result<Handler> {
+        match language {
+            Language::Python => {}
+        }
+        let wrong = || {
+            Error::invalid(
+                "handler must be file.function, for example index.main_handler: two parts of 1 to 60 letters, \
+                 digits, '_' or '-' that begin with a letter or '_', the file in the package root",
+            )
+        };
+        let dot = text.find('.').ok_or_else(wrong)?;
+        let segment_ok = |segment: &str| {
+            (1..=60).contains(&segment.len())
+                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+                && segment.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        };
+        if !segment_ok(&text[..dot]) || !segment_ok(&text[dot + 1..]) {
+            return Err(wrong());
+        }
+        Ok(Handler { text: text.to_owned(), dot })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The file, without its extension.
+    pub fn file(&self) -> &str {
+        &self.text[..self.dot]
+    }
+
+    /// The function within the file.
+    pub fn function(&self) -> &str {
+        &self.text[self.dot + 1..]
+    }
+}
+
+/// Environment variables of a function, in the order they were given.
+pub type Env = Vec<(String, String)>;
+
+/// Checks environment variables: keys `[a-zA-Z][a-zA-Z0-9_]*` without the platform's prefixes, no empty value, 4 KB in
+/// all (contract 2.5).
+pub fn check_env(env: &Env) -> Result<()> {
+    for (key, value) in env {
+        let key_ok = key.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !key_ok {
+            return Err(Error::invalid(
+                "env keys must begin with a letter and hold letters, digits and '_' only",
+            ));
+        }
+        let reserved = ["SCF_", "QCLOUD_", "TENCENTCLOUD_"];
+        if let Some(prefix) = reserved.iter().find(|prefix| key.starts_with(**prefix)) {
+            return Err(Error::invalid(format!(
+                "env keys must not begin with {prefix}, which belongs to the platform"
+            )));
+        }
+        if value.is_empty() || value.contains('\0') {
+            return Err(Error::invalid(format!("env value of {key} must not be empty or contain NUL")));
+        }
+        if env.iter().filter(|(other, _)| other == key).count() > 1 {
+            return Err(Error::invalid(format!("env key {key} is given twice")));
+        }
+    }
+    let bytes: usize = env.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > limits::ENV_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "env must be at most {} bytes in all, not {bytes}",
+            limits::ENV_BYTES_MAX
+        )));
+    }
+    Ok(())
+}
+
+/// What a user configures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What runs the code.
+    pub runtime: Runtime,
+    /// Where execution begins.
+    pub handler: Handler,
+    /// How long a run may take, seconds.
+    pub timeout_s: u32,
+    /// How long loading the code may take, seconds.
+    pub init_timeout_s: u32,
+    /// Memory of one run, MB.
+    pub memory_mb: u32,
+    /// Memory this function may use at once over all its runs, MB; 0 switches it off; none means a share of the total.
+    pub reserved_mb: Option<u32>,
+    /// The user's environment variables.
+    pub env: Env,
+    /// Free text.
+    pub description: String,
+}
+
+impl Config {
+    /// Checks every number and text against [`limits`]; the message names the field and the allowed range.
+    pub fn check(&self) -> Result<()> {
+        in_range("timeout_s", self.timeout_s, limits::TIMEOUT_S_MIN, limits::TIMEOUT_S_MAX)?;
+        in_range(
+            "init_timeout_s",
+            self.init_timeout_s,
+            limits::INIT_TIMEOUT_S_MIN,
+            limits::INIT_TIMEOUT_S_MAX,
+        )?;
+        let steps = self.memory_mb.is_multiple_of(limits::MEMORY_MB_STEP) && self.memory_mb > 0;
+        if !(self.memory_mb == limits::MEMORY_MB_MIN || steps && self.memory_mb <= limits::MEMORY_MB_MAX) {
+            return Err(Error::invalid(format!(
+                "memory_mb must be {}, or {} to {} in steps of {}",
+                limits::MEMORY_MB_MIN,
+                limits::MEMORY_MB_STEP,
+                limits::MEMORY_MB_MAX,
+                limits::MEMORY_MB_STEP
+            )));
+        }
+        if self.description.chars().count() > limits::DESCRIPTION_CHARS_MAX || self.description.contains('\0')
+        {
+            return Err(Error::invalid(format!(
+                "description must be at most {} characters without NUL",
+                limits::DESCRIPTION_CHARS_MAX
+            )));
+        }
+        check_env(&self.env)
+    }
+}
+
+fn in_range(field: &str, value: u32, min: u32, max: u32) -> Result<()> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{field} must be {min} to {max}, not {value}")))
+}
+
+/// SHA-256 of a code archive, which is also its address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A function as it stands: names, living configuration, code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Row id; stays the same over redeploys.
+    pub id: i64,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its name.
+    pub name: FunctionName,
+    /// The version `$LATEST` stands for now.
+    pub version: Version,
+    /// First deployed, microseconds since the epoch.
+    pub created_us: i64,
+    /// Last deployed, microseconds since the epoch.
+    pub modified_us: i64,
+}
+
+/// Frozen configuration and code: what an Instance runs. Each deploy makes a new one, so an Instance of an older one
+/// can always be told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Row id; new with every deploy.
+    pub id: i64,
+    /// The function it belongs to.
+    pub function_id: i64,
+    /// `$LATEST`, or a number once published.
+    pub qualifier: String,
+    /// Its configuration.
+    pub config: Config,
+    /// Its code.
+    pub package: Digest,
+    /// Size of the code archive, bytes.
+    pub package_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            runtime: Runtime::parse("Python3.10").unwrap(),
+            handler: Handler::parse("index.main_handler", Language::Python).unwrap(),
+            timeout_s: limits::TIMEOUT_S_DEFAULT,
+            init_timeout_s: limits::INIT_TIMEOUT_S_DEFAULT,
+            memory_mb: limits::MEMORY_MB_DEFAULT,
+            reserved_mb: None,
+            env: Env::new(),
+            description: String::new(),
+        }
+    }
+
+    #[test]
+    fn names_follow_the_grammar() {
+        for good in ["ab", "hello", "Hello-World_2", &"a".repeat(60)] {
+            assert!(FunctionName::parse(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", "a", "1ab", "-ab", "ab-", "ab_", "a b", "a/b", "a.b", "héllo", "..", "a\0b", &"a".repeat(61)]
+        {
+            assert!(FunctionName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn handlers_stay_in_the_package_root() {
+        for good in ["index.main_handler", "my-app.h2", "_a._b"] {
+            assert!(Handler::parse(good, Language::Python).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "index",
+            "index.",
+            ".handler",
+            "../index.main",
+            "src/index.main",
+            "a.b.c",
+            "a b.c",
+            "index.h\0",
+        ] {
+            assert!(Handler::parse(bad, Language::Python).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_64_or_a_step_of_128() {
+        for (memory_mb, good) in [
+            (64, true),
+            (128, true),
+            (256, true),
+            (3072, true),
+            (0, false),
+            (100, false),
+            (192, false),
+            (3200, false),
+        ] {
+            assert_eq!(Config { memory_mb, ..config() }.check().is_ok(), good, "{memory_mb}");
+        }
+    }
+
+    #[test]
+    fn the_platforms_variables_cannot_be_set() {
+        let env = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
+        assert!(check_env(&env("GREETING", "hi")).is_ok());
+        for (key, value) in
+            [("SCF_X", "1"), ("TENCENTCLOUD_REGION", "1"), ("1A", "1"), ("A-B", "1"), ("", "1"), ("A", "")]
+        {
+            assert!(check_env(&env(key, value)).is_err(), "{key}={value}");
+        }
+        assert!(check_env(&env("A", &"x".repeat(limits::ENV_BYTES_MAX))).is_err());
+    }
+}

@@ -1,0 +1,220 @@
+//! An order to run an Event, how a run ended, and what is kept of it.
+
+use std::sync::Arc;
+
+use crate::base::id::RequestId;
+use crate::model::function::Version;
+use crate::model::log::LogLine;
+
+/// The JSON given to a handler, as the bytes that came. Whoever makes one has checked that it is RFC 8259 JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event(pub Arc<[u8]>);
+
+/// What caused an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A caller of the REST door.
+    Rest,
+}
+
+impl Source {
+    /// The word stored in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::Rest => "rest",
+        }
+    }
+}
+
+/// One order to run an Event.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Row id of the run, taken from memory before it starts (D21).
+    pub id: i64,
+    /// The id callers see.
+    pub request_id: RequestId,
+    /// The version that runs.
+    pub version: Arc<Version>,
+    /// The namespace's and function's names, for context and log.
+    pub function: Arc<FunctionNames>,
+    /// What the handler is given.
+    pub event: Event,
+    /// What caused it.
+    pub source: Source,
+    /// When the order came, microseconds since the epoch.
+    pub created_us: i64,
+}
+
+/// The two names under which callers know a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionNames {
+    /// The namespace.
+    pub namespace: String,
+    /// The name in it.
+    pub name: String,
+}
+
+/// How a run ended. What a handler does wrong is one of these, never an `Error`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handler returned; its value as JSON bytes.
+    Returned(Vec<u8>),
+    /// The handler, or loading its code, raised; or the value is no JSON.
+    Raised {
+        /// The language's own rendering of the error with the user's frames.
+        trace: String,
+    },
+    /// The value is larger than the promise.
+    AnswerTooLarge,
+    /// The concurrency quota was used up; the sentence names it.
+    OverConcurrency(String),
+    /// The deadline passed.
+    TimedOut {
+        /// The timeout, seconds.
+        timeout_s: u32,
+    },
+    /// More memory than configured.
+    OutOfMemory {
+        /// The limit, MB.
+        memory_mb: u32,
+        /// Where the language itself noticed, its trace; else empty.
+        trace: String,
+    },
+    /// No such file or no such handler in it; the sentence is the language's own.
+    HandlerNotFound(String),
+    /// The process ended instead of answering.
+    Exited {
+        /// Exit code as a shell would show it: 128 + the signal's number when killed by one.
+        code: i32,
+    },
+    /// Loading the code took longer than the init timeout, seconds.
+    InitTimedOut {
+        /// The init timeout, seconds.
+        init_timeout_s: u32,
+    },
+    /// We could not run it; the sentence may be shown to the caller.
+    PlatformFailed(String),
+}
+
+impl Outcome {
+    /// The platform's status code (contract 4.1, decisions "Endings").
+    pub fn status(&self) -> u16 {
+        match self {
+            Outcome::Returned(_) => 200,
+            Outcome::AnswerTooLarge => 407,
+            Outcome::Raised { .. } => 430,
+            Outcome::OverConcurrency(_) => 432,
+            Outcome::TimedOut { .. } => 433,
+            Outcome::OutOfMemory { .. } => 434,
+            Outcome::HandlerNotFound(_) => 437,
+            Outcome::Exited { .. } => 439,
+            Outcome::InitTimedOut { .. } => 450,
+            Outcome::PlatformFailed(_) => 500,
+        }
+    }
+
+    /// The contract's `errorMessage` (4.2); empty for a run that returned.
+    pub fn error_message(&self) -> String {
+        match self {
+            Outcome::Returned(_) => String::new(),
+            Outcome::AnswerTooLarge => "The size of response exceeds the upper limit (6MB)".to_owned(),
+            Outcome::Raised { .. } => "user code exception caught".to_owned(),
+            Outcome::OverConcurrency(sentence)
+            | Outcome::HandlerNotFound(sentence)
+            | Outcome::PlatformFailed(sentence) => sentence.clone(),
+            Outcome::TimedOut { timeout_s } => format!("Invoking task timed out after {timeout_s} seconds"),
+            Outcome::OutOfMemory { memory_mb, .. } => format!("Task memory exceeded {memory_mb} MB"),
+            Outcome::Exited { code } => format!("{code} code exit unexpected"),
+            Outcome::InitTimedOut { init_timeout_s } => {
+                format!("Initializing the function timed out after {init_timeout_s} seconds")
+            }
+        }
+    }
+
+    /// The trace, where the language gave one.
+    pub fn stack_trace(&self) -> &str {
+        match self {
+            Outcome::Raised { trace } | Outcome::OutOfMemory { trace, .. } => trace,
+            _ => "",
+        }
+    }
+}
+
+/// Where an invocation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// An Instance has it, or is being made for it.
+    Running,
+    /// It returned.
+    Succeeded,
+    /// It ended any other way.
+    Failed,
+}
+
+impl State {
+    /// The word stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Succeeded => "succeeded",
+            State::Failed => "failed",
+        }
+    }
+
+    /// The state of that word.
+    pub fn parse(word: &str) -> Option<State> {
+        [State::Running, State::Succeeded, State::Failed].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// What is kept of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Row id, in order of start.
+    pub id: i64,
+    /// The id callers see.
+    pub request_id: RequestId,
+    /// The function's row id.
+    pub function_id: i64,
+    /// The namespace's name.
+    pub namespace: String,
+    /// The function's name.
+    pub function: String,
+    /// `$LATEST` or a number.
+    pub qualifier: String,
+    /// What caused it.
+    pub source: String,
+    /// Where it stands.
+    pub state: State,
+    /// The platform's status code; 202 while running (contract 4.1).
+    pub status: u16,
+    /// When the order came, microseconds since the epoch.
+    pub created_us: i64,
+    /// When the event was handed over, microseconds since the epoch.
+    pub started_us: i64,
+    /// When it ended, microseconds since the epoch; 0 while running.
+    pub ended_us: i64,
+    /// How long the handler ran, microseconds, monotonic.
+    pub duration_us: i64,
+    /// How long loading the code took for this run, microseconds; 0 when it was loaded already.
+    pub init_us: i64,
+    /// Memory configured, MB.
+    pub memory_mb: u32,
+    /// Most memory used, KiB.
+    pub memory_used_kb: u64,
+    /// The event's bytes.
+    pub event: Vec<u8>,
+    /// What the caller was given: the value's JSON, or the contract's error body.
+    pub result: Vec<u8>,
+    /// The error message; empty when it returned.
+    pub error: String,
+}
+
+/// A run that ended, with all of its log that is not stored yet.
+#[derive(Clone, Debug)]
+pub struct FinishedRun {
+    /// What is kept of it.
+    pub record: Record,
+    /// Its lines, in order.
+    pub lines: Vec<LogLine>,
+}

@@ -1,0 +1,76 @@
+//! Every number we promise, with its source. "Contract" is the SCF platform contract; D numbers are this project's
+//! own decisions.
+
+/// Default time a function may run, seconds (contract 8.2).
+pub const TIMEOUT_S_DEFAULT: u32 = 3;
+/// Shortest timeout, seconds (contract 8.2).
+pub const TIMEOUT_S_MIN: u32 = 1;
+/// Longest timeout, seconds (contract 8.2).
+pub const TIMEOUT_S_MAX: u32 = 900;
+
+/// Default time to load the code, seconds (contract 12.1).
+pub const INIT_TIMEOUT_S_DEFAULT: u32 = 65;
+/// Shortest init timeout, seconds (contract 12.1).
+pub const INIT_TIMEOUT_S_MIN: u32 = 1;
+/// Longest init timeout, seconds (contract 8.2).
+pub const INIT_TIMEOUT_S_MAX: u32 = 300;
+
+/// Default memory, MB (contract 8.2).
+pub const MEMORY_MB_DEFAULT: u32 = 128;
+/// Smallest memory, MB; the next is 128 (contract 8.2).
+pub const MEMORY_MB_MIN: u32 = 64;
+/// Largest memory, MB (contract 8.2).
+pub const MEMORY_MB_MAX: u32 = 3072;
+/// From 128 MB on, memory grows in steps of this many MB (contract 8.2).
+pub const MEMORY_MB_STEP: u32 = 128;
+
+/// Largest event of a synchronous invocation, bytes (contract 8.3; status 406 beyond).
+pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// Largest return value, bytes of its JSON (contract 8.3; status 407 beyond).
+pub const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// Largest code archive, bytes (contract 12.1: zips of 50 MB are accepted).
+pub const PACKAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
+/// Largest code once unpacked, bytes (contract 1.2).
+pub const UNPACKED_BYTES_MAX: u64 = 500 * 1024 * 1024;
+/// Most entries in a code archive (security: bounds the work of one upload).
+pub const PACKAGE_ENTRIES_MAX: usize = 10_000;
+/// Largest ratio of unpacked to packed bytes of one entry above 1 MiB (security: zip bombs).
+pub const PACKAGE_RATIO_MAX: u64 = 100;
+
+/// All environment variables of a function together, bytes of keys and values (contract 8.1).
+pub const ENV_BYTES_MAX: usize = 4096;
+/// Longest description, characters (contract 8.1).
+pub const DESCRIPTION_CHARS_MAX: usize = 1000;
+/// Longest function name (contract 6.4).
+pub const NAME_CHARS_MAX: usize = 60;
+/// Shortest function name (contract 6.4).
+pub const NAME_CHARS_MIN: usize = 2;
+/// Namespace and function name together (contract 6.4).
+pub const NAMES_CHARS_MAX: usize = 118;
+
+/// Stored bytes of one log line (contract 5.1, capture rules).
+pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Stored bytes of log one run may add in [`LOG_WINDOW_S`] seconds (contract 5.2).
+pub const LOG_WINDOW_BYTES_MAX: usize = 1024 * 1024;
+/// Stored lines one run may add in [`LOG_WINDOW_S`] seconds (contract 5.2).
+pub const LOG_WINDOW_LINES_MAX: usize = 5000;
+/// Length of the window the two caps above apply to, seconds (contract 5.2).
+pub const LOG_WINDOW_S: u64 = 5;
+/// Bytes of a return value kept in the Response log line (contract 8.3).
+pub const RESPONSE_LOG_BYTES_MAX: usize = 8 * 1024;
+
+/// Size of a run's private /tmp, bytes (contract 2.6).
+pub const TMP_BYTES: u64 = 512 * 1024 * 1024;
+/// Open files of a run (contract 2.6).
+pub const OPEN_FILES_MAX: u64 = 1024;
+/// Processes and threads of a run (contract 2.6).
+pub const PROCESSES_MAX: u64 = 1024;
+
+/// Instances per core that may run at once unless told otherwise, each of [`MEMORY_MB_DEFAULT`] (D17, D26).
+pub const INSTANCES_PER_CORE: u32 = 16;
+
+/// Rows of a list unless asked otherwise.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Most rows of one page of a list.
+pub const PAGE_MAX: u32 = 1000;

@@ -1,0 +1,3 @@
+//! What the product can do, whoever asks: the doors translate, this floor decides.
+
+pub mod invoke;
