@@ -1,0 +1,1 @@
+//! The one test crate; this file is its index.
