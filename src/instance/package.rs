@@ -1,7 +1,7 @@
 //! Code archives: checked, unpacked, addressed by the SHA-256 of their bytes.
 //!
 //! A package comes from whoever may deploy and is believed in nothing: [`check`] reads every entry to its end before the
-//! archive is stored, and [`unpack`] goes through the same door again ([`archive`]), so no archive reaches the disk by
+//! archive is stored, and [`unpack`] goes through the same door again (`archive`), so no archive reaches the disk by
 //! another way. Packing, for callers who bring files instead of an archive, is [`pack`]; the folder of unpacked code is
 //! [`cache`].
 //!
@@ -9,7 +9,7 @@
 //!
 //! - The zip crate's `extract()` is never called: it follows rules of its own.
 //! - No size in a header is believed. Whatever is allocated or written is bounded by bytes counted while inflating.
-//! - Only plain files and folders are ever made, with names [`name`] has passed, inside a folder that nobody else
+//! - Only plain files and folders are ever made, with names that `name` has passed, inside a folder that nobody else
 //!   writes to. That is why no entry has to be resolved against the file system.
 
 use std::fs;
