@@ -9,8 +9,19 @@ const SOURCES: &str = "src/instance/shim";
 /// Both are mapped into processes of other languages, so they must not depend on what the compiler's defaults expect of a
 /// C library: no stack protector, no libc calls made up by the optimiser, no executable stack.
 const FLAGS: &[&str] = &[
-    "-Os", "-Wall", "-Wextra", "-Werror", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-builtin",
-    "-fno-asynchronous-unwind-tables", "-fvisibility=hidden", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-s",
+    "-Os",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-nostdlib",
+    "-ffreestanding",
+    "-fno-stack-protector",
+    "-fno-builtin",
+    "-fno-asynchronous-unwind-tables",
+    "-fvisibility=hidden",
+    "-Wl,--build-id=none",
+    "-Wl,-z,noexecstack",
+    "-Wl,-s",
 ];
 
 fn main() {
@@ -25,6 +36,7 @@ fn compile(source: &str, target: &str, flags: &[&str]) {
     let mut command = Command::new(compiler.path());
     command.args(FLAGS).args(flags);
     command.arg("-o").arg(Path::new(&out).join(target)).arg(Path::new(SOURCES).join(source));
-    let status = command.status().expect("a C compiler is needed to build fnlite (on Debian: apt-get install gcc)");
+    let status =
+        command.status().expect("a C compiler is needed to build fnlite (on Debian: apt-get install gcc)");
     assert!(status.success(), "{source} does not compile");
 }

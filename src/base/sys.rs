@@ -47,8 +47,16 @@ pub fn make_mounts_read_only(path: &str) -> io::Result<()> {
     let size = size_of::<libc::mount_attr>();
     let flags = libc::AT_RECURSIVE;
     // SAFETY: both pointers are to live values of the stated sizes.
-    let result =
-        unsafe { libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), flags, &raw const attributes, size) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            &raw const attributes,
+            size,
+        )
+    };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -56,7 +64,8 @@ pub fn make_mounts_read_only(path: &str) -> io::Result<()> {
 pub fn landlock_abi() -> i32 {
     const VERSION: u32 = 1;
     // SAFETY: asking for the version passes no memory.
-    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION) };
+    let abi =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION) };
     i32::try_from(abi).unwrap_or(0).max(0)
 }
 

@@ -101,7 +101,8 @@ impl Launcher {
     }
 
     fn enter_outer_namespaces(&self) -> Result<(), Step> {
-        let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+        let mut flags =
+            UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         if !uid.is_root() {
             flags |= UnshareFlags::NEWUSER;
@@ -218,7 +219,12 @@ impl Launcher {
     fn paths(&self) -> Result<Paths, Step> {
         if self.order.walls.namespaces {
             let at = |name: &str| format!("{}/{name}", view::RUNTIME);
-            return Ok(Paths { bootstrap: at("bootstrap"), shim: at("shim.so"), code: view::CODE.to_owned(), _keep: vec![] });
+            return Ok(Paths {
+                bootstrap: at("bootstrap"),
+                shim: at("shim.so"),
+                code: view::CODE.to_owned(),
+                _keep: vec![],
+            });
         }
         let mut keep = Vec::new();
         let mut memory = |name, bytes| -> Result<String, Step> {
@@ -266,7 +272,8 @@ impl Launcher {
         if self.order.walls.namespaces {
             rules.extend([('r', "/".to_owned()), ('w', "/tmp".to_owned()), ('w', "/dev/shm".to_owned())]);
         } else {
-            let read = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc"].map(str::to_owned);
+            let read =
+                ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc"].map(str::to_owned);
             rules.extend(read.map(|path| ('r', path)));
             rules.push(('r', self.order.interpreter.prefix.to_string_lossy().into_owned()));
             rules.push(('r', self.order.package.to_string_lossy().into_owned()));
@@ -277,10 +284,12 @@ impl Launcher {
 
     /// Does what each Instance will do for itself, in a child, and reports; the returned step ends the probe.
     fn probe(&self) -> Step {
-        let walls = |fresh_proc| serde_json::to_string(&Walls { fresh_proc, ..self.order.walls }).unwrap_or_default();
+        let walls =
+            |fresh_proc| serde_json::to_string(&Walls { fresh_proc, ..self.order.walls }).unwrap_or_default();
         match sys::fork_single_threaded() {
             Ok(None) => {
-                let tried = sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC).and_then(|()| view::mount_private_tmp());
+                let tried = sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
+                    .and_then(|()| view::mount_private_tmp());
                 match tried {
                     Ok(()) => tell(&self.control, "P", &walls(view::mount_proc().is_ok())),
                     Err(cause) => tell(&self.control, "L", &format!("an Instance's own mounts: {cause}")),

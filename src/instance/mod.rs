@@ -8,9 +8,11 @@
 //! is bounded before it is believed.
 
 pub(crate) mod filter;
+pub mod host;
 pub mod launch;
 pub(crate) mod memory;
 pub(crate) mod output;
+pub mod package;
 pub(crate) mod pipes;
 pub(crate) mod protocol;
 pub(crate) mod run;
@@ -116,7 +118,11 @@ impl Instance {
             self.process = Some(Process { pid: credentials, pidfd, top });
             return Ok(());
         }
-        Err(std::io::Error::other(if length == 0 { "it ended before it was there" } else { "no announcement" }))
+        Err(std::io::Error::other(if length == 0 {
+            "it ended before it was there"
+        } else {
+            "no announcement"
+        }))
     }
 
     /// The processes whose descendants are everything this Instance started.

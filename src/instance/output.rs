@@ -34,7 +34,11 @@ struct Window {
 
 impl Output {
     pub(crate) fn new(now_us: i64) -> Output {
-        Output { lines: Vec::new(), parts: Default::default(), window: Window { began_us: now_us, ..Default::default() } }
+        Output {
+            lines: Vec::new(),
+            parts: Default::default(),
+            window: Window { began_us: now_us, ..Default::default() },
+        }
     }
 
     /// Adds what was read from a stream at `now_us`.

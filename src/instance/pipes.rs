@@ -52,7 +52,9 @@ fn drain_one(pipe: &mut File, stream: Stream, output: &mut Output, clock: &dyn C
                     return true;
                 }
             }
-            Err(cause) => return matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+            Err(cause) => {
+                return matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+            }
         }
     }
     true

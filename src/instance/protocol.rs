@@ -128,7 +128,8 @@ pub(crate) fn exit_code(status: i32) -> i32 {
 
 /// The head of an event frame; request id and event follow.
 pub(crate) fn event_head(request_id: &str, event: &[u8]) -> Vec<u8> {
-    let length = |bytes: usize| u32::try_from(bytes).expect("events are bounded far below 4 GiB").to_le_bytes();
+    let length =
+        |bytes: usize| u32::try_from(bytes).expect("events are bounded far below 4 GiB").to_le_bytes();
     let mut head = Vec::with_capacity(8 + request_id.len() + event.len());
     head.extend_from_slice(&length(request_id.len()));
     head.extend_from_slice(&length(event.len()));

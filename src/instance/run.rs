@@ -242,7 +242,8 @@ impl Run<'_> {
 
     fn died(&mut self) -> Result<Outcome> {
         if self.instance.process.is_none() {
-            let complaint = self.instance.complaint().unwrap_or_else(|| "it ended before it was there".to_owned());
+            let complaint =
+                self.instance.complaint().unwrap_or_else(|| "it ended before it was there".to_owned());
             return Err(Error::internal("an Instance could not be made").because(complaint));
         }
         Ok(Outcome::Exited { code: self.instance.exit_code() })

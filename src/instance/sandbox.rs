@@ -83,7 +83,8 @@ fn probe_namespaces(walls: Walls) -> Result<Walls, String> {
         return Err("the probe did not answer".to_owned());
     }
     let (bytes, _) = wire::receive(&tree.control).map_err(refused)?;
-    let report: Report = serde_json::from_slice(&bytes).map_err(|_| "the probe ended without a word".to_owned())?;
+    let report: Report =
+        serde_json::from_slice(&bytes).map_err(|_| "the probe ended without a word".to_owned())?;
     match report.kind.as_str() {
         "P" => serde_json::from_str(&report.text).map_err(|e| e.to_string()),
         _ => Err(report.text),

@@ -30,7 +30,12 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Starts a tree. `event` becomes a single's event socket; output of loading goes to `stdout` and `stderr`.
-    pub(crate) fn start(order: &LaunchOrder, event: Option<OwnedFd>, stdout: OwnedFd, stderr: OwnedFd) -> Result<Tree> {
+    pub(crate) fn start(
+        order: &LaunchOrder,
+        event: Option<OwnedFd>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> Result<Tree> {
         let failed = |cause: io::Error| Error::internal("a process could not be started").because(cause);
         let (control, theirs) = wire::message_pair().map_err(failed)?;
         let (leash, leash_end) = wire::message_pair().map_err(failed)?;
@@ -41,7 +46,8 @@ impl Tree {
         #[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
         let mut command = Command::new("/proc/self/exe");
         command.arg("__launch").env_clear().stdin(Stdio::from(theirs));
-        let supervisor = command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn().map_err(failed)?;
+        let supervisor =
+            command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn().map_err(failed)?;
         Ok(Tree { control, supervisor, leash })
     }
 

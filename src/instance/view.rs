@@ -36,8 +36,19 @@ const ETC_FOLDERS: &[&str] = &["alternatives", "ssl/certs", "ld.so.conf.d"];
 
 /// Files of /etc that are copied: small, and none tells of the host's users.
 const ETC_FILES: &[&str] = &[
-    "ld.so.cache", "ld.so.conf", "resolv.conf", "hosts", "nsswitch.conf", "host.conf", "gai.conf", "localtime",
-    "timezone", "protocols", "services", "mime.types", "os-release",
+    "ld.so.cache",
+    "ld.so.conf",
+    "resolv.conf",
+    "hosts",
+    "nsswitch.conf",
+    "host.conf",
+    "gai.conf",
+    "localtime",
+    "timezone",
+    "protocols",
+    "services",
+    "mime.types",
+    "os-release",
 ];
 
 /// Devices every program may expect.
@@ -80,7 +91,13 @@ pub(crate) fn mount_private_tmp() -> io::Result<()> {
     let options = std::ffi::CString::new(tmp_options()).map_err(io::Error::other)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", "/tmp", "tmpfs", flags, Some(options.as_c_str()))?;
-    Ok(rustix::mount::mount("tmpfs", "/dev/shm", "tmpfs", flags | MountFlags::NOEXEC, Some(options.as_c_str()))?)
+    Ok(rustix::mount::mount(
+        "tmpfs",
+        "/dev/shm",
+        "tmpfs",
+        flags | MountFlags::NOEXEC,
+        Some(options.as_c_str()),
+    )?)
 }
 
 /// Every host tree to be shown, detached, with its place below the scaffold.
@@ -115,7 +132,8 @@ fn below(place: &Path) -> PathBuf {
 }
 
 fn open_tree(source: &Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     rustix::mount::open_tree(CWD, source, flags)
         .map_err(|errno| io::Error::other(format!("{}: {errno}", source.display())))
 }
@@ -134,7 +152,19 @@ fn put(tree: &OwnedFd, place: &Path) -> io::Result<()> {
 
 /// The folders, links and files of our own making.
 fn furnish(bootstrap: &str) -> io::Result<()> {
-    for folder in ["proc", "tmp", "dev/shm", "opt", "var/runtime", "var/tmp", "home/qcloud", "etc", "run", "root", "sys"] {
+    for folder in [
+        "proc",
+        "tmp",
+        "dev/shm",
+        "opt",
+        "var/runtime",
+        "var/tmp",
+        "home/qcloud",
+        "etc",
+        "run",
+        "root",
+        "sys",
+    ] {
         fs::create_dir_all(below(Path::new(folder)))?;
     }
     for name in SYSTEM {
@@ -147,10 +177,14 @@ fn furnish(bootstrap: &str) -> io::Result<()> {
             fs::write(below(&Path::new("etc").join(name)), bytes)?;
         }
     }
-    for (link, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+    for (link, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
+    {
         symlink(target, below(&Path::new("dev").join(link)))?;
     }
-    fs::write(below(Path::new("etc/passwd")), "root:x:0:0::/:/bin/false\nqcloud:x:1000:1000::/home/qcloud:/bin/bash\n")?;
+    fs::write(
+        below(Path::new("etc/passwd")),
+        "root:x:0:0::/:/bin/false\nqcloud:x:1000:1000::/home/qcloud:/bin/bash\n",
+    )?;
     fs::write(below(Path::new("etc/group")), "root:x:0:\nqcloud:x:1000:\n")?;
     fs::write(below(Path::new("var/runtime/bootstrap")), bootstrap)?;
     fs::write(below(Path::new("var/runtime/shim.so")), shim::SHIM)?;

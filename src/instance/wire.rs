@@ -5,8 +5,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
 use crate::instance::protocol;
@@ -33,7 +33,10 @@ pub(crate) fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> i
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut room);
     if !fds.is_empty() {
-        assert!(ancillary.push(SendAncillaryMessage::ScmRights(fds)), "at most {FDS_MAX} descriptors travel together");
+        assert!(
+            ancillary.push(SendAncillaryMessage::ScmRights(fds)),
+            "at most {FDS_MAX} descriptors travel together"
+        );
     }
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags)?;
@@ -49,7 +52,10 @@ pub(crate) fn receive(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> 
 }
 
 /// Takes one byte if it is there, with the sender's process id as this process sees it and the descriptors that came along.
-pub(crate) fn receive_announcement(socket: impl AsFd, byte: &mut [u8; 1]) -> io::Result<(usize, u32, Vec<OwnedFd>)> {
+pub(crate) fn receive_announcement(
+    socket: impl AsFd,
+    byte: &mut [u8; 1],
+) -> io::Result<(usize, u32, Vec<OwnedFd>)> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX), ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut room);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
@@ -58,7 +64,9 @@ pub(crate) fn receive_announcement(socket: impl AsFd, byte: &mut [u8; 1]) -> io:
     for part in ancillary.drain() {
         match part {
             RecvAncillaryMessage::ScmRights(rights) => fds.extend(rights),
-            RecvAncillaryMessage::ScmCredentials(sender) => pid = sender.pid.as_raw_nonzero().get().cast_unsigned(),
+            RecvAncillaryMessage::ScmCredentials(sender) => {
+                pid = sender.pid.as_raw_nonzero().get().cast_unsigned()
+            }
             _ => {}
         }
     }

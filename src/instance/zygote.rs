@@ -82,7 +82,13 @@ impl Zygote {
     }
 
     fn of(tree: Tree, walls: Walls) -> Zygote {
-        Zygote { walls, tree, next: AtomicU64::new(1), asking: Mutex::new(()), unreaped: AtomicBool::new(false) }
+        Zygote {
+            walls,
+            tree,
+            next: AtomicU64::new(1),
+            asking: Mutex::new(()),
+            unreaped: AtomicBool::new(false),
+        }
     }
 
     /// Orders an Instance that gets these descriptors; its number.
@@ -102,7 +108,8 @@ impl Zygote {
             if !tree::wait_readable(&self.tree.control, patience) {
                 return None;
             }
-            let (length, _) = wire::receive_into(&self.tree.control, &mut answer, RecvFlags::DONTWAIT).ok()?;
+            let (length, _) =
+                wire::receive_into(&self.tree.control, &mut answer, RecvFlags::DONTWAIT).ok()?;
             if let Some(status) = protocol::waited(&answer[..length], number) {
                 return Some(status);
             }

@@ -41,7 +41,8 @@ pub(crate) struct Found {
 /// The interpreter for `runtime`: its own version, else the newest Python 3 of the host (D15).
 pub(crate) fn find(runtime: Runtime, search: &[PathBuf]) -> Result<Found> {
     let (major, minor) = runtime.version;
-    let own = ask_all(&format!("python{major}.{minor}"), search).find(|found| found.version == runtime.version);
+    let own =
+        ask_all(&format!("python{major}.{minor}"), search).find(|found| found.version == runtime.version);
     own.or_else(|| newest(search)).ok_or_else(|| {
         Error::invalid(format!(
             "runtime {} needs python3 on the server's PATH and there is none; on Debian: apt-get install python3",
@@ -56,13 +57,18 @@ fn newest(search: &[PathBuf]) -> Option<Found> {
 }
 
 fn ask_all<'a>(name: &'a str, search: &'a [PathBuf]) -> impl Iterator<Item = Found> + 'a {
-    search.iter().map(move |folder| folder.join(name)).filter(|path| path.exists()).filter_map(|path| ask(&path))
+    search
+        .iter()
+        .map(move |folder| folder.join(name))
+        .filter(|path| path.exists())
+        .filter_map(|path| ask(&path))
 }
 
 fn ask(program: &Path) -> Option<Found> {
     #[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
     let mut command = Command::new(program);
-    let output = command.args(["-I", "-c", QUESTION]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output =
+        command.args(["-I", "-c", QUESTION]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let told: Told = serde_json::from_slice(&output.stdout).ok().filter(|_| output.status.success())?;
     let program = told.program.canonicalize().ok()?;
     let args = ARGS.iter().map(|arg| (*arg).to_owned()).collect();
