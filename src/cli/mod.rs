@@ -1,1 +1,6 @@
 //! To come.
+
+pub mod bench;
+pub mod client;
+pub mod histogram;
+pub mod reply;
