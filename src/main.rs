@@ -9,12 +9,7 @@ const LAUNCH: &str = "__launch";
 fn main() -> ExitCode {
     // Before the command line is parsed: it is on the way of every function's start.
     if env::args_os().nth(1).is_some_and(|word| word == LAUNCH) {
-        return launch();
+        return fnlite::instance::launch::main();
     }
     fnlite::cli::main(env::args_os())
-}
-
-/// To become `fnlite::instance::launch::main()`.
-fn launch() -> ExitCode {
-    ExitCode::FAILURE
 }

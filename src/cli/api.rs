@@ -1,13 +1,21 @@
 //! The server's REST API as the commands see it: a request in, an answer or a failure with its exit code out.
 
-use std::io::{self, Read, Write};
+use std::io::Write;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::cli::client::{Address, Call, Client, Reply};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::transport::{Head, exchange};
-use crate::config::{Client, Reach};
+use crate::config::{self, Reach};
+use crate::error::{Error, Kind};
+use crate::model::function::NAMESPACE_DEFAULT;
+use crate::model::limits;
+
+/// Longest time the server may stay silent: loading the code and one run at their longest, and some.
+const SILENCE_MAX: Duration =
+    Duration::from_secs((limits::INIT_TIMEOUT_S_MAX + limits::TIMEOUT_S_MAX + 60) as u64);
 
 /// Parameters of a query; none is sent for a `None`.
 pub(super) type Query = Vec<(&'static str, Option<String>)>;
@@ -16,17 +24,13 @@ pub(super) type Query = Vec<(&'static str, Option<String>)>;
 #[derive(Debug)]
 pub(super) struct Api {
     client: Client,
+    authorization: Option<String>,
+    namespace: String,
 }
 
 /// An answer that was read to its end.
 #[derive(Debug)]
-pub(super) struct Answer {
-    /// HTTP status.
-    pub(super) status: u16,
-    headers: Vec<(String, String)>,
-    /// Body.
-    pub(super) body: Vec<u8>,
-}
+pub(super) struct Answer(Reply);
 
 /// The body of an error (every 4xx and 5xx of the API itself).
 #[derive(Debug, Deserialize)]
@@ -41,110 +45,131 @@ struct ErrorDetail {
 }
 
 impl Api {
-    pub(super) fn new(client: Client) -> Api {
-        Api { client }
+    pub(super) fn new(found: config::Client) -> Result<Api, Failure> {
+        let (address, key) = match found.reach {
+            Reach::Socket(path) => (Address::Unix(path), None),
+            Reach::Url { url, key } => {
+                (Address::from_url(&url).map_err(|error| Failure::unusable(&error))?, key)
+            }
+        };
+        Ok(Api {
+            client: Client::new(address, SILENCE_MAX),
+            authorization: key.map(|key| format!("Bearer {key}")),
+            namespace: found.namespace,
+        })
+    }
+
+    /// Where the server is.
+    pub(super) fn address(&self) -> &Address {
+        self.client.address()
     }
 
     /// Asks for `path`.
-    pub(super) fn get(&self, path: &str, query: Query) -> Result<Answer, Failure> {
-        self.send("GET", path, query, "application/json", b"")?.accepted()
+    pub(super) fn get(&mut self, path: &str, query: Query) -> Result<Answer, Failure> {
+        self.send("GET", path, query, b"")?.accepted()
     }
 
-    /// Sends `body`; the answer may have any status.
+    /// Sends `body`, which is JSON or nothing; the answer may have any status.
     pub(super) fn send(
-        &self,
+        &mut self,
         method: &str,
         path: &str,
         query: Query,
-        content_type: &str,
         body: &[u8],
     ) -> Result<Answer, Failure> {
-        let (head, source) = self.exchange(method, &self.target(path, query), content_type, body)?;
-        read(head, source)
+        let target = target(path, query, &self.namespace);
+        let headers = headers(self.authorization.as_deref());
+        let reply = self.client.send(&Call { method, target: &target, headers: &headers, body });
+        reply.map(Answer).map_err(|error| self.unreachable(error))
     }
 
     /// Asks for `path` by POST and gives what comes to `sink` while it comes; nothing, if the server says no.
-    pub(super) fn download(&self, path: &str, sink: &mut dyn Write) -> Result<u64, Failure> {
-        let (head, mut source) =
-            self.exchange("POST", &self.target(path, Vec::new()), "application/json", b"")?;
-        if !(200..300).contains(&head.status) {
-            return read(head, source)?.accepted().map(|_| 0);
-        }
-        Ok(io::copy(&mut source, sink)?)
+    pub(super) fn download(&mut self, path: &str, sink: &mut dyn Write) -> Result<(), Failure> {
+        let target = target(path, Vec::new(), &self.namespace);
+        let headers = headers(self.authorization.as_deref());
+        let call = Call { method: "POST", target: &target, headers: &headers, body: b"" };
+        let reply = self.client.send_to(&call, sink);
+        reply.map(Answer).map_err(|error| self.unreachable(error))?.accepted().map(drop)
     }
 
-    fn target(&self, path: &str, mut query: Query) -> String {
-        if self.client.namespace != "default" {
-            query.push(("namespace", Some(self.client.namespace.clone())));
-        }
-        let given =
-            query.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));
-        let query = given.collect::<Vec<_>>().join("&");
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    /// The target and headers of a request that somebody else sends.
+    pub(super) fn prepared<'a>(&'a self, path: &str) -> (String, Vec<(&'a str, &'a str)>) {
+        (target(path, Vec::new(), &self.namespace), headers(self.authorization.as_deref()))
     }
 
-    fn exchange(
-        &self,
-        method: &str,
-        target: &str,
-        content_type: &str,
-        body: &[u8],
-    ) -> Result<(Head, Box<dyn Read>), Failure> {
-        exchange(&self.client.reach, method, target, content_type, body)
-            .map_err(|cause| self.unreachable(&cause))
-    }
-
-    fn unreachable(&self, cause: &io::Error) -> Failure {
-        let message = match &self.client.reach {
-            Reach::Socket(path) => format!(
-                "no server answers at {}: {cause}; start one with `fnlite serve`, or name one with --db, --socket or --url",
-                path.display()
-            ),
-            Reach::Url { url, .. } => format!("no server answers at {url}: {cause}"),
+    /// A failure with what to do about it, where nobody answers.
+    pub(super) fn unreachable(&self, error: Error) -> Failure {
+        let is_here = matches!(self.client.address(), Address::Unix(_));
+        let advice = match error.kind {
+            Kind::Busy if is_here => {
+                "\nstart one with `fnlite serve`, or say where it is with --db, --socket or --url"
+            }
+            _ => "",
         };
-        Failure::new(Exit::Error, message)
+        let failure = Failure::from(error);
+        Failure::new(failure.exit, failure.message + advice)
     }
 }
 
-fn read(head: Head, mut source: Box<dyn Read>) -> Result<Answer, Failure> {
-    let mut body = Vec::new();
-    source.read_to_end(&mut body)?;
-    Ok(Answer { status: head.status, headers: head.headers, body })
+fn target(path: &str, mut query: Query, namespace: &str) -> String {
+    if namespace != NAMESPACE_DEFAULT {
+        query.push(("namespace", Some(namespace.to_owned())));
+    }
+    let given = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));
+    let query = given.collect::<Vec<_>>().join("&");
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+fn headers(authorization: Option<&str>) -> Vec<(&str, &str)> {
+    let authorization = authorization.map(|value| ("Authorization", value));
+    [("Content-Type", "application/json")].into_iter().chain(authorization).collect()
 }
 
 impl Answer {
-    /// A header's value, by its lower-case name.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    /// A header's value.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.0.head.header(name)
+    }
+
+    /// The body.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.0.body
     }
 
     /// This answer if it is one of success, otherwise what the server said against it.
     pub(super) fn accepted(self) -> Result<Answer, Failure> {
-        let exit = match self.status {
-            200..=299 => return Ok(self),
-            401 | 403 => Exit::Denied,
-            404 => Exit::NotFound,
-            _ => Exit::Error,
-        };
-        let message = match serde_json::from_slice::<ErrorBody>(&self.body) {
-            Ok(ErrorBody { error: ErrorDetail { message, request_id: Some(id) } }) if self.status >= 500 => {
-                format!("{message} (request {id})")
-            }
-            Ok(ErrorBody { error }) => error.message,
-            Err(_) => format!("the server answered with status {}", self.status),
-        };
-        Err(Failure::new(exit, message))
+        match refusal(self.0.head.status, &self.0.body) {
+            Some(failure) => Err(failure),
+            None => Ok(self),
+        }
     }
 
     /// The body as `T`.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|cause| {
-            Failure::new(
-                Exit::Error,
-                format!("the server's answer is not understood: {cause}; is it of another version?"),
-            )
+        serde_json::from_slice(&self.0.body).map_err(|cause| {
+            let message =
+                format!("the server's answer is not understood: {cause}; is it of another version?");
+            Failure::new(Exit::Error, message)
         })
     }
+}
+
+/// What an answer of the API says against a request, if it does.
+fn refusal(status: u16, body: &[u8]) -> Option<Failure> {
+    let exit = match status {
+        200..=299 => return None,
+        401 | 403 => Exit::Denied,
+        404 => Exit::NotFound,
+        _ => Exit::Error,
+    };
+    let message = match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(ErrorBody { error: ErrorDetail { message, request_id: Some(id) } }) if status >= 500 => {
+            format!("{message} (request {id})")
+        }
+        Ok(ErrorBody { error }) => error.message,
+        Err(_) => format!("the server answered with status {status}"),
+    };
+    Some(Failure::new(exit, message))
 }
 
 /// The path of a function, or of something below it (`/invoke`).
@@ -170,34 +195,26 @@ pub(super) fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
-    }
-
     #[test]
     fn what_the_server_says_decides_the_exit_code() {
-        let body = r#"{"error":{"code":"NotFound","message":"no function x","request_id":"1"}}"#;
+        let body = br#"{"error":{"code":"NotFound","message":"no function x","request_id":"1"}}"#;
         for (status, exit) in
             [(404, Exit::NotFound), (401, Exit::Denied), (403, Exit::Denied), (400, Exit::Error)]
         {
-            let failure = answer(status, body).accepted().unwrap_err();
-            assert_eq!((failure.exit, failure.message.as_str()), (exit, "no function x"));
+            assert_eq!(refusal(status, body), Some(Failure::new(exit, "no function x")));
         }
-        assert_eq!(answer(500, body).accepted().unwrap_err().message, "no function x (request 1)");
-        assert_eq!(
-            answer(502, "<html>").accepted().unwrap_err().message,
-            "the server answered with status 502"
-        );
+        assert_eq!(refusal(500, body).unwrap().message, "no function x (request 1)");
+        assert_eq!(refusal(502, b"<html>").unwrap().message, "the server answered with status 502");
+        assert_eq!(refusal(204, b""), None);
     }
 
     #[test]
     fn targets_are_escaped() {
-        let reach = Reach::Socket("x".into());
-        let api = Api::new(Client { reach, namespace: "a b".to_owned() });
         let query = vec![("since", Some("1&2".to_owned())), ("until", None)];
         assert_eq!(
-            api.target(&function_path("../é", "/code"), query),
+            target(&function_path("../é", "/code"), query, "a b"),
             "/v1/functions/..%2F%C3%A9/code?since=1%262&namespace=a%20b"
         );
+        assert_eq!(target("/v1/keys", Vec::new(), NAMESPACE_DEFAULT), "/v1/keys");
     }
 }

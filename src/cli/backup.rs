@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let api = context.api()?;
+    let mut api = context.api()?;
     if args.file == Path::new("-") {
         if io::stdout().is_terminal() {
             return Err(Failure::usage(
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// Fills a file that appears under its name only once it is whole and on the disk.
-fn keep(path: &Path, fill: impl FnOnce(&mut fs::File) -> Result<u64, Failure>) -> Result<u64, Failure> {
+fn keep(path: &Path, fill: impl FnOnce(&mut fs::File) -> Result<(), Failure>) -> Result<u64, Failure> {
     let unusable = |cause: io::Error| {
         Failure::new(Exit::Unusable, format!("{} cannot be written: {cause}", path.display()))
     };
@@ -58,7 +58,8 @@ fn keep(path: &Path, fill: impl FnOnce(&mut fs::File) -> Result<u64, Failure>) -
         .permissions(only_owner)
         .tempfile_in(folder)
         .map_err(unusable)?;
-    let bytes = fill(file.as_file_mut())?;
+    fill(file.as_file_mut())?;
+    let bytes = file.as_file().metadata().map_err(unusable)?.len();
     file.as_file().sync_all().map_err(unusable)?;
     file.persist(path).map_err(|error| unusable(error.error))?;
     Ok(bytes)
@@ -80,7 +81,7 @@ mod tests {
         });
         assert_eq!(failed.unwrap_err().message, "cut off");
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
-        keep(&path, |file| Ok(file.write_all(b"whole").map(|()| 5)?)).unwrap();
+        keep(&path, |file| Ok(file.write_all(b"whole")?)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }

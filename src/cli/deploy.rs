@@ -73,13 +73,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let archive = folder::archive(&args.path)?;
     let body = serde_json::to_vec(&order(args, &archive)).expect("strings and numbers always become JSON");
     let path = function_path(&args.name, "");
-    let answer = context.api()?.send("PUT", &path, Vec::new(), "application/json", &body)?.accepted()?;
+    let answer = context.api()?.send("PUT", &path, Vec::new(), &body)?.accepted()?;
     let function: Function = answer.json()?;
     for note in &function.notes {
         context.out.note(&format!("note: {note}"));
     }
     if context.out.json {
-        return context.out.data(&answer.body).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let size = text::size(archive.len() as u64);
     let name = context.out.paint(Style::Bold, &function.name);

@@ -8,7 +8,7 @@ use crate::cli::wire::{Doctor, Verdict};
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let answer = context.api()?.get("/v1/doctor", Vec::new())?;
     if context.out.json {
-        return context.out.data(&answer.body).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     context.out.data(render(&answer.json()?, &context.out).as_bytes())?;
     Ok(Exit::Done)

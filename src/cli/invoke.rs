@@ -27,7 +27,7 @@ pub(super) struct Args {
 /// How a run went, from the answer's headers.
 #[derive(Debug, Serialize)]
 struct Went<'a> {
-    request_id: &'a str,
+    request_id: String,
     status: u16,
     duration_ms: f64,
     memory_mb: f64,
@@ -37,15 +37,14 @@ struct Went<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let event = event(args.data.as_deref())?;
     let path = function_path(&args.name, "/invoke");
-    let answer = context.api()?.send("POST", &path, Vec::new(), "application/json", &event)?;
+    let answer = context.api()?.send("POST", &path, Vec::new(), &event)?;
     // Only a run that was admitted has a status of its own; anything else is an error of the API.
     let Some(went) = went(&answer) else {
-        return Err(match answer.accepted() {
-            Err(failure) => failure,
-            Ok(_) => {
-                Failure::new(Exit::Error, "the server's answer has no run in it; is it a fnlite server?")
-            }
-        });
+        answer.accepted()?;
+        return Err(Failure::new(
+            Exit::Error,
+            "the server's answer has no run in it; is it a fnlite server?",
+        ));
     };
     let exit = if went.status == 200 { Exit::Done } else { Exit::FunctionFailed };
     let out = &context.out;
@@ -54,8 +53,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         return Ok(exit);
     }
     match exit {
-        Exit::Done => out.data(out.foreign(&String::from_utf8_lossy(&answer.body)).as_bytes())?,
-        _ => out.note(&complaint(&answer.body, out)),
+        Exit::Done => out.data(out.foreign(&String::from_utf8_lossy(answer.body())).as_bytes())?,
+        _ => out.note(&complaint(answer.body(), out)),
     }
     out.note(&summary(&went, out));
     Ok(exit)
@@ -88,7 +87,7 @@ fn went(answer: &Answer) -> Option<Went<'_>> {
         status: answer.header("x-fnlite-status")?.parse().ok()?,
         duration_ms: number("x-fnlite-duration-ms"),
         memory_mb: number("x-fnlite-memory-mb"),
-        result: serde_json::from_slice(&answer.body).ok(),
+        result: serde_json::from_slice(answer.body()).ok(),
     })
 }
 

@@ -55,12 +55,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 fn create(name: &str, scope: Scope, context: &Context) -> Result<Exit, Failure> {
     let scope = scope.to_possible_value().expect("no scope is hidden").get_name().to_owned();
     let body = serde_json::json!({ "name": name, "scope": scope }).to_string();
-    let answer = context
-        .api()?
-        .send("POST", "/v1/keys", Vec::new(), "application/json", body.as_bytes())?
-        .accepted()?;
+    let answer = context.api()?.send("POST", "/v1/keys", Vec::new(), body.as_bytes())?.accepted()?;
     if context.out.json {
-        return context.out.data(&answer.body).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let key: Key = answer.json()?;
     context.out.data(key.key.unwrap_or_default().as_bytes())?;
@@ -71,7 +68,7 @@ fn create(name: &str, scope: Scope, context: &Context) -> Result<Exit, Failure> 
 fn list(context: &Context) -> Result<Exit, Failure> {
     let answer = context.api()?.get("/v1/keys", Vec::new())?;
     if context.out.json {
-        return context.out.data(&answer.body).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let mut table = Table::new(&["ID", "SCOPE", "MADE", "NAME"]);
     for key in answer.json::<Keys>()?.keys {
@@ -84,9 +81,9 @@ fn list(context: &Context) -> Result<Exit, Failure> {
 
 fn revoke(id: u32, context: &Context) -> Result<Exit, Failure> {
     let path = format!("/v1/keys/{id}");
-    let answer = context.api()?.send("DELETE", &path, Vec::new(), "application/json", b"")?.accepted()?;
-    if context.out.json && !answer.body.is_empty() {
-        context.out.data(&answer.body)?;
+    let answer = context.api()?.send("DELETE", &path, Vec::new(), b"")?.accepted()?;
+    if context.out.json && !answer.body().is_empty() {
+        context.out.data(answer.body())?;
     } else if !context.out.json {
         context.out.note(&format!("key {id} is revoked"));
     }

@@ -9,7 +9,7 @@ use crate::cli::wire::{Function, Functions};
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let answer = context.api()?.get("/v1/functions", Vec::new())?;
     if context.out.json {
-        return context.out.data(&answer.body).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let page: Functions = answer.json()?;
     if page.functions.is_empty() {

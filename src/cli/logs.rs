@@ -33,9 +33,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let answers = ask(args, &context.api()?, context.now_us())?;
+    let answers = ask(args, &mut context.api()?, context.now_us())?;
     if context.out.json {
-        answers.iter().try_for_each(|answer| context.out.data(&answer.body))?;
+        answers.iter().try_for_each(|answer| context.out.data(answer.body()))?;
         return Ok(Exit::Done);
     }
     let mut lines = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// The pages of lines that were asked for.
-fn ask(args: &Args, api: &Api, now_us: i64) -> Result<Vec<Answer>, Failure> {
+fn ask(args: &Args, api: &mut Api, now_us: i64) -> Result<Vec<Answer>, Failure> {
     let since = args.since.map(|length| text::before(now_us, length));
     match (&args.request_id, &args.status) {
         (Some(id), _) => whole_log(api, id),
@@ -88,7 +88,7 @@ fn newest_runs(args: &Args, status: &str, since: Option<String>) -> Query {
 }
 
 /// Every line of one run, page by page. The caps on a run's log bound it.
-fn whole_log(api: &Api, request_id: &str) -> Result<Vec<Answer>, Failure> {
+fn whole_log(api: &mut Api, request_id: &str) -> Result<Vec<Answer>, Failure> {
     let mut pages = Vec::new();
     let mut cursor = None;
     loop {

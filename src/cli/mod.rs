@@ -14,29 +14,33 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::cli::api::Api;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
+use crate::config;
 use crate::config::typed::{TypedClient, TypedPlace};
-use crate::config::{self};
 
 mod api;
 mod backup;
+mod bench;
+pub mod client;
 mod completions;
 mod delete;
 mod deploy;
 mod doctor;
 mod exit;
 mod folder;
+pub mod histogram;
 mod invoke;
 mod keys;
 mod list;
+pub mod load;
 mod logs;
 mod man;
 mod output;
+pub mod reply;
 mod runs;
 mod serve;
 mod show;
 mod table;
 mod text;
-mod transport;
 mod wire;
 
 /// Serverless functions on a small host: one binary, one SQLite file.
@@ -80,6 +84,8 @@ enum Command {
     Backup(backup::Args),
     /// Make, list and revoke the keys of API callers
     Keys(keys::Args),
+    /// Put load on a function and measure it
+    Bench(bench::Args),
     /// Say what this host gives and what is wrong
     Doctor,
     /// Print a script that completes commands in a shell
@@ -100,7 +106,7 @@ impl Context {
     /// The server meant.
     fn api(&self) -> Result<Api, Failure> {
         let client = config::client(self.place.clone(), self.client.clone());
-        client.map(Api::new).map_err(|error| Failure::unusable(&error))
+        Api::new(client.map_err(|error| Failure::unusable(&error))?)
     }
 
     /// Microseconds since the epoch, for "3 min ago".
@@ -145,6 +151,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Delete(args) => delete::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
         Command::Keys(args) => keys::run(&args, context),
+        Command::Bench(args) => bench::run(&args, context),
         Command::Doctor => doctor::run(context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
@@ -180,6 +187,8 @@ mod tests {
             "keys create ci --scope invoke",
             "keys list",
             "keys revoke 3",
+            "bench hello -c 8 -d 10s",
+            "bench --get /healthz --rate 200",
             "doctor --url http://127.0.0.1:9980 --key x",
             "completions bash",
             "man deploy",

@@ -29,7 +29,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let answer = context.api()?.get("/v1/invocations", query(args, context.now_us()))?;
     if context.out.json {
-        return context.out.data(&answer.body).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let page: Runs = answer.json()?;
     if page.invocations.is_empty() {

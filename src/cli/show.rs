@@ -24,7 +24,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let answer = context.api()?.get(&format!("/v1/invocations/{}", encoded(&args.request_id)), Vec::new())?;
     if context.out.json {
-        return context.out.data(&answer.body).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let run: Run = answer.json()?;
     context.out.data(render(&run, context.now_us(), &context.out).as_bytes())?;

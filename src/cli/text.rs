@@ -60,6 +60,11 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// `1 run`, `2 runs`.
+pub(super) fn count(number: u32, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,1 +1,3 @@
 //! The one test crate; this file is its index.
+
+mod cli;
