@@ -3,6 +3,7 @@
 pub mod api;
 pub mod base;
 pub mod cli;
+pub mod config;
 pub mod error;
 pub mod http;
 pub mod instance;

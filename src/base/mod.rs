@@ -4,5 +4,6 @@
 pub mod clock;
 pub mod id;
 pub mod json;
+pub mod length;
 pub mod sys;
 pub mod thread;

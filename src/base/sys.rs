@@ -1,4 +1,11 @@
 //! The only `unsafe` of the Rust side: what rustix does not offer safely, each behind a function with a plain name.
+#![expect(unsafe_code, reason = "raw system calls have exactly one home")]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::thread::UnshareFlags;
 
 /// Fills `buffer` from the kernel's random source, waiting for it to be seeded if the host has just booted.
 pub fn random_bytes(buffer: &mut [u8]) {
@@ -10,4 +17,74 @@ pub fn random_bytes(buffer: &mut [u8]) {
             Err(errno) => panic!("the kernel has no random source: {errno}"),
         }
     }
+}
+
+/// Moves this process, or its next children for a pid namespace, into new namespaces.
+pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    assert!(!flags.contains(UnshareFlags::FILES), "descriptor tables stay shared: std counts on it");
+    // SAFETY: the one hazard of unshare is a thread with a descriptor table of its own, which is ruled out above.
+    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(io::Error::from)
+}
+
+/// Forks a process that has one thread; `None` in the child.
+pub fn fork_single_threaded() -> io::Result<Option<rustix::process::Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("a process with several threads cannot be forked safely"));
+    }
+    // SAFETY: there is no other thread that could hold a lock the child would wait for.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(rustix::process::Pid::from_raw(pid)),
+    }
+}
+
+/// Makes every mount below `path` read-only and deaf to set-user-ID bits (mount_setattr, Linux 5.12).
+pub fn make_mounts_read_only(path: &str) -> io::Result<()> {
+    let path = CString::new(path).map_err(io::Error::other)?;
+    // SAFETY: `mount_attr` is plain numbers, for which zero is a value.
+    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attributes.attr_set = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID;
+    let size = size_of::<libc::mount_attr>();
+    let flags = libc::AT_RECURSIVE;
+    // SAFETY: both pointers are to live values of the stated sizes.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            &raw const attributes,
+            size,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The Landlock version of this kernel; 0 where it has none or it is switched off.
+pub fn landlock_abi() -> i32 {
+    const VERSION: u32 = 1;
+    // SAFETY: asking for the version passes no memory.
+    let abi =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION) };
+    i32::try_from(abi).unwrap_or(0).max(0)
+}
+
+/// Whether this kernel lets an unprivileged process install a system-call filter.
+pub fn has_seccomp() -> bool {
+    const GET_ACTION_AVAIL: u32 = 2;
+    let errno_action: u32 = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: the pointer is to a live u32, which is all the call reads.
+    unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0u32, &raw const errno_action) == 0 }
+}
+
+/// Lets a descriptor pass an exec, under the number `as_number`.
+pub fn hand_over(fd: BorrowedFd<'_>, as_number: i32) -> io::Result<()> {
+    let keep = if fd.as_raw_fd() == as_number {
+        // SAFETY: the descriptor is borrowed, hence open.
+        unsafe { libc::fcntl(as_number, libc::F_SETFD, 0) }
+    } else {
+        // SAFETY: whatever had that number is replaced; callers hand over in a process about to exec.
+        unsafe { libc::dup2(fd.as_raw_fd(), as_number) }
+    };
+    if keep < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

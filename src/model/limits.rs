@@ -35,6 +35,8 @@ pub const PACKAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
 pub const UNPACKED_BYTES_MAX: u64 = 500 * 1024 * 1024;
 /// Most entries in a code archive (security: bounds the work of one upload).
 pub const PACKAGE_ENTRIES_MAX: usize = 10_000;
+/// Longest path of an entry in a code archive, bytes (security: with the cache folder before it, it stays a path).
+pub const PACKAGE_NAME_BYTES_MAX: usize = 1024;
 /// Largest ratio of unpacked to packed bytes of one entry above 1 MiB (security: zip bombs).
 pub const PACKAGE_RATIO_MAX: u64 = 100;
 

@@ -1,0 +1,40 @@
+# What the scripts share. Sourced, not run.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export ROOT
+
+say() {
+    if [ -t 1 ]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n%s\n' "$*"; fi
+}
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# need COMMAND PACKAGE...: the command is there afterwards, or the script ends and says what to install. As root on a
+# Debian-like host the packages are installed.
+need() {
+    local command=$1
+    shift
+    command -v "$command" >/dev/null && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing $* (for $command)"
+        apt_updated || apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    fi
+    command -v "$command" >/dev/null || die "$command is missing; install it (Debian: apt-get install $*)"
+}
+
+apt_updated() { find /var/lib/apt/lists -name '*_Packages*' -mmin -1440 2>/dev/null | grep -q .; }
+
+# The compilers: Rust as new as Cargo.toml asks for, and a C compiler for SQLite and the fork shim.
+need_compilers() {
+    command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
+    command -v cargo >/dev/null || die "cargo is missing; install Rust from https://rustup.rs"
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+    found=$(cd "$ROOT" && rustc --version | cut -d' ' -f2)
+    printf '%s\n%s\n' "$wanted" "$found" | sort -VC || die "Rust is $found and must be $wanted or newer; run rustup update"
+    need cc gcc libc6-dev
+}

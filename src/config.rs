@@ -1,0 +1,317 @@
+//! What was typed, and what it means.
+//!
+//! Step one gathers: flags and `FNLITE_*` variables (clap reads both; a flag beats its variable), then `fnlite.toml` for
+//! what is still missing. The same structs read both, so every option is spelled once. Step two gives each option its
+//! meaning: defaults, ranges, values that follow from others. The parts of the program see only the second.
+//!
+//! Here and in the child module the environment is read, and nowhere else.
+
+use std::env;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::length::Length;
+use crate::config::typed::{File, TypedClient, TypedPlace, TypedServe, read_file};
+use crate::error::{Error, Result};
+use crate::model::limits;
+
+pub mod typed;
+
+/// Longest path of a socket file, bytes (`sun_path` less its NUL).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Highest isolation level that exists in this release.
+pub const ISOLATION_LEVEL_MAX: u8 = 3;
+
+/// Where a command finds its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// How it is reached.
+    pub reach: Reach,
+    /// The namespace meant, not checked: that is the server's rule.
+    pub namespace: String,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// By its socket file, where no key is needed.
+    Socket(PathBuf),
+    /// By its address.
+    Url {
+        /// `http://host:port`.
+        url: String,
+        /// The key to show it, if any.
+        key: Option<String>,
+    },
+}
+
+/// What `fnlite serve` is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// The database file; made where it is not there.
+    pub db: PathBuf,
+    /// Where to listen; port 0 means a free one.
+    pub listen: SocketAddr,
+    /// The socket file, at most 107 bytes long.
+    pub socket: PathBuf,
+    /// Isolation levels allowed.
+    pub isolation: Isolation,
+    /// Memory of all runs at once, MB.
+    pub total_concurrency_mb: u32,
+    /// How long stopping waits for runs to end.
+    pub drain_timeout: Duration,
+    /// What functions are told about where they run.
+    pub account: Account,
+    /// Bounds of the HTTP server.
+    pub front: Front,
+    /// How much the server says about itself.
+    pub log: log::LevelFilter,
+    /// Where systemd wants to hear that we are ready, if it started us.
+    pub notify_socket: Option<OsString>,
+}
+
+/// Isolation levels between which a server may run, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isolation {
+    /// Below it the server does not start.
+    pub min: u8,
+    /// Above it nothing is tried.
+    pub max: u8,
+}
+
+/// What functions are told about where they run: the cloud's words with values of our own (D15).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The region.
+    pub region: String,
+    /// The account's application id, digits.
+    pub appid: String,
+    /// The account's id, digits.
+    pub uin: String,
+}
+
+/// Bounds of the HTTP server that a flag may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Front {
+    /// Open connections.
+    pub connections_max: usize,
+    /// From the first byte of a head to its last.
+    pub head_timeout: Duration,
+    /// How long a connection may stay without a request.
+    pub idle_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
+    /// Bodies in memory together, bytes.
+    pub body_memory_bytes: u64,
+    /// Bodies in files together, bytes.
+    pub body_spool_bytes: u64,
+}
+
+/// What a server is to do, from flags and file.
+pub fn serve(place: TypedPlace, typed: TypedServe) -> Result<Serve> {
+    let file = read_file(place.config.as_deref())?;
+    let (db, socket) = place.over(&file)?;
+    let notify_socket = variable("NOTIFY_SOCKET");
+    typed.over(file.serve).mean(db, socket, notify_socket)
+}
+
+/// Where a command finds its server, from flags and file.
+pub fn client(place: TypedPlace, typed: TypedClient) -> Result<Client> {
+    let file = read_file(place.config.as_deref())?;
+    let (_, socket) = place.over(&file)?;
+    let typed = typed.over(file.client);
+    let reach = match typed.url {
+        Some(url) => Reach::Url { url, key: typed.key },
+        None => Reach::Socket(socket),
+    };
+    Ok(Client { reach, namespace: typed.namespace.unwrap_or_else(|| "default".to_owned()) })
+}
+
+/// Whether the person in front of the terminal asked for no colour (<https://no-color.org>).
+pub fn no_color() -> bool {
+    variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the environment's home")]
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
+}
+
+impl TypedPlace {
+    /// The database and socket files meant.
+    fn over(self, file: &File) -> Result<(PathBuf, PathBuf)> {
+        let db = self.db.or_else(|| file.db.clone()).unwrap_or_else(|| PathBuf::from("fnlite.db"));
+        if db.file_name().is_none() {
+            return Err(Error::invalid("db must name a file"));
+        }
+        let socket = self.socket.or_else(|| file.socket.clone()).unwrap_or_else(|| db.with_extension("sock"));
+        let bytes = socket.as_os_str().len();
+        if !(1..=SOCKET_PATH_BYTES_MAX).contains(&bytes) {
+            return Err(Error::invalid(format!(
+                "socket must be a path of 1 to {SOCKET_PATH_BYTES_MAX} bytes, not {bytes}; --socket names a shorter one"
+            )));
+        }
+        Ok((db, socket))
+    }
+}
+
+impl TypedServe {
+    fn mean(self, db: PathBuf, socket: PathBuf, notify_socket: Option<OsString>) -> Result<Serve> {
+        Ok(Serve {
+            db,
+            socket,
+            notify_socket,
+            listen: listen(self.listen.as_deref().unwrap_or("127.0.0.1:9980"))?,
+            isolation: isolation(self.isolation_min, self.isolation_max)?,
+            total_concurrency_mb: total_concurrency(self.total_concurrency_mb)?,
+            drain_timeout: timeout("drain-timeout", self.drain_timeout, 30)?,
+            account: Account {
+                region: region(self.region.unwrap_or_else(|| "ap-guangzhou".to_owned()))?,
+                appid: digits("appid", self.appid.unwrap_or_else(|| "1250000000".to_owned()))?,
+                uin: digits("uin", self.uin.unwrap_or_else(|| "100000000001".to_owned()))?,
+            },
+            front: Front {
+                connections_max: within(
+                    "connections-max",
+                    self.connections_max.unwrap_or(10_000),
+                    16,
+                    1_000_000,
+                )?,
+                head_timeout: timeout("head-timeout", self.head_timeout, 10)?,
+                idle_timeout: timeout("idle-timeout", self.idle_timeout, 75)?,
+                write_timeout: timeout("write-timeout", self.write_timeout, 30)?,
+                body_memory_bytes: mb("body-memory-mb", self.body_memory_mb.unwrap_or(64))?,
+                body_spool_bytes: mb("body-spool-mb", self.body_spool_mb.unwrap_or(2048))?,
+            },
+            log: level(self.log.as_deref().unwrap_or("info"))?,
+        })
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| {
+        Error::invalid(format!(
+            "listen must be an address and a port, for example 127.0.0.1:9980 or [::1]:9980, not {text:?}"
+        ))
+    })
+}
+
+fn isolation(min: Option<u8>, max: Option<u8>) -> Result<Isolation> {
+    let min = within("isolation-min", min.unwrap_or(1), 1, ISOLATION_LEVEL_MAX)?;
+    let max = within("isolation-max", max.unwrap_or(ISOLATION_LEVEL_MAX), 1, ISOLATION_LEVEL_MAX)?;
+    if min > max {
+        return Err(Error::invalid(format!("isolation-min must be at most isolation-max, {max}, not {min}")));
+    }
+    Ok(Isolation { min, max })
+}
+
+fn total_concurrency(typed_mb: Option<u32>) -> Result<u32> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let default_mb = u32::try_from(cores)
+        .unwrap_or(u32::MAX)
+        .saturating_mul(limits::INSTANCES_PER_CORE * limits::MEMORY_MB_DEFAULT);
+    within("total-concurrency-mb", typed_mb.unwrap_or(default_mb), limits::MEMORY_MB_DEFAULT, u32::MAX)
+}
+
+fn region(text: String) -> Result<String> {
+    let good =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if good { Ok(text) } else { Err(Error::invalid("region must be lower-case letters, digits and '-'")) }
+}
+
+fn digits(field: &str, text: String) -> Result<String> {
+    let good = (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if good { Ok(text) } else { Err(Error::invalid(format!("{field} must be 1 to 20 digits"))) }
+}
+
+fn timeout(field: &str, typed: Option<Length>, default_s: u64) -> Result<Duration> {
+    let (min, max) = (Length(Duration::from_millis(100)), Length(Duration::from_secs(24 * 3600)));
+    within(field, typed.unwrap_or(Length(Duration::from_secs(default_s))), min, max).map(|length| length.0)
+}
+
+fn mb(field: &str, typed_mb: u64) -> Result<u64> {
+    within(field, typed_mb, 1, 1024 * 1024).map(|mb| mb * 1024 * 1024)
+}
+
+fn level(text: &str) -> Result<log::LevelFilter> {
+    match text.parse() {
+        Ok(log::LevelFilter::Off) | Err(_) => {
+            Err(Error::invalid(format!("log must be error, warn, info, debug or trace, not {text:?}")))
+        }
+        Ok(level) => Ok(level),
+    }
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(field: &str, value: T, min: T, max: T) -> Result<T> {
+    if (min <= value) && (value <= max) {
+        return Ok(value);
+    }
+    Err(Error::invalid(format!("{field} must be {min} to {max}, not {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::typed::parse_file;
+
+    fn meaning(typed: TypedServe, file: &str) -> Result<Serve> {
+        let file = parse_file(file).map_err(Error::invalid)?;
+        let (db, socket) = TypedPlace::default().over(&file)?;
+        typed.over(file.serve).mean(db, socket, None)
+    }
+
+    #[test]
+    fn nothing_typed_means_the_defaults() {
+        let serve = meaning(TypedServe::default(), "").unwrap();
+        assert_eq!((serve.db, serve.socket), (PathBuf::from("fnlite.db"), PathBuf::from("fnlite.sock")));
+        assert_eq!(serve.listen.to_string(), "127.0.0.1:9980");
+        assert_eq!(serve.isolation, Isolation { min: 1, max: 3 });
+        assert_eq!(serve.total_concurrency_mb % 2048, 0);
+        assert_eq!(serve.drain_timeout, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_was_typed_beats_the_file() {
+        let file = "db = '/data/x.db'\n[serve]\nlisten = '[::1]:80'\nlog = 'debug'\nidle-timeout = '5s'";
+        let typed = TypedServe { log: Some("warn".to_owned()), ..TypedServe::default() };
+        let serve = meaning(typed, file).unwrap();
+        assert_eq!(serve.log, log::LevelFilter::Warn);
+        assert_eq!(serve.listen.port(), 80);
+        assert_eq!(serve.socket, PathBuf::from("/data/x.sock"));
+        assert_eq!(serve.front.idle_timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn wrong_values_name_the_option_and_the_range() {
+        for (file, said) in [
+            ("[serve]\nlisten = 'localhost'", "listen must be"),
+            ("[serve]\nisolation-min = 9", "isolation-min must be 1 to 3, not 9"),
+            ("[serve]\nisolation-min = 3\nisolation-max = 2", "isolation-min must be at most"),
+            ("[serve]\ntotal-concurrency-mb = 1", "total-concurrency-mb must be 128 to"),
+            ("[serve]\ndrain-timeout = '0s'", "drain-timeout must be 100ms to 1d"),
+            ("[serve]\ndrain-timeout = '10'", "no length of time"),
+            ("[serve]\nlog = 'loud'", "log must be"),
+            ("[serve]\nappid = 'x'", "appid must be"),
+            ("[serve]\nlissen = ''", "unknown field"),
+            ("port = 1", "unknown field"),
+            ("db = '/'", "db must name a file"),
+            ("not toml", "not toml"),
+        ] {
+            let error = meaning(TypedServe::default(), file).unwrap_err();
+            assert!(error.message.contains(said), "{file}: {error}");
+        }
+        let long = format!("db = '/{}/x.db'", "a".repeat(120));
+        assert!(meaning(TypedServe::default(), &long).unwrap_err().message.contains("socket must be"));
+    }
+
+    #[test]
+    fn a_key_is_shown_only_to_the_server_it_belongs_to() {
+        let file =
+            || TypedClient { url: Some("http://home".into()), key: Some("secret".into()), namespace: None };
+        let typed = TypedClient { url: Some("http://elsewhere".into()), ..TypedClient::default() };
+        assert_eq!(typed.over(file()).key, None);
+        assert_eq!(TypedClient::default().over(file()).key.as_deref(), Some("secret"));
+    }
+}

@@ -1,0 +1,186 @@
+//! What was typed: flags and `FNLITE_*` variables, which clap reads, and `fnlite.toml`, read into the same structs.
+//!
+//! Nothing is checked here but the shape. A new option is a field here, a line in `over`, and its meaning in the parent.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::base::length::Length;
+use crate::error::{Error, Result};
+
+/// The file that is read when `--config` names none; it need not be there.
+const FILE_DEFAULT: &str = "fnlite.toml";
+
+/// Where things are; typed for every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TypedPlace {
+    /// Configuration file
+    #[arg(long, global = true, env = "FNLITE_CONFIG", value_name = "FILE", help_heading = "Where")]
+    pub config: Option<PathBuf>,
+    /// The database file [default: fnlite.db]
+    #[arg(long, global = true, env = "FNLITE_DB", value_name = "FILE", help_heading = "Where")]
+    pub db: Option<PathBuf>,
+    /// The server's socket file [default: beside the database, fnlite.sock for fnlite.db]
+    #[arg(long, global = true, env = "FNLITE_SOCKET", value_name = "FILE", help_heading = "Where")]
+    pub socket: Option<PathBuf>,
+}
+
+/// How a command reaches its server, as typed.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TypedClient {
+    /// A server elsewhere, for example http://127.0.0.1:9980 [default: the socket file]
+    #[arg(long, global = true, env = "FNLITE_URL", value_name = "URL", help_heading = "Where")]
+    pub url: Option<String>,
+    /// The key to show it
+    #[arg(
+        long,
+        global = true,
+        env = "FNLITE_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        help_heading = "Where"
+    )]
+    pub key: Option<String>,
+    /// The namespace of the functions meant [default: default]
+    #[arg(long, short, global = true, env = "FNLITE_NAMESPACE", value_name = "NAME", help_heading = "Where")]
+    pub namespace: Option<String>,
+}
+
+/// The options of `fnlite serve`, as typed.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TypedServe {
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:9980]
+    #[arg(long, env = "FNLITE_LISTEN", value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Refuse to start below this isolation level, 1 to 3 [default: 1]
+    #[arg(long, env = "FNLITE_ISOLATION_MIN", value_name = "N")]
+    pub isolation_min: Option<u8>,
+    /// Stop at this isolation level even if the host gives more; for tests
+    #[arg(long, env = "FNLITE_ISOLATION_MAX", value_name = "N", hide = true)]
+    pub isolation_max: Option<u8>,
+    /// Memory of all runs at once, MB; also bounds their number [default: 2048 for each core]
+    #[arg(long, env = "FNLITE_TOTAL_CONCURRENCY_MB", value_name = "MB")]
+    pub total_concurrency_mb: Option<u32>,
+    /// How long stopping waits for runs to end [default: 30s]
+    #[arg(long, env = "FNLITE_DRAIN_TIMEOUT", value_name = "TIME")]
+    pub drain_timeout: Option<Length>,
+    /// What functions are told as their region [default: ap-guangzhou]
+    #[arg(long, env = "FNLITE_REGION", value_name = "NAME", help_heading = "What functions are told")]
+    pub region: Option<String>,
+    /// ... as the account's application id [default: 1250000000]
+    #[arg(long, env = "FNLITE_APPID", value_name = "ID", help_heading = "What functions are told")]
+    pub appid: Option<String>,
+    /// ... as the account's id [default: 100000000001]
+    #[arg(long, env = "FNLITE_UIN", value_name = "ID", help_heading = "What functions are told")]
+    pub uin: Option<String>,
+    /// Open connections [default: 10000]
+    #[arg(
+        long,
+        env = "FNLITE_CONNECTIONS_MAX",
+        value_name = "N",
+        help_heading = "Limits of the HTTP server"
+    )]
+    pub connections_max: Option<usize>,
+    /// From the first byte of a request's head to its last [default: 10s]
+    #[arg(
+        long,
+        env = "FNLITE_HEAD_TIMEOUT",
+        value_name = "TIME",
+        help_heading = "Limits of the HTTP server"
+    )]
+    pub head_timeout: Option<Length>,
+    /// How long a connection may stay without a request [default: 75s]
+    #[arg(
+        long,
+        env = "FNLITE_IDLE_TIMEOUT",
+        value_name = "TIME",
+        help_heading = "Limits of the HTTP server"
+    )]
+    pub idle_timeout: Option<Length>,
+    /// How long a client may take nothing of an answer [default: 30s]
+    #[arg(
+        long,
+        env = "FNLITE_WRITE_TIMEOUT",
+        value_name = "TIME",
+        help_heading = "Limits of the HTTP server"
+    )]
+    pub write_timeout: Option<Length>,
+    /// Request bodies held in memory, all together, MB; more go to files [default: 64]
+    #[arg(
+        long,
+        env = "FNLITE_BODY_MEMORY_MB",
+        value_name = "MB",
+        help_heading = "Limits of the HTTP server"
+    )]
+    pub body_memory_mb: Option<u64>,
+    /// Request bodies held in files, all together, MB; more are refused for now [default: 2048]
+    #[arg(long, env = "FNLITE_BODY_SPOOL_MB", value_name = "MB", help_heading = "Limits of the HTTP server")]
+    pub body_spool_mb: Option<u64>,
+    /// How much the server says about itself: error, warn, info, debug or trace [default: info]
+    #[arg(long, env = "FNLITE_LOG", value_name = "LEVEL")]
+    pub log: Option<String>,
+}
+
+/// What `fnlite.toml` may hold: the same words as the flags.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    pub(super) db: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) client: TypedClient,
+    #[serde(default)]
+    pub(super) serve: TypedServe,
+}
+
+/// Reads the named file, or the default one where it is there.
+pub(super) fn read_file(named: Option<&Path>) -> Result<File> {
+    let path = named.unwrap_or(Path::new(FILE_DEFAULT));
+    match fs::read_to_string(path) {
+        Ok(text) => parse_file(&text).map_err(|why| Error::invalid(format!("{}: {why}", path.display()))),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(File::default()),
+        Err(cause) => Err(Error::invalid(format!("{} cannot be read: {cause}", path.display()))),
+    }
+}
+
+/// Reads the text of a configuration file; the error says what is wrong and where.
+pub(super) fn parse_file(text: &str) -> std::result::Result<File, String> {
+    toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+}
+
+impl TypedClient {
+    /// What was typed over what the file says.
+    pub(super) fn over(self, file: TypedClient) -> TypedClient {
+        // A key belongs to the address it was typed with; the file's key is not shown to another server.
+        let key = if self.url.is_some() { self.key } else { self.key.or(file.key) };
+        TypedClient { url: self.url.or(file.url), key, namespace: self.namespace.or(file.namespace) }
+    }
+}
+
+impl TypedServe {
+    /// What was typed over what the file says.
+    pub(super) fn over(self, file: TypedServe) -> TypedServe {
+        TypedServe {
+            listen: self.listen.or(file.listen),
+            isolation_min: self.isolation_min.or(file.isolation_min),
+            isolation_max: self.isolation_max.or(file.isolation_max),
+            total_concurrency_mb: self.total_concurrency_mb.or(file.total_concurrency_mb),
+            drain_timeout: self.drain_timeout.or(file.drain_timeout),
+            region: self.region.or(file.region),
+            appid: self.appid.or(file.appid),
+            uin: self.uin.or(file.uin),
+            connections_max: self.connections_max.or(file.connections_max),
+            head_timeout: self.head_timeout.or(file.head_timeout),
+            idle_timeout: self.idle_timeout.or(file.idle_timeout),
+            write_timeout: self.write_timeout.or(file.write_timeout),
+            body_memory_mb: self.body_memory_mb.or(file.body_memory_mb),
+            body_spool_mb: self.body_spool_mb.or(file.body_spool_mb),
+            log: self.log.or(file.log),
+        }
+    }
+}

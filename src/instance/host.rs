@@ -1,0 +1,209 @@
+//! What this host gives to functions: walls, interpreters, user ids, and the environment and context the contract promises
+//! (2.2, 2.5). Turns a Version into an order to launch it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::instance::protocol::{LaunchOrder, Role};
+use crate::instance::runtime::python::{self, Found};
+use crate::instance::sandbox::{self, Sandbox};
+use crate::instance::view;
+use crate::model::function::Version;
+use crate::model::invocation::FunctionNames;
+use crate::model::runtime::{RUNTIMES, Runtime};
+
+/// What functions are told about where they run: the cloud's words with values of our own (D15).
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// `TENCENTCLOUD_REGION`.
+    pub region: String,
+    /// `TENCENTCLOUD_APPID`, digits.
+    pub appid: String,
+    /// `TENCENTCLOUD_UIN`, digits.
+    pub uin: String,
+}
+
+/// What this host gives, found out once.
+#[derive(Debug)]
+pub struct Host {
+    /// The walls and their level.
+    pub sandbox: Sandbox,
+    account: Account,
+    /// Folders to look for interpreters in, in order.
+    search: Vec<PathBuf>,
+    /// A folder for runs' temporary files where /tmp cannot be private.
+    scratch: PathBuf,
+    found: Mutex<HashMap<&'static str, Arc<Found>>>,
+}
+
+/// What a runtime name means here.
+#[derive(Clone, Debug)]
+pub struct RuntimeFound {
+    /// The runtime's name.
+    pub runtime: &'static str,
+    /// The interpreter that runs it, or why there is none.
+    pub program: std::result::Result<PathBuf, String>,
+    /// Set where another version stands in: what a user should know.
+    pub note: Option<String>,
+}
+
+impl Host {
+    /// Probes the walls up to `level_max`; interpreters are looked for when they are first needed.
+    pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf) -> Host {
+        Host { sandbox: sandbox::probe(level_max), account, search, scratch, found: Mutex::default() }
+    }
+
+    /// What `runtime` means here; an error names what to install.
+    pub fn runtime(&self, runtime: Runtime) -> Result<RuntimeFound> {
+        let found = self.find(runtime)?;
+        let (major, minor) = found.version;
+        let note = (found.version != runtime.version)
+            .then(|| format!("{} is not on this host; Python {major}.{minor} stands in", runtime.name));
+        Ok(RuntimeFound { runtime: runtime.name, program: Ok(found.interpreter.program.clone()), note })
+    }
+
+    /// What every runtime name means here, for people.
+    pub fn runtimes(&self) -> Vec<RuntimeFound> {
+        let told = |runtime: &Runtime| {
+            self.runtime(*runtime).unwrap_or_else(|error| RuntimeFound {
+                runtime: runtime.name,
+                program: Err(error.message),
+                note: None,
+            })
+        };
+        RUNTIMES.iter().map(told).collect()
+    }
+
+    fn find(&self, runtime: Runtime) -> Result<Arc<Found>> {
+        let mut known = self.found.lock().expect("no holder of this lock can panic");
+        if let Some(found) = known.get(runtime.name).filter(|found| found.interpreter.program.exists()) {
+            return Ok(Arc::clone(found));
+        }
+        let found = Arc::new(python::find(runtime, &self.search)?);
+        known.insert(runtime.name, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// How to launch `version`, whose code is unpacked at `package`.
+    pub(crate) fn order(
+        &self,
+        version: &Version,
+        names: &FunctionNames,
+        package: &Path,
+        role: Role,
+    ) -> Result<LaunchOrder> {
+        let walls = self.sandbox.walls;
+        let uid = self.uid(version.function_id);
+        let tmp = if walls.namespaces { None } else { Some(self.scratch(version, uid)?) };
+        let found = self.find(version.config.runtime)?;
+        let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
+        Ok(LaunchOrder {
+            role,
+            walls,
+            uid,
+            package: package.to_owned(),
+            env: self.env(version, names, &found, &code, tmp.as_deref()),
+            interpreter: found.interpreter.clone(),
+            memory_mb: version.config.memory_mb,
+            tmp,
+            function: self.function(version, names),
+        })
+    }
+
+    /// A user of its own for each function, where the server is root (D8).
+    fn uid(&self, function_id: i64) -> Option<u32> {
+        const RANGE: i64 = 1_000_000;
+        let offset = u32::try_from(1 + function_id.rem_euclid(RANGE)).expect("it is below the range");
+        rustix::process::geteuid().is_root().then_some(sandbox::PROBE_UID + offset)
+    }
+
+    /// A folder for temporary files that only this function may enter. Without namespaces its runs share it.
+    fn scratch(&self, version: &Version, uid: Option<u32>) -> Result<PathBuf> {
+        let folder = self.scratch.join(version.function_id.to_string());
+        let make = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&folder)?;
+            std::os::unix::fs::chown(&folder, uid, uid)?;
+            std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        };
+        make()
+            .map_err(|cause| Error::internal("a folder for temporary files cannot be made").because(cause))?;
+        Ok(folder)
+    }
+
+    /// Built from nothing (D15): the contract's variables (2.5), then the user's.
+    fn env(
+        &self,
+        version: &Version,
+        names: &FunctionNames,
+        found: &Found,
+        code: &Path,
+        tmp: Option<&Path>,
+    ) -> Vec<(String, String)> {
+        let code = code.to_string_lossy();
+        let mut env: Vec<(String, String)> = Vec::with_capacity(32);
+        let mut set = |key: &str, value: &str| env.push((key.to_owned(), value.to_owned()));
+        set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        set("HOME", "/home/qcloud");
+        set("USER", "qcloud");
+        set("LOGNAME", "qcloud");
+        set("SHELL", "/bin/bash");
+        set("SHLVL", "3");
+        set("HOSTNAME", "fnlite");
+        set("LANG", "C.UTF-8");
+        set("LC_ALL", "C.UTF-8");
+        set("TZ", "UTC");
+        set("PWD", &code);
+        set("_", &found.interpreter.program.to_string_lossy());
+        set("_SCF_SERVER_PORT", "28902");
+        set("TENCENTCLOUD_RUNENV", "SCF");
+        set("TENCENTCLOUD_REGION", &self.account.region);
+        set("TENCENTCLOUD_APPID", &self.account.appid);
+        set("TENCENTCLOUD_UIN", &self.account.uin);
+        set("TENCENTCLOUD_TZ", "UTC");
+        set("USER_CODE_ROOT", &format!("{}/", code.trim_end_matches('/')));
+        set("SCF_RUNTIME", version.config.runtime.name);
+        set("SCF_FUNCTIONNAME", &names.name);
+        set("SCF_FUNCTIONVERSION", &version.qualifier);
+        set("SCF_NAMESPACE", &names.namespace);
+        set("PYTHONDONTWRITEBYTECODE", "x");
+        set("PYTHONPATH", &format!("{code}:{}", view::LAYERS));
+        // One thread each: a pool of threads started at import would make the code unsafe to fork.
+        set("OPENBLAS_NUM_THREADS", "1");
+        set("OMP_NUM_THREADS", "1");
+        if let Some(tmp) = tmp {
+            set("TMPDIR", &tmp.to_string_lossy());
+        }
+        for (key, value) in &version.config.env {
+            env.retain(|(other, _)| other != key);
+            env.push((key.clone(), value.clone()));
+        }
+        env
+    }
+
+    /// The handler, and the context with every field of the contract (2.2); the request id is filled in per run.
+    fn function(&self, version: &Version, names: &FunctionNames) -> serde_json::Value {
+        let pair = format!("SCF_NAMESPACE={}", names.namespace);
+        json!({
+            "handler_file": version.config.handler.file(),
+            "handler_function": version.config.handler.function(),
+            "context": {
+                "memory_limit_in_mb": version.config.memory_mb,
+                "time_limit_in_ms": version.config.timeout_s * 1000,
+                "request_id": "",
+                "environment": json!({ "SCF_NAMESPACE": names.namespace }).to_string(),
+                // The doubled pair is what the cloud really gives.
+                "environ": format!("{pair};{pair}"),
+                "function_version": version.qualifier,
+                "function_name": names.name,
+                "namespace": names.namespace,
+                "tencentcloud_region": self.account.region,
+                "tencentcloud_appid": self.account.appid,
+                "tencentcloud_uin": self.account.uin,
+            },
+        })
+    }
+}

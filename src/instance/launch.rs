@@ -1,0 +1,375 @@
+//! The launcher: the first process of every tree. It is this same binary, started as `fnlite __launch` with its control
+//! socket as standard input; it reads one order, builds the walls, starts the interpreter and turns into the tiny init
+//! that reaps the tree. No user code has run before the walls stand.
+//!
+//! With namespaces the tree is: the supervisor (outside, holds the leash) > pid 1 of an outer pid namespace, which built
+//! the root view > the interpreter. A zygote additionally gets an inner pid namespace with an init of its own, since only
+//! a namespace owned by its own user namespace can be returned to after each fork. Mounts are built outside the inner user
+//! namespace and are therefore locked inside it.
+//!
+//! Order matters and is the order of the functions below: the view before the change of user (it needs the host's files),
+//! the user before the inner namespaces (they belong to whoever makes them), capabilities and the filter last.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use rustix::process::{Resource, Rlimit};
+use rustix::thread::{CapabilitySet, UnshareFlags};
+use serde_json::{Value, json};
+
+use crate::base::sys;
+use crate::instance::protocol::{self, LaunchOrder, Report, Role, Walls};
+use crate::instance::wire;
+use crate::instance::{filter, runtime, shim, view};
+use crate::model::limits;
+
+/// The step that failed and why.
+#[derive(Debug)]
+pub(crate) struct Step(pub(crate) &'static str, pub(crate) io::Error);
+
+/// Bytes a process may map beyond its MemorySize: interpreter, libraries' data, thread stacks (D9).
+const DATA_MARGIN_BYTES: u64 = 128 << 20;
+
+/// Stack of each thread the user's code starts (D9); the main thread's is raised by the shim.
+const THREAD_STACK_BYTES: u64 = 1 << 20;
+
+/// The user and group id a function sees as its own.
+const INNER_ID: u32 = 1000;
+
+/// The launcher's `main`. Returns only when something failed, after telling the server what.
+pub fn main() -> ExitCode {
+    let Ok(control) = rustix::io::dup(rustix::stdio::stdin()) else { return ExitCode::FAILURE };
+    let Ok((order, mut fds)) = receive(&control) else { return ExitCode::FAILURE };
+    if fds.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    let leash = fds.remove(0);
+    let launched = Launcher { order, control, event: fds.pop() }.launch(&leash);
+    let Err((Step(name, cause), control)) = launched else { return ExitCode::SUCCESS };
+    tell(&control, "L", &format!("{name}: {cause}"));
+    ExitCode::FAILURE
+}
+
+fn receive(control: &OwnedFd) -> io::Result<(LaunchOrder, Vec<OwnedFd>)> {
+    let (bytes, fds) = wire::receive(control)?;
+    Ok((serde_json::from_slice(&bytes)?, fds))
+}
+
+fn tell(control: &OwnedFd, kind: &str, text: &str) {
+    let report = Report { kind: kind.to_owned(), text: text.to_owned() };
+    let bytes = serde_json::to_vec(&report).expect("two strings are JSON");
+    // A server that is gone needs no telling.
+    let _ = wire::send(control, &bytes, &[]);
+}
+
+struct Launcher {
+    order: LaunchOrder,
+    control: OwnedFd,
+    event: Option<OwnedFd>,
+}
+
+impl Launcher {
+    /// Ends in an exec, or with the step that failed and the socket to tell it on.
+    fn launch(mut self, leash: &OwnedFd) -> Result<(), (Step, OwnedFd)> {
+        let failed = match self.bind_tree(leash) {
+            Ok(()) => return Ok(()),
+            Err(step) => step,
+        };
+        Err((failed, self.control))
+    }
+
+    fn bind_tree(&mut self, leash: &OwnedFd) -> Result<(), Step> {
+        let main = if self.order.walls.namespaces {
+            self.enter_outer_namespaces()?;
+            match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
+                Some(pid) => pid.as_raw_nonzero().get().cast_unsigned(),
+                None => self.be_first_of_namespace(),
+            }
+        } else {
+            self.become_user()?;
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+                .map_err(|e| Step("subreaper", e.into()))?;
+            self.start_interpreter()?.id()
+        };
+        let (init, _keep) = init_outside()?;
+        sys::hand_over(borrow(leash), leash.as_raw_fd()).map_err(|e| Step("leash", e))?;
+        let args = ["s".to_owned(), leash.as_raw_fd().to_string(), main.to_string()];
+        Err(exec(&init, &args))
+    }
+
+    fn enter_outer_namespaces(&self) -> Result<(), Step> {
+        let mut flags =
+            UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        if !uid.is_root() {
+            flags |= UnshareFlags::NEWUSER;
+        }
+        sys::unshare(flags).map_err(|e| Step("namespaces", e))?;
+        if !uid.is_root() {
+            let own = open_self()?;
+            map_ids(&own, (0, uid.as_raw()), (0, gid.as_raw())).map_err(|e| Step("id maps", e))?;
+        }
+        rustix::system::sethostname(b"fnlite").map_err(|e| Step("host name", e.into()))
+    }
+
+    /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
+    fn be_first_of_namespace(&mut self) -> ! {
+        let Step(name, cause) = match self.build_inside() {
+            Ok(never) => match never {},
+            Err(step) => step,
+        };
+        tell(&self.control, "L", &format!("{name}: {cause}"));
+        #[expect(clippy::exit, reason = "a forked child must not run its parent's way out of main")]
+        std::process::exit(1)
+    }
+
+    fn build_inside(&mut self) -> Result<std::convert::Infallible, Step> {
+        // Opened while the host's /proc is still there: inside a container the view may have none.
+        let own = open_self()?;
+        self.order.walls.fresh_proc = view::enter(&self.order, runtime::python::BOOTSTRAP)?;
+        self.become_user()?;
+        self.enter_inner_namespaces(&own)?;
+        if self.order.role == Role::Probe {
+            return Err(self.probe());
+        }
+        if self.order.role == Role::Zygote {
+            self.start_inner_init()?;
+            keep_mount_right().map_err(|e| Step("capabilities", e.into()))?;
+        }
+        let main = self.start_interpreter()?;
+        let args = ["m".to_owned(), main.id().to_string()];
+        Err(exec(&format!("{}/init", view::RUNTIME), &args))
+    }
+
+    /// The user and mount namespaces the code lives in, and for a zygote the pid namespace it returns to.
+    fn enter_inner_namespaces(&self, own: &OwnedFd) -> Result<(), Step> {
+        let mut flags = UnshareFlags::NEWUSER | UnshareFlags::NEWNS;
+        if self.order.role != Role::Single {
+            flags |= UnshareFlags::NEWPID;
+        }
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        sys::unshare(flags).map_err(|e| Step("inner namespaces", e))?;
+        map_ids(own, (INNER_ID, uid), (INNER_ID, gid)).map_err(|e| Step("inner id maps", e))
+    }
+
+    /// Pid 1 of the inner namespace. The next pid is used up on purpose: the zygote must not have the number its
+    /// Instances will have (2, behind their own init), or code that tells a fork by a changed getpid, such as OpenSSL's
+    /// random generator and Python's tempfile, would not notice one.
+    fn start_inner_init(&self) -> Result<(), Step> {
+        let init = format!("{}/init", view::RUNTIME);
+        let start = |args: &[&str]| command(&init).args(args).spawn().map_err(|e| Step("inner init", e));
+        start(&[])?;
+        start(&["x"])?.wait().map_err(|e| Step("inner init", e))?;
+        Ok(())
+    }
+
+    /// Becomes the function's user for good; a no-op where the server is not root.
+    fn become_user(&self) -> Result<(), Step> {
+        // Set while still allowed to: inherited by all that follows. Raising it is never refused.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+        let Some(id) = self.order.uid else { return Ok(()) };
+        let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
+        let change = || {
+            rustix::thread::set_thread_groups(&[])?;
+            rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+            rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+            // The change made /proc/self root's; the id maps are written there.
+            rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
+        };
+        change().map_err(|errno| Step("user id", errno.into()))
+    }
+
+    fn start_interpreter(&self) -> Result<Child, Step> {
+        self.limit().map_err(|e| Step("limits", e.into()))?;
+        rustix::thread::set_no_new_privs(true).map_err(|e| Step("no_new_privs", e.into()))?;
+        let paths = self.paths()?;
+        let main_fd = self.event.as_ref().unwrap_or(&self.control);
+        let init = shim::memory_file("init", shim::INIT).map_err(|e| Step("init", e))?;
+        let _keep = hand_over_both(main_fd, &init)?;
+        if self.order.walls.seccomp {
+            filter::install().map_err(|e| Step("seccomp", e))?;
+        }
+        let config = self.bootstrap_config(&paths.shim);
+        let mut start = command(&self.order.interpreter.program);
+        start.args(&self.order.interpreter.args).arg(&paths.bootstrap).arg(config.to_string());
+        start.env_clear().envs(self.order.env.iter().map(|(key, value)| (key, value)));
+        start.current_dir(&paths.code).stdin(Stdio::null());
+        start.spawn().map_err(|e| Step("interpreter", e))
+    }
+
+    fn limit(&self) -> rustix::io::Result<()> {
+        let set = |resource, bytes| {
+            rustix::process::setrlimit(resource, Rlimit { current: Some(bytes), maximum: Some(bytes) })
+        };
+        set(Resource::Core, 0)?;
+        set(Resource::Nofile, limits::OPEN_FILES_MAX)?;
+        set(Resource::Fsize, limits::TMP_BYTES)?;
+        set(Resource::Data, (u64::from(self.order.memory_mb) << 20) + DATA_MARGIN_BYTES)?;
+        if self.order.walls.namespaces || self.order.uid.is_some() {
+            // Counted per user: without a user of its own this would count the whole server's processes.
+            set(Resource::Nproc, limits::PROCESSES_MAX)?;
+        }
+        let stack = Rlimit { current: Some(THREAD_STACK_BYTES), maximum: Some(8 << 20) };
+        rustix::process::setrlimit(Resource::Stack, stack)
+    }
+
+    fn paths(&self) -> Result<Paths, Step> {
+        if self.order.walls.namespaces {
+            let at = |name: &str| format!("{}/{name}", view::RUNTIME);
+            return Ok(Paths {
+                bootstrap: at("bootstrap"),
+                shim: at("shim.so"),
+                code: view::CODE.to_owned(),
+                _keep: vec![],
+            });
+        }
+        let mut keep = Vec::new();
+        let mut memory = |name, bytes| -> Result<String, Step> {
+            let file = shim::memory_file(name, bytes).map_err(|e| Step("memory file", e))?;
+            sys::hand_over(borrow(&file), file.as_raw_fd()).map_err(|e| Step("memory file", e))?;
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            keep.push(file);
+            Ok(path)
+        };
+        let bootstrap = memory("bootstrap", runtime::python::BOOTSTRAP.as_bytes())?;
+        let shim = memory("shim", shim::SHIM)?;
+        let code = self.order.package.to_string_lossy().into_owned();
+        Ok(Paths { bootstrap, shim, code, _keep: keep })
+    }
+
+    /// What bootstrap.py is told; its own doc comment and this function describe one another.
+    fn bootstrap_config(&self, shim: &str) -> Value {
+        let walls = self.order.walls;
+        let inside = walls.namespaces;
+        let forks = self.order.role == Role::Zygote;
+        let mut config = self.order.function.clone();
+        config["single"] = json!(!forks);
+        config["shim"] = json!(shim);
+        config["init_fd"] = json!(protocol::INIT_FD);
+        config["code"] = json!(if inside { Path::new(view::CODE) } else { &self.order.package });
+        config["layers"] = json!(view::LAYERS);
+        config["site_packages"] = json!(self.order.interpreter.packages);
+        config["isolation"] = json!({
+            "pid_namespace": inside && forks,
+            "fresh_mounts": inside && forks,
+            "fresh_proc": inside && forks && walls.fresh_proc,
+            "landlock_abi": walls.landlock_abi,
+            "landlock_rules": self.landlock_rules(),
+            "tmp_options": view::tmp_options(),
+        });
+        config
+    }
+
+    /// Rows for the shim's `landlock`: mode and path, each ended by NUL.
+    fn landlock_rules(&self) -> String {
+        let mut rules: Vec<(char, String)> = ["null", "zero", "full", "random", "urandom"]
+            .iter()
+            .map(|device| ('f', format!("/dev/{device}")))
+            .collect();
+        if self.order.walls.namespaces {
+            rules.extend([('r', "/".to_owned()), ('w', "/tmp".to_owned()), ('w', "/dev/shm".to_owned())]);
+        } else {
+            let read =
+                ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc"].map(str::to_owned);
+            rules.extend(read.map(|path| ('r', path)));
+            rules.push(('r', self.order.interpreter.prefix.to_string_lossy().into_owned()));
+            rules.push(('r', self.order.package.to_string_lossy().into_owned()));
+            rules.extend(self.order.tmp.iter().map(|path| ('w', path.to_string_lossy().into_owned())));
+        }
+        rules.iter().map(|(mode, path)| format!("{mode}{path}\0")).collect()
+    }
+
+    /// Does what each Instance will do for itself, in a child, and reports; the returned step ends the probe.
+    fn probe(&self) -> Step {
+        let walls =
+            |fresh_proc| serde_json::to_string(&Walls { fresh_proc, ..self.order.walls }).unwrap_or_default();
+        match sys::fork_single_threaded() {
+            Ok(None) => {
+                let tried = sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
+                    .and_then(|()| view::mount_private_tmp());
+                match tried {
+                    Ok(()) => tell(&self.control, "P", &walls(view::mount_proc().is_ok())),
+                    Err(cause) => tell(&self.control, "L", &format!("an Instance's own mounts: {cause}")),
+                }
+                #[expect(clippy::exit, reason = "a forked child must not run its parent's way out of main")]
+                std::process::exit(0)
+            }
+            Ok(Some(pid)) => {
+                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                #[expect(clippy::exit, reason = "the probe has said all; its namespaces end with it")]
+                std::process::exit(0)
+            }
+            Err(cause) => Step("fork", cause),
+        }
+    }
+}
+
+/// Where the interpreter finds what it needs, and the descriptors behind paths that lead to some.
+struct Paths {
+    bootstrap: String,
+    shim: String,
+    code: String,
+    _keep: Vec<OwnedFd>,
+}
+
+fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
+    std::os::fd::AsFd::as_fd(fd)
+}
+
+/// This process's folder in /proc, as a descriptor that outlives the view's change.
+fn open_self() -> Result<OwnedFd, Step> {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open("/proc/self", flags, rustix::fs::Mode::empty()).map_err(|e| Step("/proc/self", e.into()))
+}
+
+/// Writes the one-line maps an unprivileged process may write for itself.
+fn map_ids(own: &OwnedFd, uid: (u32, u32), gid: (u32, u32)) -> io::Result<()> {
+    let write = |name: &str, text: String| -> io::Result<()> {
+        let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
+        let file = rustix::fs::openat(own, name, flags, rustix::fs::Mode::empty())?;
+        rustix::io::write(file, text.as_bytes())?;
+        Ok(())
+    };
+    write("setgroups", "deny".to_owned())?;
+    write("uid_map", format!("{} {} 1", uid.0, uid.1))?;
+    write("gid_map", format!("{} {} 1", gid.0, gid.1))
+}
+
+/// Keeps over exec the one right an Instance needs until it has built its own mounts.
+fn keep_mount_right() -> rustix::io::Result<()> {
+    let right = CapabilitySet::SYS_ADMIN;
+    let mut sets = rustix::thread::capabilities(None)?;
+    sets.inheritable |= right;
+    rustix::thread::set_capabilities(None, sets)?;
+    rustix::thread::configure_capability_in_ambient_set(right, true)
+}
+
+/// Puts both descriptors under their fixed numbers for the interpreter. What has those numbers now is moved out of the way
+/// first, and kept open by the result.
+fn hand_over_both(main: &OwnedFd, init: &OwnedFd) -> Result<[OwnedFd; 2], Step> {
+    let away = |fd: &OwnedFd| {
+        rustix::io::fcntl_dupfd_cloexec(fd, 100).map_err(|e| Step("descriptors", io::Error::from(e)))
+    };
+    let moved = [away(main)?, away(init)?];
+    sys::hand_over(borrow(&moved[0]), protocol::EVENT_FD).map_err(|e| Step("descriptors", e))?;
+    sys::hand_over(borrow(&moved[1]), protocol::INIT_FD).map_err(|e| Step("descriptors", e))?;
+    Ok(moved)
+}
+
+/// The init program as a path usable outside the view; the descriptor behind it must live until the exec.
+fn init_outside() -> Result<(String, OwnedFd), Step> {
+    let file = shim::memory_file("init", shim::INIT).map_err(|e| Step("init", e))?;
+    Ok((format!("/proc/self/fd/{}", file.as_raw_fd()), file))
+}
+
+#[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
+fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(program)
+}
+
+fn exec(program: &str, args: &[String]) -> Step {
+    Step("exec of init", command(program).arg0("init").args(args).env_clear().exec())
+}

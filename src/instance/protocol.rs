@@ -1,0 +1,272 @@
+//! What passes between us and a child: the launch order, the zygote's report, orders to it, event and answer frames.
+//!
+//! Everything here is pure: bytes to values and back. Numbers are little-endian, as every host we run on. The other ends
+//! are `launch.rs` (our own code in the child) and each runtime's bootstrap; a change here is a change there.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::invocation::Outcome;
+use crate::model::limits;
+
+/// The one descriptor number a bootstrap knows: a zygote's control socket, or an Instance's event socket.
+pub(crate) const EVENT_FD: i32 = 3;
+
+/// The number under which a zygote holds the init program it starts for each Instance.
+pub(crate) const INIT_FD: i32 = 4;
+
+/// Largest message on a control socket, bytes; well below the kernel's default for one datagram.
+pub(crate) const CONTROL_BYTES_MAX: usize = 160 * 1024;
+
+/// How to start one process tree; the first message on its control socket, along with the leash and, for a single, the
+/// event socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LaunchOrder {
+    /// What the process is to be.
+    pub(crate) role: Role,
+    /// Which walls this host gives.
+    pub(crate) walls: Walls,
+    /// The user to become, where the server is root; also the group.
+    pub(crate) uid: Option<u32>,
+    /// The unpacked code on the host.
+    pub(crate) package: PathBuf,
+    /// What to run.
+    pub(crate) interpreter: Interpreter,
+    /// The environment, whole.
+    pub(crate) env: Vec<(String, String)>,
+    /// Memory of one run, MB.
+    pub(crate) memory_mb: u32,
+    /// A folder of its own for temporary files where /tmp cannot be private.
+    pub(crate) tmp: Option<PathBuf>,
+    /// What the bootstrap needs to know of the function: handler and context.
+    pub(crate) function: serde_json::Value,
+}
+
+/// What a launched process is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Role {
+    /// Loads the code and forks Instances.
+    Zygote,
+    /// Loads the code and is the one Instance itself.
+    Single,
+    /// Builds the walls, says which stand, and ends.
+    Probe,
+}
+
+/// Which walls stand around an Instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Walls {
+    /// User, mount, pid, ipc and uts namespaces with a root view of our making.
+    pub(crate) namespaces: bool,
+    /// A /proc of the own pid namespace can be mounted; else there is none.
+    pub(crate) fresh_proc: bool,
+    /// Landlock's version; 0 for none.
+    pub(crate) landlock_abi: i32,
+    /// A system-call filter.
+    pub(crate) seccomp: bool,
+}
+
+/// An interpreter on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Interpreter {
+    /// The program itself, no link and no version manager's stand-in.
+    pub(crate) program: PathBuf,
+    /// Options before the bootstrap's path.
+    pub(crate) args: Vec<String>,
+    /// The folder it is installed in; must be visible to it.
+    pub(crate) prefix: PathBuf,
+    /// Folders of installed packages, on purpose the last on the search path.
+    pub(crate) packages: Vec<PathBuf>,
+}
+
+/// A message on the control socket from the child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// `Z`: a zygote is ready. `F`: the code is loaded but must not be forked; `text` says why. `P`: a probe's walls.
+    /// `L`: the launcher failed. Else the kind of a failure frame: see [`outcome`].
+    pub(crate) kind: String,
+    /// The reason or trace.
+    pub(crate) text: String,
+}
+
+/// The order to fork an Instance; three or four descriptors travel along: event, stdout, stderr and, without
+/// namespaces, its supervisor's leash.
+pub(crate) fn order_new(number: u64) -> [u8; 9] {
+    order(b'N', number)
+}
+
+/// The order to wait for an Instance's process and say how it ended.
+pub(crate) fn order_wait(number: u64) -> [u8; 9] {
+    order(b'W', number)
+}
+
+/// The order to reap what has died.
+pub(crate) fn order_reap() -> [u8; 9] {
+    order(b'R', 0)
+}
+
+fn order(kind: u8, number: u64) -> [u8; 9] {
+    let mut bytes = [kind; 9];
+    bytes[1..].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+/// The wait status in the answer to [`order_wait`], if these bytes are the one for `number`.
+pub(crate) fn waited(bytes: &[u8], number: u64) -> Option<i32> {
+    let (head, status) = bytes.split_at_checked(9)?;
+    (head == order(b'W', number)).then(|| status.try_into().ok().map(i32::from_le_bytes))?
+}
+
+/// The exit code a shell would show for a wait status.
+pub(crate) fn exit_code(status: i32) -> i32 {
+    match status & 0x7f {
+        0 => (status >> 8) & 0xff,
+        signal => 128 + signal,
+    }
+}
+
+/// The head of an event frame; request id and event follow.
+pub(crate) fn event_head(request_id: &str, event: &[u8]) -> Vec<u8> {
+    let length =
+        |bytes: usize| u32::try_from(bytes).expect("events are bounded far below 4 GiB").to_le_bytes();
+    let mut head = Vec::with_capacity(8 + request_id.len() + event.len());
+    head.extend_from_slice(&length(request_id.len()));
+    head.extend_from_slice(&length(event.len()));
+    head.extend_from_slice(request_id.as_bytes());
+    head
+}
+
+/// Collects the bytes an Instance sends after its event: notices of one byte, then one answer frame.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerReader {
+    bytes: Vec<u8>,
+}
+
+/// What an Instance has said so far.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Nothing whole yet.
+    Nothing,
+    /// One whole frame: kind and payload.
+    Frame(u8, Vec<u8>),
+    /// It wants to send more than an answer may hold.
+    TooLarge,
+    /// Bytes that are no frame.
+    Nonsense,
+}
+
+/// Bytes before an answer's payload: kind and length.
+const FRAME_HEAD: usize = 5;
+
+impl AnswerReader {
+    /// Adds what was read.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Whether more has come than an answer may hold, so that reading on is of no use.
+    pub(crate) fn is_over(&self) -> bool {
+        self.bytes.len() > FRAME_HEAD + limits::ANSWER_BYTES_MAX
+    }
+
+    /// Takes a leading one-byte notice, if that is what came first.
+    pub(crate) fn take_notice(&mut self, notice: u8) -> bool {
+        let there = self.bytes.first() == Some(&notice);
+        if there {
+            self.bytes.remove(0);
+        }
+        there
+    }
+
+    /// What has come so far. Traces may be a little larger than values are allowed to be, never much.
+    pub(crate) fn said(&mut self) -> Said {
+        let Some(head) = self.bytes.first_chunk::<FRAME_HEAD>() else {
+            return Said::Nothing;
+        };
+        let [kind, a, b, c, d] = *head;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        if !b"REMHX".contains(&kind) {
+            return Said::Nonsense;
+        }
+        if length > limits::ANSWER_BYTES_MAX {
+            return Said::TooLarge;
+        }
+        if self.bytes.len() < FRAME_HEAD + length {
+            return Said::Nothing;
+        }
+        self.bytes.truncate(FRAME_HEAD + length);
+        Said::Frame(kind, self.bytes.split_off(FRAME_HEAD))
+    }
+}
+
+/// The outcome an answer frame or a zygote's report stands for; `None` for a kind that is neither.
+pub(crate) fn outcome(kind: u8, payload: Vec<u8>, memory_mb: u32) -> Option<Outcome> {
+    let text = |payload: Vec<u8>| String::from_utf8_lossy(&payload).into_owned();
+    Some(match kind {
+        b'R' => Outcome::Returned(payload),
+        b'E' => Outcome::Raised { trace: text(payload) },
+        b'M' => Outcome::OutOfMemory { memory_mb, trace: text(payload) },
+        b'H' => Outcome::HandlerNotFound(text(payload)),
+        b'X' => Outcome::Exited { code: text(payload).parse().unwrap_or(255) },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
+        [&[kind], &length[..], payload].concat()
+    }
+
+    #[test]
+    fn a_frame_is_whole_only_with_its_last_byte() {
+        let bytes = frame(b'R', b"{\"a\":1}");
+        for cut in 0..bytes.len() {
+            let mut reader = AnswerReader::default();
+            reader.push(&bytes[..cut]);
+            assert_eq!(reader.said(), Said::Nothing, "{cut}");
+            reader.push(&bytes[cut..]);
+            assert_eq!(reader.said(), Said::Frame(b'R', b"{\"a\":1}".to_vec()), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_first_answer_is_dropped() {
+        let mut reader = AnswerReader::default();
+        reader.push(&[frame(b'R', b"1"), frame(b'R', b"2")].concat());
+        assert_eq!(reader.said(), Said::Frame(b'R', b"1".to_vec()));
+    }
+
+    #[test]
+    fn a_hostile_length_or_kind_allocates_nothing() {
+        let mut reader = AnswerReader::default();
+        reader.push(&[b'R', 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(reader.said(), Said::TooLarge);
+        let mut reader = AnswerReader::default();
+        reader.push(b"GET / HTTP/1.1");
+        assert_eq!(reader.said(), Said::Nonsense);
+    }
+
+    #[test]
+    fn notices_come_before_the_answer() {
+        let mut reader = AnswerReader::default();
+        reader.push(b"K");
+        assert!(!reader.take_notice(b'P'));
+        assert!(reader.take_notice(b'K'));
+        assert_eq!(reader.said(), Said::Nothing);
+    }
+
+    #[test]
+    fn wait_answers_are_matched_by_number() {
+        let mut bytes = order_wait(7).to_vec();
+        bytes.extend_from_slice(&0x0300i32.to_le_bytes());
+        assert_eq!(waited(&bytes, 7).map(exit_code), Some(3));
+        assert_eq!(waited(&bytes, 8), None);
+        assert_eq!(waited(&bytes[..9], 7), None);
+        assert_eq!(exit_code(9), 137);
+    }
+}

@@ -1,0 +1,286 @@
+//! One run: an event goes in, output and one answer come out, and at the deadline it is over whatever the process does.
+//!
+//! The caller's thread does all of it, waiting in `poll` on everything the Instance can say: event socket, both outputs, the
+//! end of its process. That is the shortest way from answer to caller; there is no thread between.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::net::SendFlags;
+
+use crate::base::clock::Clock;
+use crate::error::{Error, Result};
+use crate::instance::output::Output;
+use crate::instance::protocol::{self, AnswerReader, Said};
+use crate::instance::{Instance, LOADED, memory, tree};
+use crate::model::invocation::Outcome;
+use crate::model::log::LogLine;
+
+/// How often the memory of a run is looked at (D9); shorter runs are measured once, at their end.
+const WATCH_EVERY: Duration = Duration::from_millis(20);
+
+/// How often the lines of a long run are handed on (D21).
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// How long what a killed process printed is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// What one run is given.
+pub(crate) struct Task<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) event: &'a [u8],
+    pub(crate) timeout_s: u32,
+    pub(crate) init_timeout_s: u32,
+    pub(crate) memory_mb: u32,
+    /// Gets the whole lines of a run that lasts, once a second.
+    pub(crate) flush: &'a mut dyn FnMut(Vec<LogLine>),
+}
+
+impl fmt::Debug for Task<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+/// How one run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    /// The lines that were not flushed.
+    pub(crate) lines: Vec<LogLine>,
+    /// When the event was handed over, wall time.
+    pub(crate) started_us: i64,
+    /// From there to the answer.
+    pub(crate) duration: Duration,
+    /// How long a single took to load its code; zero for a forked Instance.
+    pub(crate) init: Duration,
+    /// The most memory seen, KiB.
+    pub(crate) memory_kb: u64,
+}
+
+/// Runs one event. An error means that the Instance was never able to take it, so another may be tried.
+pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Clock) -> Result<Ended> {
+    let mut run = Run {
+        output: Output::new(clock.wall_us()),
+        instance,
+        clock,
+        reader: AnswerReader::default(),
+        unsent: Vec::new(),
+        memory_kb: 0,
+        flushed: clock.now(),
+    };
+    let began = clock.now();
+    if run.instance.is_single()
+        && let Some(outcome) = run.load(task)?
+    {
+        return Ok(run.end(outcome, Start { at: began, wall_us: clock.wall_us(), init: clock.now() - began }));
+    }
+    let start = Start { at: clock.now(), wall_us: clock.wall_us(), init: run.init_since(began) };
+    let outcome = run.answer(task, start.at)?;
+    Ok(run.end(outcome, start))
+}
+
+struct Start {
+    at: Instant,
+    wall_us: i64,
+    init: Duration,
+}
+
+struct Run<'a> {
+    instance: &'a mut Instance,
+    clock: &'a dyn Clock,
+    output: Output,
+    reader: AnswerReader,
+    unsent: Vec<u8>,
+    memory_kb: u64,
+    flushed: Instant,
+}
+
+/// What a wait brought.
+#[derive(Default)]
+struct Ready {
+    event: bool,
+    exited: bool,
+}
+
+impl Run<'_> {
+    fn init_since(&self, began: Instant) -> Duration {
+        if self.instance.is_single() { self.clock.now() - began } else { Duration::ZERO }
+    }
+
+    /// Waits until a single has loaded its code; an outcome if it never will.
+    fn load(&mut self, task: &mut Task<'_>) -> Result<Option<Outcome>> {
+        let began = self.clock.now();
+        let deadline = began + Duration::from_secs(u64::from(task.init_timeout_s));
+        loop {
+            if self.clock.now() >= deadline {
+                return Ok(Some(Outcome::InitTimedOut { init_timeout_s: task.init_timeout_s }));
+            }
+            let ready = self.wait(deadline, began)?;
+            if ready.event && !self.hear()? {
+                return self.died().map(Some);
+            }
+            if self.reader.take_notice(LOADED) {
+                return Ok(None);
+            }
+            if ready.exited {
+                return self.died().map(Some);
+            }
+            if let Some(outcome) = self.watch(task, began) {
+                return Ok(Some(outcome));
+            }
+        }
+    }
+
+    /// Hands the event over and waits for what becomes of it.
+    fn answer(&mut self, task: &mut Task<'_>, began: Instant) -> Result<Outcome> {
+        self.unsent = protocol::event_head(task.request_id, task.event);
+        self.unsent.extend_from_slice(task.event);
+        let deadline = began + Duration::from_secs(u64::from(task.timeout_s));
+        self.send();
+        loop {
+            if self.clock.now() >= deadline {
+                return Ok(Outcome::TimedOut { timeout_s: task.timeout_s });
+            }
+            let ready = self.wait(deadline, began)?;
+            let open = !ready.event && !ready.exited || self.hear()?;
+            if let Some(outcome) = self.said(task)? {
+                return Ok(outcome);
+            }
+            if ready.exited {
+                return self.died();
+            }
+            if !open {
+                let trace = "the function closed the platform's event socket".to_owned();
+                return Ok(Outcome::Raised { trace });
+            }
+            self.send();
+            if let Some(outcome) = self.watch(task, began) {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Waits for anything to happen, at most until the next thing that is due, and reads output.
+    fn wait(&mut self, deadline: Instant, began: Instant) -> Result<Ready> {
+        let now = self.clock.now();
+        let watch = if now - began < WATCH_EVERY { WATCH_EVERY - (now - began) } else { WATCH_EVERY };
+        let timeout = watch.min(deadline.saturating_duration_since(now)).try_into().ok();
+        let interest = if self.unsent.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        let mut waits = Vec::with_capacity(4);
+        waits.push(PollFd::new(&self.instance.event, interest));
+        waits.extend(self.instance.process.iter().map(|process| PollFd::new(&process.pidfd, PollFlags::IN)));
+        waits.extend(self.instance.pipes.open().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        match rustix::event::poll(&mut waits, timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) | Ok(0) => return Ok(Ready::default()),
+            other => other?,
+        };
+        let event = waits[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+        let pipes_from = 1 + usize::from(self.instance.process.is_some());
+        let exited = pipes_from == 2 && !waits[1].revents().is_empty();
+        if waits[pipes_from..].iter().any(|wait| !wait.revents().is_empty()) {
+            self.instance.pipes.drain(&mut self.output, self.clock);
+        }
+        Ok(Ready { event, exited })
+    }
+
+    /// Reads from the event socket; false once it is closed.
+    fn hear(&mut self) -> Result<bool> {
+        if self.instance.process.is_none() {
+            return self.meet().map(|()| true);
+        }
+        let mut buffer = [0; 32 * 1024];
+        loop {
+            match crate::instance::receive_now(&self.instance.event, &mut buffer) {
+                Ok(0) => return Ok(false),
+                Ok(length) => self.reader.push(&buffer[..length]),
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(cause) => return Err(cause.into()),
+            }
+            if self.reader.is_over() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn meet(&mut self) -> Result<()> {
+        self.instance.meet().or_else(|cause| {
+            if cause.kind() == io::ErrorKind::WouldBlock {
+                return Ok(());
+            }
+            let complaint = self.instance.complaint();
+            let cause = complaint.unwrap_or_else(|| cause.to_string());
+            Err(Error::internal("an Instance could not be made").because(cause))
+        })
+    }
+
+    fn send(&mut self) {
+        while !self.unsent.is_empty() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match rustix::net::send(&self.instance.event, &self.unsent, flags) {
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                // Full: poll tells when there is room. Closed: poll tells that too.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn said(&mut self, task: &Task<'_>) -> Result<Option<Outcome>> {
+        Ok(match self.reader.said() {
+            Said::Nothing => None,
+            Said::TooLarge => Some(Outcome::AnswerTooLarge),
+            Said::Nonsense => {
+                let trace = "the function wrote to the platform's event socket".to_owned();
+                Some(Outcome::Raised { trace })
+            }
+            Said::Frame(kind, payload) => protocol::outcome(kind, payload, task.memory_mb),
+        })
+    }
+
+    fn died(&mut self) -> Result<Outcome> {
+        if self.instance.process.is_none() {
+            let complaint =
+                self.instance.complaint().unwrap_or_else(|| "it ended before it was there".to_owned());
+            return Err(Error::internal("an Instance could not be made").because(complaint));
+        }
+        Ok(Outcome::Exited { code: self.instance.exit_code() })
+    }
+
+    /// What is due from time to time in a run that lasts.
+    fn watch(&mut self, task: &mut Task<'_>, began: Instant) -> Option<Outcome> {
+        let now = self.clock.now();
+        if now - began < WATCH_EVERY {
+            return None;
+        }
+        if now - self.flushed >= FLUSH_EVERY {
+            self.flushed = now;
+            (task.flush)(self.output.take());
+        }
+        self.memory_kb = self.memory_kb.max(memory::tree_kb(&self.instance.roots()));
+        let over = self.memory_kb > u64::from(task.memory_mb) << 10;
+        over.then_some(Outcome::OutOfMemory { memory_mb: task.memory_mb, trace: String::new() })
+    }
+
+    /// Pipes drained, memory read, and unless it returned, killed (D10).
+    fn end(mut self, outcome: Outcome, start: Start) -> Ended {
+        let duration = self.clock.now() - start.at;
+        self.instance.pipes.drain(&mut self.output, self.clock);
+        if let Some(process) = &self.instance.process {
+            self.memory_kb = self.memory_kb.max(memory::peak_kb(process.pid).unwrap_or(0));
+        }
+        if !matches!(outcome, Outcome::Returned(_)) {
+            self.instance.kill();
+            if let Some(process) = &self.instance.process {
+                tree::wait_readable(process.pidfd.as_fd(), LAST_WORDS);
+            }
+            self.instance.pipes.drain(&mut self.output, self.clock);
+        }
+        self.output.finish(self.clock.wall_us());
+        let lines = self.output.take();
+        let (started_us, init, memory_kb) = (start.wall_us, start.init, self.memory_kb);
+        Ended { outcome, lines, started_us, duration, init, memory_kb }
+    }
+}

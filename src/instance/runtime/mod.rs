@@ -1,0 +1,3 @@
+//! One module per runtime: how it starts, with its bootstrap beside it.
+
+pub(crate) mod python;

@@ -1,0 +1,95 @@
+//! Which walls this host gives, found out by building them (D7), and the level they amount to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::sys;
+use crate::instance::pipes::Pipes;
+use crate::instance::protocol::{Interpreter, LaunchOrder, Report, Role, Walls};
+use crate::instance::tree::{self, Tree};
+use crate::instance::wire;
+
+/// How long the probe may take; it takes a few milliseconds.
+const PROBED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What was found out.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    pub(crate) walls: Walls,
+    /// The level reached: 1 to 3 (security page).
+    pub level: u8,
+    /// Why it is not higher, or what is missing at it; for people.
+    pub notes: Vec<String>,
+}
+
+/// Finds out, using at most what `level_max` allows.
+pub fn probe(level_max: u8) -> Sandbox {
+    let mut notes = Vec::new();
+    let mut walls = Walls::default();
+    if level_max >= 2 {
+        walls.landlock_abi = sys::landlock_abi();
+        walls.seccomp = sys::has_seccomp();
+    }
+    if level_max < 3 {
+        notes.push(format!("isolation is held at level {level_max} by configuration"));
+    } else {
+        match probe_namespaces(walls) {
+            Ok(found) => walls = found,
+            Err(why) => notes.push(format!("no namespaces: {why}")),
+        }
+    }
+    if walls.namespaces && !walls.fresh_proc {
+        notes.push("a fresh /proc cannot be mounted here, so functions see none".to_owned());
+    }
+    if level_max >= 2 && walls.landlock_abi == 0 {
+        notes.push("this kernel has no Landlock".to_owned());
+    }
+    if level_max >= 2 && !walls.seccomp {
+        notes.push("this kernel has no seccomp filters".to_owned());
+    }
+    Sandbox { walls, level: level(walls), notes }
+}
+
+/// Levels are cumulative: namespaces without Landlock are used, but are not level 3.
+fn level(walls: Walls) -> u8 {
+    match (walls.landlock_abi > 0 && walls.seccomp, walls.namespaces) {
+        (true, true) => 3,
+        (true, false) => 2,
+        (false, _) => 1,
+    }
+}
+
+fn probe_namespaces(walls: Walls) -> Result<Walls, String> {
+    let refused = |cause: std::io::Error| cause.to_string();
+    let order = LaunchOrder {
+        role: Role::Probe,
+        walls: Walls { namespaces: true, ..walls },
+        uid: rustix::process::geteuid().is_root().then_some(PROBE_UID),
+        package: PathBuf::from("/"),
+        interpreter: Interpreter {
+            program: PathBuf::new(),
+            args: Vec::new(),
+            prefix: PathBuf::from("/usr"),
+            packages: Vec::new(),
+        },
+        env: Vec::new(),
+        memory_mb: 64,
+        tmp: None,
+        function: serde_json::Value::Null,
+    };
+    let (_pipes, [out, err]) = Pipes::open_pair().map_err(refused)?;
+    let tree = Tree::start(&order, None, out, err).map_err(|e| format!("{e:#}"))?;
+    if !tree::wait_readable(&tree.control, PROBED_WITHIN) {
+        return Err("the probe did not answer".to_owned());
+    }
+    let (bytes, _) = wire::receive(&tree.control).map_err(refused)?;
+    let report: Report =
+        serde_json::from_slice(&bytes).map_err(|_| "the probe ended without a word".to_owned())?;
+    match report.kind.as_str() {
+        "P" => serde_json::from_str(&report.text).map_err(|e| e.to_string()),
+        _ => Err(report.text),
+    }
+}
+
+/// The first of the user ids given to functions where the server is root (D8); no function gets this one.
+pub(crate) const PROBE_UID: u32 = 200_000;

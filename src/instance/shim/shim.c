@@ -1,0 +1,236 @@
+/* What a language runtime cannot do for itself: give the process it is about to fork a pid namespace with an init, and
+ * wall that process in once it exists. Loaded into the zygote as a shared object without libc; called by the runtime's
+ * bootstrap before the fork, after it in the parent, and after it in the child, in that order.
+ *
+ * Everything here may run in a process whose other threads are gone: no allocation, no locks, no libc.
+ * A negative result is -errno; `fnlite_isolate` adds the failed step times 1000, so that the log can name it.
+ */
+#include "sys.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* clone(CLONE_VM | CLONE_VFORK) whose child does nothing but execveat, on a stack of its own: sharing the parent's would
+ * let the child overwrite its return address. */
+static long spawn_init(int program, char **args, char **env)
+{
+    static char stack[4096] __attribute__((aligned(16)));
+    const ulong flags = CLONE_VM_ | CLONE_VFORK_ | SIGCHLD_;
+#if defined(__x86_64__)
+    long result;
+    register ulong r10 __asm__("r10") = 0;
+    register ulong r8 __asm__("r8") = 0;
+    register ulong r12 __asm__("r12") = (ulong)program;
+    register ulong r13 __asm__("r13") = (ulong)args;
+    register ulong r14 __asm__("r14") = (ulong)env;
+    register ulong r15 __asm__("r15") = (ulong)"";
+    __asm__ volatile(
+        "syscall\n test %%rax,%%rax\n jnz 1f\n"
+        "mov %[execveat],%%eax\n mov %%r12,%%rdi\n mov %%r15,%%rsi\n mov %%r13,%%rdx\n mov %%r14,%%r10\n"
+        "mov $0x1000,%%r8d\n syscall\n mov $127,%%edi\n mov %[exit],%%eax\n syscall\n hlt\n 1:\n"
+        : "=a"(result)
+        : "a"(NR_clone), "D"(flags), "S"(stack + sizeof stack), "d"(0), "r"(r10), "r"(r8), "r"(r12), "r"(r13), "r"(r14),
+          "r"(r15), [execveat] "i"(NR_execveat), [exit] "i"(NR_exit_group)
+        : "rcx", "r11", "memory", "cc");
+    return result;
+#else
+    register ulong x8 __asm__("x8") = NR_clone;
+    register ulong x0 __asm__("x0") = flags;
+    register ulong x1 __asm__("x1") = (ulong)(stack + sizeof stack);
+    register ulong x2 __asm__("x2") = 0;
+    register ulong x3 __asm__("x3") = 0;
+    register ulong x4 __asm__("x4") = 0;
+    register ulong x9 __asm__("x9") = (ulong)program;
+    register ulong x10 __asm__("x10") = (ulong)"";
+    register ulong x11 __asm__("x11") = (ulong)args;
+    register ulong x12 __asm__("x12") = (ulong)env;
+    __asm__ volatile(
+        "svc 0\n cbnz x0,1f\n mov x0,x9\n mov x1,x10\n mov x2,x11\n mov x3,x12\n mov x4,#0x1000\n mov x8,%[execveat]\n"
+        "svc 0\n mov x0,#127\n mov x8,%[exit]\n svc 0\n 1:\n"
+        : "+r"(x0)
+        : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x9), "r"(x10), "r"(x11), "r"(x12),
+          [execveat] "i"(NR_execveat), [exit] "i"(NR_exit_group)
+        : "memory", "cc");
+    return (long)x0;
+#endif
+}
+
+/* Once in a new interpreter: it dies with whatever started it (1 means that this has already happened), and its main
+ * stack may grow to 8 MB. The launcher sets the soft limit to what glibc shall give each thread, and glibc has read it by
+ * now. */
+EXPORT int fnlite_setup(void)
+{
+    struct rlimit_ stack = { 8 << 20, 8 << 20 };
+    SYS4(NR_prlimit64, 0, 3 /* RLIMIT_STACK */, &stack, 0);
+    SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_);
+    return SYS0(NR_getppid) == 1;
+}
+
+/* Before fork: what is forked next lands in a new pid namespace whose pid 1 is `init_program`. Returns the init's pid. */
+EXPORT int fnlite_before_fork(int init_program)
+{
+    static char *args[] = { "init", 0 };
+    static char *env[] = { 0 };
+    long result = SYS1(NR_unshare, CLONE_NEWPID_);
+    return (int)(result < 0 ? result : spawn_init(init_program, args, env));
+}
+
+/* After fork, in the parent: forks go to the parent's own pid namespace again. `own` is a pidfd of the parent. */
+EXPORT int fnlite_after_fork(int own)
+{
+    return (int)SYS2(NR_setns, own, CLONE_NEWPID_);
+}
+
+EXPORT int fnlite_pidfd(int pid)
+{
+    return (int)SYS2(NR_pidfd_open, pid, 0);
+}
+
+/* Becomes the supervisor of `main_pid` (see init.c): a fork of the zygote that gives its memory back. */
+EXPORT int fnlite_become_supervisor(int init_program, char *leash, char *main_pid)
+{
+    char *args[] = { "init", "s", leash, main_pid, 0 };
+    char *env[] = { 0 };
+    return (int)SYS5(NR_execveat, init_program, "", args, env, AT_EMPTY_PATH_);
+}
+
+EXPORT int fnlite_be_subreaper(void)
+{
+    return (int)SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
+}
+
+/* Landlock (Linux 5.13+). Rights are named by the ABI that brought them. */
+enum {
+    LL_EXECUTE = 1 << 0, LL_WRITE_FILE = 1 << 1, LL_READ_FILE = 1 << 2, LL_READ_DIR = 1 << 3, LL_ABI1 = (1 << 13) - 1,
+    LL_REFER = 1 << 13, LL_TRUNCATE = 1 << 14, LL_IOCTL_DEV = 1 << 15,
+    LL_SCOPES = 3, /* abstract unix sockets and signals */
+};
+
+struct ruleset { u64 fs, net, scoped; };
+struct __attribute__((packed)) beneath { u64 allowed; int parent; };
+
+static u64 rights_of_abi(int abi)
+{
+    u64 rights = LL_ABI1;
+    if (abi >= 2)
+        rights |= LL_REFER;
+    if (abi >= 3)
+        rights |= LL_TRUNCATE;
+    if (abi >= 5)
+        rights |= LL_IOCTL_DEV;
+    return rights;
+}
+
+/* `rules` is a row of strings, each a mode (r: read and execute, w: everything, f: a file read and written) followed by
+ * a path, ended by an empty string. A path that is not there needs no rule. */
+static long landlock(int abi, const char *rules)
+{
+    u64 all = rights_of_abi(abi);
+    struct ruleset set = { all, 0, abi >= 6 ? LL_SCOPES : 0 };
+    long ruleset = SYS3(NR_landlock_create_ruleset, &set, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
+    if (ruleset < 0)
+        return ruleset;
+    while (*rules) {
+        u64 allowed = *rules == 'w' ? all
+            : *rules == 'f'         ? LL_READ_FILE | LL_WRITE_FILE | (all & (LL_TRUNCATE | LL_IOCTL_DEV))
+                                    : LL_EXECUTE | LL_READ_FILE | LL_READ_DIR;
+        long path = SYS4(NR_openat, AT_FDCWD_, rules + 1, O_PATH_ | O_CLOEXEC_, 0);
+        if (path >= 0) {
+            struct beneath rule = { allowed, (int)path };
+            long added = SYS4(NR_landlock_add_rule, ruleset, 1, &rule, 0);
+            SYS1(NR_close, path);
+            if (added < 0)
+                return added;
+        }
+        while (*rules++)
+            ;
+    }
+    long result = SYS2(NR_landlock_restrict_self, ruleset, 0);
+    SYS1(NR_close, ruleset);
+    return result;
+}
+
+static long own_mounts(const char *tmp_options)
+{
+    long result = SYS1(NR_unshare, CLONE_NEWNS_ | CLONE_NEWIPC_);
+    if (result < 0)
+        return result;
+    result = SYS5(NR_mount, "tmpfs", "/tmp", "tmpfs", MS_NOSUID_ | MS_NODEV_, tmp_options);
+    if (result < 0)
+        return result;
+    return SYS5(NR_mount, "tmpfs", "/dev/shm", "tmpfs", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, tmp_options);
+}
+
+static long drop_capabilities(void)
+{
+    struct { u32 version; int pid; } header = { 0x20080522, 0 };
+    u32 none[6] = { 0, 0, 0, 0, 0, 0 };
+    SYS5(NR_prctl, PR_CAP_AMBIENT_, PR_CAP_AMBIENT_CLEAR_ALL_, 0, 0, 0);
+    return SYS2(NR_capset, &header, none);
+}
+
+/* One byte and two pidfds to the server: of this namespace's init (or of the supervisor) and of this process. */
+static long announce(int socket, int top_pid)
+{
+    union { char room[64]; ulong aligned; } control;
+    int init = (int)SYS2(NR_pidfd_open, top_pid, 0), self = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);
+    if (init < 0 || self < 0)
+        return init < 0 ? init : self;
+    *(ulong *)control.room = 16 + 2 * sizeof(int);
+    *(int *)(control.room + 8) = 1;  /* SOL_SOCKET */
+    *(int *)(control.room + 12) = 1; /* SCM_RIGHTS */
+    *(int *)(control.room + 16) = init;
+    *(int *)(control.room + 20) = self;
+    char byte = 'P';
+    struct iovec_ data = { &byte, 1 };
+    struct msghdr_ message = { 0, 0, &data, 1, control.room, 24, 0 };
+    long result = SYS3(NR_sendmsg, socket, &message, 0x4000 /* MSG_NOSIGNAL */);
+    SYS1(NR_close, init);
+    SYS1(NR_close, self);
+    return result < 0 ? result : 0;
+}
+
+struct isolation {
+    int fresh_mounts;        /* private /tmp, /dev/shm and SysV IPC */
+    int fresh_proc;          /* a /proc of the new pid namespace */
+    int landlock_abi;        /* 0: none */
+    int event, out, err;     /* descriptors handed over by the server; become the only ones beside stdin */
+    int event_as;            /* the number `event` gets */
+    int top_pid;             /* whose pidfd ends this tree; 0: none to announce */
+    const char *tmp_options; /* of the two tmpfs */
+    const char *landlock_rules;
+};
+
+#define STEP(number, call)                                                                                             \
+    do {                                                                                                               \
+        long result_ = (call);                                                                                         \
+        if (result_ < 0)                                                                                               \
+            return (int)(result_ - 1000 * (number));                                                                   \
+    } while (0)
+
+/* In the child: from here on it is the walled-in Instance. Landlock comes after the mounts, since a landlocked process
+ * may not mount; capabilities go last of what needs them; PDEATHSIG is set again because a change of credentials clears
+ * it. */
+EXPORT int fnlite_isolate(const struct isolation *how)
+{
+    u64 no_signals = 0;
+    SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &no_signals, 0, 8);
+    SYS0(NR_setsid); /* fails where this process leads a session already, which is as good */
+    if (how->out != 1)
+        STEP(1, SYS3(NR_dup3, how->out, 1, 0));
+    if (how->err != 2)
+        STEP(1, SYS3(NR_dup3, how->err, 2, 0));
+    if (how->event != how->event_as)
+        STEP(1, SYS3(NR_dup3, how->event, how->event_as, O_CLOEXEC_));
+    if (how->fresh_mounts)
+        STEP(2, own_mounts(how->tmp_options));
+    if (how->fresh_proc)
+        STEP(3, SYS5(NR_mount, "proc", "/proc", "proc", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, 0));
+    STEP(4, drop_capabilities());
+    STEP(5, SYS5(NR_prctl, PR_SET_NO_NEW_PRIVS_, 1, 0, 0, 0));
+    STEP(6, SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_));
+    if (how->top_pid)
+        STEP(7, announce(how->event_as, how->top_pid));
+    if (how->landlock_abi)
+        STEP(8, landlock(how->landlock_abi, how->landlock_rules));
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* Raw system calls for code that has no libc: it runs between fork and exec, in a process whose threads are gone, and
+ * as the init of a pid namespace, where every byte of it is resident for each Instance. */
+#ifndef FNLITE_SYS_H
+#define FNLITE_SYS_H
+
+typedef unsigned long ulong;
+typedef unsigned long long u64;
+typedef unsigned int u32;
+
+#if defined(__x86_64__)
+enum {
+    NR_read = 0, NR_write = 1, NR_close = 3, NR_poll_unused = 7, NR_mmap_unused = 9, NR_dup3 = 292, NR_getpid = 39,
+    NR_sendmsg = 46, NR_clone = 56, NR_exit_group = 231, NR_wait4 = 61, NR_kill = 62, NR_chdir = 80, NR_getppid = 110,
+    NR_setsid = 112, NR_capset = 126, NR_prctl = 157, NR_mount = 165, NR_rt_sigprocmask = 14, NR_rt_sigaction = 13,
+    NR_unshare = 272, NR_ppoll = 271, NR_openat = 257, NR_signalfd4 = 289, NR_prlimit64 = 302, NR_setns = 308,
+    NR_execveat = 322, NR_pidfd_open = 434, NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445,
+    NR_landlock_restrict_self = 446, NR_close_range = 436, NR_fcntl = 72, NR_rt_sigreturn = 15,
+};
+#elif defined(__aarch64__)
+enum {
+    NR_read = 63, NR_write = 64, NR_close = 57, NR_dup3 = 24, NR_getpid = 172, NR_sendmsg = 211, NR_clone = 220,
+    NR_exit_group = 94, NR_wait4 = 260, NR_kill = 129, NR_chdir = 49, NR_getppid = 173, NR_setsid = 157,
+    NR_capset = 91, NR_prctl = 167, NR_mount = 40, NR_rt_sigprocmask = 135, NR_rt_sigaction = 134, NR_unshare = 97,
+    NR_ppoll = 73, NR_openat = 56, NR_signalfd4 = 74, NR_prlimit64 = 261, NR_setns = 268, NR_execveat = 281,
+    NR_pidfd_open = 434, NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445,
+    NR_landlock_restrict_self = 446, NR_close_range = 436, NR_fcntl = 25, NR_rt_sigreturn = 139,
+};
+#else
+#error "fnlite runs on x86-64 and aarch64"
+#endif
+
+static inline long sys6(long nr, ulong a, ulong b, ulong c, ulong d, ulong e, ulong f)
+{
+#if defined(__x86_64__)
+    long result;
+    register ulong r10 __asm__("r10") = d;
+    register ulong r8 __asm__("r8") = e;
+    register ulong r9 __asm__("r9") = f;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+#else
+    register ulong x8 __asm__("x8") = (ulong)nr;
+    register ulong x0 __asm__("x0") = a;
+    register ulong x1 __asm__("x1") = b;
+    register ulong x2 __asm__("x2") = c;
+    register ulong x3 __asm__("x3") = d;
+    register ulong x4 __asm__("x4") = e;
+    register ulong x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return (long)x0;
+#endif
+}
+
+#define SYS0(nr) sys6(nr, 0, 0, 0, 0, 0, 0)
+#define SYS1(nr, a) sys6(nr, (ulong)(a), 0, 0, 0, 0, 0)
+#define SYS2(nr, a, b) sys6(nr, (ulong)(a), (ulong)(b), 0, 0, 0, 0)
+#define SYS3(nr, a, b, c) sys6(nr, (ulong)(a), (ulong)(b), (ulong)(c), 0, 0, 0)
+#define SYS4(nr, a, b, c, d) sys6(nr, (ulong)(a), (ulong)(b), (ulong)(c), (ulong)(d), 0, 0)
+#define SYS5(nr, a, b, c, d, e) sys6(nr, (ulong)(a), (ulong)(b), (ulong)(c), (ulong)(d), (ulong)(e), 0)
+
+enum {
+    SIGKILL_ = 9, SIGCHLD_ = 17, SIG_SETMASK_ = 2, SIG_BLOCK_ = 0, EINTR_ = 4, ECHILD_ = 10, ESRCH_ = 3,
+    PR_SET_PDEATHSIG_ = 1, PR_SET_DUMPABLE_ = 4, PR_SET_CHILD_SUBREAPER_ = 36, PR_SET_NO_NEW_PRIVS_ = 38,
+    PR_CAP_AMBIENT_ = 47, PR_CAP_AMBIENT_CLEAR_ALL_ = 4, PR_SET_NAME_ = 15,
+    AT_FDCWD_ = -100, AT_EMPTY_PATH_ = 0x1000, O_PATH_ = 010000000, O_CLOEXEC_ = 02000000, O_RDONLY_ = 0,
+    MS_NOSUID_ = 2, MS_NODEV_ = 4, MS_NOEXEC_ = 8, POLLIN_ = 1, WNOHANG_ = 1,
+};
+#define CLONE_VM_ 0x100ul
+#define CLONE_VFORK_ 0x4000ul
+#define CLONE_NEWNS_ 0x20000ul
+#define CLONE_NEWIPC_ 0x8000000ul
+#define CLONE_NEWPID_ 0x20000000ul
+
+struct pollfd_ { int fd; short events, revents; };
+struct timespec_ { long sec, nsec; };
+struct iovec_ { void *base; ulong len; };
+struct msghdr_ { void *name; u32 namelen; struct iovec_ *iov; ulong iovlen; void *control; ulong controllen; int flags; };
+struct rlimit_ { u64 now, max; };
+
+#endif

@@ -1,0 +1,99 @@
+//! One launched process tree and the leash that holds it.
+//!
+//! The leash is a socket: shutting it down, or dying by any means, makes the supervisor at the other end kill whatever is
+//! in the tree. So a tree never outlives its `Tree` value, nor the server.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::net::{RecvFlags, Shutdown};
+use rustix::process::PidfdFlags;
+
+use crate::error::{Error, Result};
+use crate::instance::protocol::LaunchOrder;
+use crate::instance::wire;
+
+/// How long a killed tree may take to be gone before we say so in the log and go on.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A process tree of ours.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    /// The control socket: the launcher's failures, then the zygote's report and answers.
+    pub(crate) control: OwnedFd,
+    supervisor: Child,
+    leash: OwnedFd,
+}
+
+impl Tree {
+    /// Starts a tree. `event` becomes a single's event socket; output of loading goes to `stdout` and `stderr`.
+    pub(crate) fn start(
+        order: &LaunchOrder,
+        event: Option<OwnedFd>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> Result<Tree> {
+        let failed = |cause: io::Error| Error::internal("a process could not be started").because(cause);
+        let (control, theirs) = wire::message_pair().map_err(failed)?;
+        let (leash, leash_end) = wire::message_pair().map_err(failed)?;
+        let bytes = serde_json::to_vec(order).map_err(|e| failed(e.into()))?;
+        let mut fds = vec![leash_end.as_fd()];
+        fds.extend(event.as_ref().map(AsFd::as_fd));
+        wire::send(&control, &bytes, &fds).map_err(failed)?;
+        #[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("__launch").env_clear().stdin(Stdio::from(theirs));
+        let supervisor =
+            command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn().map_err(failed)?;
+        Ok(Tree { control, supervisor, leash })
+    }
+
+    /// The wait status of the tree's main process, if it has ended by itself or does so within `patience`.
+    pub(crate) fn main_status(&self, patience: Duration) -> Option<i32> {
+        status_on(&self.leash, patience)
+    }
+
+    /// The supervisor's process id, whose descendants are the tree.
+    pub(crate) fn supervisor_pid(&self) -> u32 {
+        self.supervisor.id()
+    }
+
+    fn kill(&mut self) -> io::Result<()> {
+        // Already gone is as good as shut down.
+        let _ = rustix::net::shutdown(&self.leash, Shutdown::Both);
+        let pid = rustix::process::Pid::from_child(&self.supervisor);
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+        if !wait_readable(&pidfd, GONE_WITHIN) {
+            return Err(io::Error::from(io::ErrorKind::TimedOut));
+        }
+        self.supervisor.wait().map(drop)
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if let Err(cause) = self.kill() {
+            log::error!("a process tree under pid {} is not gone yet: {cause}", self.supervisor.id());
+        }
+    }
+}
+
+/// The wait status a supervisor wrote on its leash, if it does within `patience`.
+pub(crate) fn status_on(leash: &OwnedFd, patience: Duration) -> Option<i32> {
+    if !wait_readable(leash, patience) {
+        return None;
+    }
+    let mut status = [0; 4];
+    let (length, _) = wire::receive_into(leash, &mut status, RecvFlags::DONTWAIT).ok()?;
+    (length == status.len()).then(|| i32::from_le_bytes(status))
+}
+
+/// Waits until there is something to read, or the end, on a descriptor.
+pub(crate) fn wait_readable(fd: impl AsFd, patience: Duration) -> bool {
+    let timeout = patience.try_into().ok();
+    let mut waits = [PollFd::new(&fd, PollFlags::IN)];
+    matches!(rustix::event::poll(&mut waits, timeout.as_ref()), Ok(1..))
+}

@@ -1,0 +1,219 @@
+//! A process that has loaded one Version's code and forks Instances from it.
+//!
+//! The zygote is believed as little as its code: it is told what to do, its report is bounded, and it can at worst end
+//! Instances of its own Version.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::net::RecvFlags;
+
+use crate::base::clock::Clock;
+use crate::error::{Error, Result};
+use crate::instance::output::Output;
+use crate::instance::pipes::Pipes;
+use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
+use crate::instance::tree::{self, Tree};
+use crate::instance::{memory, wire};
+use crate::model::invocation::Outcome;
+use crate::model::log::LogLine;
+
+/// How often the memory of a loading zygote is looked at (D9).
+const WATCH_EVERY: Duration = Duration::from_millis(20);
+
+/// A loaded Version, ready to fork.
+#[derive(Debug)]
+pub(crate) struct Zygote {
+    /// The walls its Instances stand in.
+    pub(crate) walls: Walls,
+    tree: Tree,
+    next: AtomicU64,
+    /// Held over a question and its answer on the control socket.
+    asking: Mutex<()>,
+    unreaped: AtomicBool,
+}
+
+/// What loading the code came to.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The zygote, or why there is none.
+    pub(crate) result: LoadResult,
+    /// What the code printed while it was loaded.
+    pub(crate) lines: Vec<LogLine>,
+    /// How long it took.
+    pub(crate) took: Duration,
+    /// The most memory seen meanwhile, KiB.
+    pub(crate) memory_kb: u64,
+}
+
+/// The three ways loading can end.
+#[derive(Debug)]
+pub(crate) enum LoadResult {
+    /// Ready to fork.
+    Ready(Zygote),
+    /// Loaded, but a fork would not be a faithful copy; the phrase says why.
+    Unforkable(String),
+    /// The code cannot be loaded.
+    Failed(Outcome),
+}
+
+impl Zygote {
+    /// Launches an interpreter and lets it load the code, for at most `patience`.
+    pub(crate) fn load(order: &LaunchOrder, patience: Duration, clock: &dyn Clock) -> Result<Loaded> {
+        let failed = |cause| Error::internal("a process could not be started").because(cause);
+        let began = clock.now();
+        let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
+        let tree = Tree::start(order, None, out, err)?;
+        let output = Output::new(clock.wall_us());
+        let mut loading = Loading { order, tree, pipes, output, memory_kb: 0, clock };
+        let result = loading.wait(began + patience, patience)?;
+        loading.pipes.drain(&mut loading.output, clock);
+        loading.output.finish(clock.wall_us());
+        let (lines, memory_kb) = (loading.output.take(), loading.memory_kb);
+        let result = match result {
+            Ending::Ready => LoadResult::Ready(Zygote::of(loading.tree, order.walls)),
+            Ending::Unforkable(why) => LoadResult::Unforkable(why),
+            Ending::Failed(outcome) => LoadResult::Failed(outcome),
+        };
+        Ok(Loaded { result, lines, took: clock.now() - began, memory_kb })
+    }
+
+    fn of(tree: Tree, walls: Walls) -> Zygote {
+        Zygote {
+            walls,
+            tree,
+            next: AtomicU64::new(1),
+            asking: Mutex::new(()),
+            unreaped: AtomicBool::new(false),
+        }
+    }
+
+    /// Orders an Instance that gets these descriptors; its number.
+    pub(crate) fn order(&self, fds: &[BorrowedFd<'_>]) -> std::io::Result<u64> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        wire::send(&self.tree.control, &protocol::order_new(number), fds)?;
+        Ok(number)
+    }
+
+    /// The wait status of an Instance that has ended.
+    pub(crate) fn wait_status(&self, number: u64, patience: Duration) -> Option<i32> {
+        let _asking = self.asking.lock().ok()?;
+        wire::send(&self.tree.control, &protocol::order_wait(number), &[]).ok()?;
+        let mut answer = [0; 64];
+        // An answer to somebody who gave up earlier may still be in the way.
+        for _ in 0..8 {
+            if !tree::wait_readable(&self.tree.control, patience) {
+                return None;
+            }
+            let (length, _) =
+                wire::receive_into(&self.tree.control, &mut answer, RecvFlags::DONTWAIT).ok()?;
+            if let Some(status) = protocol::waited(&answer[..length], number) {
+                return Some(status);
+            }
+        }
+        None
+    }
+
+    /// An Instance was killed and waits to be reaped.
+    pub(crate) fn note_killed(&self) {
+        self.unreaped.store(true, Ordering::Relaxed);
+    }
+
+    /// Has the dead reaped, if there may be any; orders for new Instances do that along the way.
+    pub(crate) fn reap(&self) {
+        if self.unreaped.swap(false, Ordering::Relaxed) {
+            // A full socket means that orders are waiting, and with them reaping.
+            let _ = wire::send(&self.tree.control, &protocol::order_reap(), &[]);
+        }
+    }
+
+    /// The supervisor's process id, whose descendants are the zygote and its Instances.
+    pub(crate) fn supervisor_pid(&self) -> u32 {
+        self.tree.supervisor_pid()
+    }
+
+    /// Whether it has ended; orders to it are in vain then.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.tree.main_status(Duration::ZERO).is_some()
+    }
+}
+
+/// What a tree's launcher complained of, if it did.
+pub(crate) fn launch_failure(control: &OwnedFd) -> Option<String> {
+    let mut bytes = vec![0; protocol::CONTROL_BYTES_MAX];
+    let (length, _) = wire::receive_into(control, &mut bytes, RecvFlags::DONTWAIT).ok()?;
+    let report: Report = serde_json::from_slice(&bytes[..length]).ok()?;
+    (report.kind == "L").then_some(report.text)
+}
+
+enum Ending {
+    Ready,
+    Unforkable(String),
+    Failed(Outcome),
+}
+
+/// A zygote that is loading its code.
+struct Loading<'a> {
+    order: &'a LaunchOrder,
+    tree: Tree,
+    pipes: Pipes,
+    output: Output,
+    memory_kb: u64,
+    clock: &'a dyn Clock,
+}
+
+impl Loading<'_> {
+    fn wait(&mut self, deadline: Instant, patience: Duration) -> Result<Ending> {
+        let limit_kb = u64::from(self.order.memory_mb) << 10;
+        loop {
+            let left = deadline.saturating_duration_since(self.clock.now());
+            if left.is_zero() {
+                let init_timeout_s = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX);
+                return Ok(Ending::Failed(Outcome::InitTimedOut { init_timeout_s }));
+            }
+            if self.poll(left.min(WATCH_EVERY)) {
+                return self.report();
+            }
+            self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
+            if self.memory_kb > limit_kb {
+                let memory_mb = self.order.memory_mb;
+                return Ok(Ending::Failed(Outcome::OutOfMemory { memory_mb, trace: String::new() }));
+            }
+        }
+    }
+
+    /// Reads output for at most `patience`; true once the control socket has something to say.
+    fn poll(&mut self, patience: Duration) -> bool {
+        let timeout = patience.try_into().ok();
+        let mut waits = vec![PollFd::new(&self.tree.control, PollFlags::IN)];
+        waits.extend(self.pipes.open().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        let _ = rustix::event::poll(&mut waits, timeout.as_ref());
+        let control = !waits[0].revents().is_empty();
+        self.pipes.drain(&mut self.output, self.clock);
+        control
+    }
+
+    fn report(&mut self) -> Result<Ending> {
+        let (bytes, _) = wire::receive(&self.tree.control)?;
+        if bytes.is_empty() {
+            let code = self.tree.main_status(Duration::from_secs(1)).map_or(255, protocol::exit_code);
+            return Ok(Ending::Failed(Outcome::Exited { code }));
+        }
+        let report: Report = serde_json::from_slice(&bytes)
+            .map_err(|cause| Error::internal("a zygote's report is not readable").because(cause))?;
+        match report.kind.as_bytes() {
+            b"Z" => Ok(Ending::Ready),
+            b"F" => Ok(Ending::Unforkable(report.text)),
+            b"L" => Err(Error::internal("a process could not be walled in").because(report.text)),
+            [kind] => Ok(Ending::Failed(
+                protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb)
+                    .filter(|outcome| !matches!(outcome, Outcome::Returned(_)))
+                    .ok_or_else(|| Error::internal("a zygote's report is of no known kind"))?,
+            )),
+            _ => Err(Error::internal("a zygote's report is of no known kind")),
+        }
+    }
+}
