@@ -2,7 +2,7 @@
 //!
 //! A command reads its arguments, asks the server over REST like anybody else, and prints. Data goes to stdout, the rest
 //! to stderr; with `--json` the data is the server's own. Nothing here opens the database: that is the server's alone.
-//! The exit codes are in [`exit`](self::exit) and are part of the promise.
+//! The exit codes (`exit.rs`) are part of the promise.
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, TrySendError};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
@@ -22,6 +21,7 @@ use super::limits;
 use super::listener::{Accepted, Listener};
 use super::outgoing::Progress;
 use super::poller::WAKE;
+use super::queue::Queue;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
@@ -42,7 +42,7 @@ const LISTENER_KEYS: u64 = u64::MAX - 1024;
 pub(super) struct EventLoop {
     front: Arc<Front>,
     listeners: Vec<Listener>,
-    jobs: Sender<Job>,
+    jobs: Arc<Queue<Job>>,
     table: Table,
     pen: Pen,
     scratch: Vec<u8>,
@@ -56,7 +56,7 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     /// A loop over prepared listeners.
-    pub(super) fn new(front: Arc<Front>, listeners: Vec<Listener>, jobs: Sender<Job>) -> EventLoop {
+    pub(super) fn new(front: Arc<Front>, listeners: Vec<Listener>, jobs: Arc<Queue<Job>>) -> EventLoop {
         let now = front.clock.now();
         EventLoop {
             listeners,
@@ -72,8 +72,7 @@ impl EventLoop {
         }
     }
 
-    /// Runs until the server has stopped. What is dropped with the loop closes: listeners, connections, and the
-    /// channel that keeps the workers.
+    /// Runs until the server has stopped, then lets the workers go. What the loop holds closes when it is dropped.
     pub(super) fn run(mut self) {
         self.watch_listeners();
         let (mut ready, mut returned) = (Vec::new(), Vec::new());
@@ -86,6 +85,7 @@ impl EventLoop {
             self.keep_time();
         }
         self.front.cut.store(true, Ordering::Relaxed);
+        self.jobs.close();
     }
 
     /// How long to wait at most; for ever when nothing can be late.
@@ -229,13 +229,13 @@ impl EventLoop {
     }
 
     fn dispatch(&mut self, connection: Box<Connection>, request: Box<Request>) {
-        let manner = self.front.manner(&request.head);
+        let manner = self.front.manner_now(Manner::of(&request.head));
         let is_patient = self.front.is_patient(&request.head);
         let job = Job { connection, request };
         if is_patient {
             return self.dispatch_patient(job, manner);
         }
-        if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = self.jobs.try_send(job) {
+        if let Err(job) = self.jobs.push(job) {
             self.turn_away(job, 503, "too many requests wait", manner);
         }
     }

@@ -96,8 +96,7 @@ impl Front {
     }
 
     /// How to answer now: while we are stopping, every connection closes.
-    pub(super) fn manner(&self, head: &Head) -> Manner {
-        let manner = Manner::of(head);
+    pub(super) fn manner_now(&self, manner: Manner) -> Manner {
         if self.is_draining() { manner.closing() } else { manner }
     }
 

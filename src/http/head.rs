@@ -268,11 +268,12 @@ fn refusal_of(error: httparse::Error, bytes: &[u8]) -> Refusal {
     }
 }
 
-/// Whether the request line ends with `HTTP/` digit `.` digit.
+/// Whether the request line has three parts and the last is `HTTP/` digit `.` digit.
 fn names_a_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    match line.last_chunk::<9>() {
-        Some([b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]) => {
+    let mut parts = line.split(|byte| *byte == b' ').skip(2);
+    match (parts.next(), parts.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
             major.is_ascii_digit() && minor.is_ascii_digit()
         }
         _ => false,

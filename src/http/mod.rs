@@ -11,7 +11,7 @@
 //! 1. [`event_loop`], one thread, accepts the connection and waits for its bytes together with all others'.
 //! 2. What was read goes through [`incoming`]: [`scan`] finds the end of the head, [`head`] checks it, [`chunked`] and
 //!    [`body`] collect the body, in memory or in a file. What breaks a rule becomes a [`refusal`].
-//! 3. A whole request goes to a [`worker`] over a bounded channel, and with it its [`connection`].
+//! 3. A whole request goes to a [`worker`] over a bounded [`queue`], and with it its [`connection`].
 //! 4. The worker runs the [`Handler`] behind a panic wall and [`deliver`]s the answer: [`encode`]d and written at once,
 //!    without blocking. What the socket does not take ([`outgoing`]) is written by the loop.
 //! 5. The worker gives the connection back and arms it, without waking the loop ([`front`], [`poller`]). What came of
@@ -38,6 +38,7 @@ mod front;
 mod incoming;
 mod outgoing;
 mod poller;
+mod queue;
 mod scan;
 mod streams;
 mod table;

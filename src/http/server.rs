@@ -14,6 +14,7 @@ use super::front::Front;
 use super::limits::Options;
 use super::listener::Listener;
 use super::poller::Poller;
+use super::queue::Queue;
 use super::worker;
 use crate::base::clock::Clock;
 use crate::base::thread::spawn;
@@ -46,11 +47,11 @@ impl Server {
         listeners.iter().try_for_each(Listener::prepare)?;
         let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
         let front = Arc::new(Front::new(options, handler, clock, Poller::new()?));
-        let (jobs, queue) = crossbeam_channel::bounded(front.options.queue);
-        let workers = worker::start(&front, front.options.workers, &queue)?;
-        let event_loop = EventLoop::new(Arc::clone(&front), listeners, jobs);
-        let event_loop = Some(spawn("http-loop", move || event_loop.run())?);
-        Ok(Server { front, event_loop, workers, addresses })
+        let jobs = Arc::new(Queue::new(front.options.queue));
+        let event_loop = EventLoop::new(Arc::clone(&front), listeners, Arc::clone(&jobs));
+        let workers = worker::start(&front, front.options.workers, &jobs).inspect_err(|_| jobs.close())?;
+        let event_loop = spawn("http-loop", move || event_loop.run()).inspect_err(|_| jobs.close())?;
+        Ok(Server { front, event_loop: Some(event_loop), workers, addresses })
     }
 
     /// The TCP addresses listened on, in the order given; tells the port chosen for port 0.

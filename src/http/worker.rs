@@ -1,15 +1,14 @@
 //! The threads that run handlers. A worker has a whole request before it starts and never waits for a socket.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar};
 use std::thread::JoinHandle;
-
-use crossbeam_channel::Receiver;
 
 use super::connection::Connection;
 use super::deliver::{Pen, checked, deliver};
 use super::encode::Manner;
 use super::front::Front;
+use super::queue::Queue;
 use super::request::Request;
 use super::response::{After, Content, Response};
 use super::streams::{Admission, stream};
@@ -23,19 +22,19 @@ pub(super) struct Job {
     pub request: Box<Request>,
 }
 
-/// Starts `count` workers; they end when the channel does.
-pub(super) fn start(front: &Arc<Front>, count: usize, jobs: &Receiver<Job>) -> Result<Vec<JoinHandle<()>>> {
+/// Starts `count` workers; they end when the queue does.
+pub(super) fn start(front: &Arc<Front>, count: usize, jobs: &Arc<Queue<Job>>) -> Result<Vec<JoinHandle<()>>> {
     (0..count)
         .map(|number| {
-            let (front, jobs) = (Arc::clone(front), jobs.clone());
+            let (front, jobs) = (Arc::clone(front), Arc::clone(jobs));
             spawn(&format!("http-{number}"), move || work(&front, &jobs))
         })
         .collect()
 }
 
-fn work(front: &Arc<Front>, jobs: &Receiver<Job>) {
-    let mut pen = Pen::default();
-    for job in jobs {
+fn work(front: &Arc<Front>, jobs: &Queue<Job>) {
+    let (mut pen, bell) = (Pen::default(), Arc::new(Condvar::new()));
+    while let Some(job) = jobs.pop(&bell) {
         if !front.is_cut() {
             serve(front, job, &mut pen);
         }
@@ -46,8 +45,9 @@ fn work(front: &Arc<Front>, jobs: &Receiver<Job>) {
 fn serve(front: &Arc<Front>, job: Job, pen: &mut Pen) {
     let key = job.connection.key;
     let served = catch_unwind(AssertUnwindSafe(|| {
-        let manner = front.manner(&job.request.head);
+        let manner = Manner::of(&job.request.head);
         let mut response = checked(front.answer(*job.request));
+        let manner = front.manner_now(manner);
         let after = response.after.take();
         if matches!(response.content, Content::Stream(_)) {
             return start_stream(front, (job.connection, manner, response, after), pen);
@@ -65,8 +65,9 @@ pub(super) fn serve_patiently(front: &Arc<Front>, job: Job) {
     let mut pen = Pen::default();
     let key = job.connection.key;
     let served = catch_unwind(AssertUnwindSafe(|| {
-        let manner = front.manner(&job.request.head);
+        let manner = Manner::of(&job.request.head);
         let mut response = checked(front.answer(*job.request));
+        let manner = front.manner_now(manner);
         let after = response.after.take();
         let send = if matches!(response.content, Content::Stream(_)) { stream } else { deliver };
         give_back(front, key, send(front, job.connection, manner, response, &mut pen));
