@@ -18,6 +18,7 @@ use crate::model::invocation::{
 };
 use crate::model::limits;
 use crate::pool::{Pool, Ran};
+use crate::service::metrics::Metrics;
 use crate::service::run_log::{self, End, RunLog};
 use crate::store::Store;
 
@@ -56,6 +57,7 @@ pub struct Invoker {
     /// Grows with every deploy and delete: what was looked up before one may not be kept after it.
     generation: AtomicU64,
     running: Mutex<BTreeMap<i64, Arc<Invocation>>>,
+    metrics: Metrics,
 }
 
 #[derive(Clone, Debug)]
@@ -67,12 +69,17 @@ struct Known {
 impl Invoker {
     /// An invoker of what is in `store`, run by `pool`. Reads every function once, since what one has reserved is taken
     /// from all.
-    pub fn new(store: Store, pool: Arc<Pool>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Invoker> {
+    pub fn new(
+        store: Store,
+        pool: Arc<Pool>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Result<Invoker> {
         for (function_id, reserved_mb) in store.reservations()? {
             pool.reserve(function_id, Some(reserved_mb));
         }
         let (known, generation, running) = (RwLock::default(), AtomicU64::new(0), Mutex::default());
-        Ok(Invoker { store, pool, clock, ids, known, generation, running })
+        Ok(Invoker { store, pool, clock, ids, known, generation, running, metrics: Metrics::default() })
     }
 
     /// Runs one event and waits until it ended and its record is committed.
@@ -112,6 +119,11 @@ impl Invoker {
         running.iter().map(|invocation| record(invocation)).collect()
     }
 
+    /// What ran since the start, counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Called after a deploy or delete has been committed: no run that starts later uses the old version.
     pub fn forget(&self, function_id: i64) {
         let mut known = self.known.write().expect("no holder of this lock can panic");
@@ -132,7 +144,8 @@ impl Invoker {
         }
         let (namespace, name) = key;
         let function = self.store.function(namespace, name)?;
-        let function = function.ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))?;
+        let function = function
+            .ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))?;
         let names = FunctionNames { namespace: namespace.to_string(), name: name.to_string() };
         let found = Known { version: Arc::new(function.version), names: Arc::new(names) };
         let mut known = self.known.write().expect("no holder of this lock can panic");
@@ -153,7 +166,8 @@ impl Invoker {
             }
         };
         let memory_mb = invocation.version.config.memory_mb;
-        let mut log = RunLog::start(&invocation.request_id, memory_mb, invocation.created_us, &wall_us, &mut early);
+        let mut log =
+            RunLog::start(&invocation.request_id, memory_mb, invocation.created_us, &wall_us, &mut early);
         self.lock_running().insert(id, Arc::clone(invocation));
         let ran = self.pool.run(invocation, current, &mut log);
         let finished = ran.map(|ran| self.keep(invocation, ran, log)).transpose();
@@ -178,9 +192,11 @@ impl Invoker {
             error: ran.outcome.error_message(),
             ..record(invocation)
         };
-        let end = End { outcome: &ran.outcome, result: &result, duration: ran.duration, memory_kb: memory_used_kb };
+        let end =
+            End { outcome: &ran.outcome, result: &result, duration: ran.duration, memory_kb: memory_used_kb };
         let lines = log.end(ran.lines, &end, ended_us);
         let record = self.store.record(FinishedRun { record: Record { result, ..ended }, lines })?;
+        self.metrics.observe(&record);
         Ok(Finished { record, after: ran.after })
     }
 }

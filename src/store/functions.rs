@@ -73,6 +73,18 @@ impl Store {
         })
     }
 
+    /// What each function that has memory reserved has reserved, MB, by id.
+    pub fn reservations(&self) -> Result<Vec<(i64, u32)>> {
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(
+                "SELECT function_id, reserved_mb FROM version
+                 WHERE qualifier = '$LATEST' AND reserved_mb IS NOT NULL ORDER BY function_id",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     /// Deletes the function and its code; its records and logs stay. Gives back what it was; fails with `NotFound`.
     pub fn delete_function(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let (namespace, name) = (namespace.clone(), name.clone());
