@@ -252,6 +252,11 @@ impl Store {
     }
 }
 
+/// The version of SQLite inside this program.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Ends what a crash left open; the largest run id so far.
 fn settle(writer: &mut Connection, now_us: i64) -> Result<i64> {
     let transaction = writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
