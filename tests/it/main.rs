@@ -1,1 +1,7 @@
 //! The one test crate; this file is its index.
+
+#![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
+
+mod cli;
+mod front;
+mod raw;

@@ -1,0 +1,125 @@
+//! `fnlite bench`: how fast a function, or a page of the server, answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::length::Length;
+use crate::cli::api::function_path;
+use crate::cli::client::Call;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::load::{self, Load, Report};
+use crate::cli::output::{Out, Style};
+use crate::cli::{Context, text};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The function's name
+    #[arg(required_unless_present = "get", conflicts_with = "get")]
+    name: Option<String>,
+    /// Connections, each with one request at a time, 1 to 1024
+    #[arg(long, short, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    connections: u16,
+    /// How long
+    #[arg(long, short, default_value = "10s", value_name = "TIME")]
+    duration: Length,
+    /// Requests a second, all connections together, sent when they are due; without it, as fast as answers come
+    #[arg(long, value_name = "N", value_parser = rate)]
+    rate: Option<f64>,
+    /// The event, JSON
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    data: String,
+    /// Ask for this path instead of running a function
+    #[arg(long, value_name = "PATH")]
+    get: Option<String>,
+}
+
+/// The report as JSON.
+#[derive(Debug, Serialize)]
+struct Figures {
+    connections: u16,
+    duration_s: f64,
+    rate_asked_per_s: Option<f64>,
+    rate_per_s: f64,
+    succeeded: u64,
+    failed: u64,
+    lost: u64,
+    p50_ms: f64,
+    p90_ms: f64,
+    p99_ms: f64,
+    p999_ms: f64,
+    max_ms: f64,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let (method, path, body) = match (&args.get, &args.name) {
+        (Some(path), _) => ("GET", path.clone(), ""),
+        (None, name) => {
+            ("POST", function_path(name.as_deref().unwrap_or_default(), "/invoke"), args.data.as_str())
+        }
+    };
+    let (target, headers) = api.prepared(&path);
+    let call = Call { method, target: &target, headers: &headers, body: body.as_bytes() };
+    let load = Load {
+        address: api.address().clone(),
+        connections: args.connections.into(),
+        duration: args.duration.0,
+        rate_per_s: args.rate,
+    };
+    context.out.note(&format!("{method} {target} at {} for {}", api.address(), args.duration));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let report = load::run(&load, &call, &clock).map_err(|error| api.unreachable(error))?;
+    let figures = figures(args, &report);
+    let said = match context.out.json {
+        true => serde_json::to_string(&figures).expect("numbers always become JSON"),
+        false => render(&figures, &context.out),
+    };
+    context.out.data(said.as_bytes())?;
+    Ok(if figures.failed + figures.lost == 0 { Exit::Done } else { Exit::FunctionFailed })
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("write a number from 0.001 to 1000000".to_owned()),
+    }
+}
+
+fn figures(args: &Args, report: &Report) -> Figures {
+    let ms = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1000.0;
+    let quantile = |per_mille| ms(report.latencies.quantile_ns(per_mille));
+    Figures {
+        connections: args.connections,
+        duration_s: report.elapsed.as_secs_f64(),
+        rate_asked_per_s: args.rate,
+        rate_per_s: report.rate_per_s(),
+        succeeded: report.succeeded,
+        failed: report.failed,
+        lost: report.lost,
+        p50_ms: quantile(500),
+        p90_ms: quantile(900),
+        p99_ms: quantile(990),
+        p999_ms: quantile(999),
+        max_ms: ms(report.latencies.most_ns()),
+    }
+}
+
+fn render(figures: &Figures, out: &Out) -> String {
+    let rate = out.paint(Style::Bold, &format!("{:.0} answers a second", figures.rate_per_s));
+    let bad = figures.failed + figures.lost;
+    let style = if bad == 0 { Style::Good } else { Style::Bad };
+    let endings = out.paint(style, &format!("{} failed, {} without an answer", figures.failed, figures.lost));
+    format!(
+        "{rate} on {}, {} succeeded, {endings}\nlatency  p50 {:.3} ms  p90 {:.3} ms  p99 {:.3} ms  p99.9 {:.3} ms  max {:.3} ms\n",
+        text::count(figures.connections.into(), "connection"),
+        figures.succeeded,
+        figures.p50_ms,
+        figures.p90_ms,
+        figures.p99_ms,
+        figures.p999_ms,
+        figures.max_ms,
+    )
+}

@@ -1,0 +1,395 @@
+//! The one thread that owns every connection no worker has.
+//!
+//! It accepts, reads until a request is whole, gives it to a worker, writes what slow readers leave, and ends what is
+//! over its time. It never blocks but in its wait, so nothing that a client does holds up another one. Reads and
+//! writes are done in turns of bounded size for the same reason.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
+use super::connection::{Connection, Expiry, Phase};
+use super::deliver::{Pen, deliver};
+use super::encode::Manner;
+use super::front::{Front, Returned};
+use super::incoming::Intake;
+use super::limits;
+use super::listener::{Accepted, Listener};
+use super::outgoing::Progress;
+use super::poller::WAKE;
+use super::queue::Queue;
+use super::refusal::Refusal;
+use super::request::Request;
+use super::response::Response;
+use super::table::Table;
+use super::worker::{Job, serve_patiently};
+
+/// Bytes of one read.
+const READ_BYTES: usize = 64 * 1024;
+/// Connections accepted in one turn.
+const ACCEPTS_A_TURN: usize = 64;
+/// How long accepting rests when the host has nothing left to accept with.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// How often a stopping server looks whether it is done.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+/// Listeners have the keys from here on; connections' keys stay below.
+const LISTENER_KEYS: u64 = u64::MAX - 1024;
+
+pub(super) struct EventLoop {
+    front: Arc<Front>,
+    listeners: Vec<Listener>,
+    jobs: Arc<Queue<Job>>,
+    table: Table,
+    pen: Pen,
+    scratch: Vec<u8>,
+    now: Instant,
+    tick_at: Instant,
+    /// When accepting goes on, while it rests.
+    accept_at: Option<Instant>,
+    /// When a stopping server stops waiting.
+    drain_until: Option<Instant>,
+}
+
+impl EventLoop {
+    /// A loop over prepared listeners.
+    pub(super) fn new(front: Arc<Front>, listeners: Vec<Listener>, jobs: Arc<Queue<Job>>) -> EventLoop {
+        let now = front.clock.now();
+        EventLoop {
+            listeners,
+            jobs,
+            table: Table::default(),
+            pen: Pen::default(),
+            scratch: vec![0; READ_BYTES],
+            now,
+            tick_at: now,
+            accept_at: None,
+            drain_until: None,
+            front,
+        }
+    }
+
+    /// Runs until the server has stopped, then lets the workers go. What the loop holds closes when it is dropped.
+    pub(super) fn run(mut self) {
+        self.watch_listeners();
+        let (mut ready, mut returned) = (Vec::new(), Vec::new());
+        while !self.is_done() {
+            self.front.poller.wait(&mut ready, self.patience());
+            self.now = self.front.clock.now();
+            self.front.take_returned(&mut returned);
+            returned.drain(..).for_each(|returned| self.welcome(returned));
+            ready.drain(..).for_each(|key| self.on_ready(key));
+            self.keep_time();
+        }
+        self.front.cut.store(true, Ordering::Relaxed);
+        self.jobs.close();
+    }
+
+    /// How long to wait at most; for ever when nothing can be late.
+    fn patience(&self) -> Option<Duration> {
+        let tick = (self.table.count() > 0 || self.drain_until.is_some()).then_some(self.tick_at);
+        let next = [tick, self.accept_at].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(self.now))
+    }
+
+    fn on_ready(&mut self, key: u64) {
+        match key {
+            WAKE => {}
+            LISTENER_KEYS.. => self.accept(key),
+            key => {
+                // An event may be older than the connection's end in this very turn.
+                if let Some(connection) = self.table.take(key) {
+                    self.go_on(connection);
+                }
+            }
+        }
+    }
+
+    /// A connection that was with a worker.
+    fn welcome(&mut self, returned: Returned) {
+        match returned {
+            Returned::Gone(key) => self.table.release(key),
+            Returned::Back(connection) if connection.has_more() => self.go_on_pending(connection),
+            Returned::Back(connection) => self.table.put(connection),
+        }
+    }
+
+    /// A connection whose socket is ready.
+    fn go_on(&mut self, connection: Box<Connection>) {
+        match connection.phase {
+            Phase::Idle | Phase::Head(_) | Phase::Body(_) => self.read(connection),
+            Phase::Writing(_) => self.write(connection),
+            Phase::Lingering => self.linger(connection),
+        }
+    }
+}
+
+/// Accepting.
+impl EventLoop {
+    fn watch_listeners(&mut self) {
+        for (key, listener) in (LISTENER_KEYS..).zip(&self.listeners) {
+            if let Err(errno) = self.front.poller.watch(listener, key) {
+                log::error!("a listening socket cannot be watched: {errno}");
+            }
+        }
+    }
+
+    fn accept(&mut self, key: u64) {
+        let index = usize::try_from(key - LISTENER_KEYS).unwrap_or(usize::MAX);
+        for _ in 0..ACCEPTS_A_TURN {
+            let is_full = self.table.count() >= self.front.options.connections_max;
+            if is_full && !self.close_longest_idle() {
+                return self.rest_accepting();
+            }
+            let Some(listener) = self.listeners.get(index) else { return };
+            match listener.accept() {
+                Accepted::Connection(socket, peer) => {
+                    let key = self.table.reserve();
+                    self.begin(Connection::new(key, socket, peer, self.now));
+                }
+                Accepted::Lost => {}
+                Accepted::Nobody => return,
+                Accepted::Exhausted(errno) => {
+                    log::warn!("no connection can be accepted for now: {errno}");
+                    self.close_longest_idle();
+                    return self.rest_accepting();
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, connection: Connection) {
+        match self.front.poller.add(&connection) {
+            Ok(()) => self.table.put(Box::new(connection)),
+            Err(errno) => {
+                log::warn!("a connection cannot be watched: {errno}");
+                self.table.release(connection.key);
+            }
+        }
+    }
+
+    /// Makes room; false if every connection is at work.
+    fn close_longest_idle(&mut self) -> bool {
+        let idle = self.table.iter().filter(|connection| connection.is_idle());
+        let Some(key) = idle.min_by_key(|connection| connection.since).map(|longest| longest.key) else {
+            return false;
+        };
+        self.close(key);
+        true
+    }
+
+    /// Clients wait in the backlog meanwhile; a listener that stays watched would make the loop spin.
+    fn rest_accepting(&mut self) {
+        self.listeners.iter().for_each(|listener| self.front.poller.ignore(listener));
+        self.accept_at = Some(self.now + ACCEPT_REST);
+    }
+}
+
+/// Reading.
+impl EventLoop {
+    fn read(&mut self, mut connection: Box<Connection>) {
+        let mut turn = limits::TURN_BYTES / READ_BYTES;
+        loop {
+            match receive(&connection, &mut self.scratch) {
+                Ok(0) => return self.drop_taken(connection),
+                Ok(length) => {
+                    let Some(unfinished) = self.digest(connection, length) else { return };
+                    turn -= 1;
+                    // A read that did not fill the buffer has emptied the socket.
+                    if turn == 0 || length < READ_BYTES {
+                        return self.keep(unfinished);
+                    }
+                    connection = unfinished;
+                }
+                Err(Errno::AGAIN) => return self.keep(connection),
+                Err(_) => return self.drop_taken(connection),
+            }
+        }
+    }
+
+    /// Goes on with bytes that came behind the request before.
+    fn go_on_pending(&mut self, connection: Box<Connection>) {
+        if let Some(connection) = self.digest(connection, 0) {
+            self.keep(connection);
+        }
+    }
+
+    /// Takes in what was read; the connection comes back if its request is not whole yet.
+    fn digest(&mut self, mut connection: Box<Connection>, length: usize) -> Option<Box<Connection>> {
+        match connection.take_in(&self.scratch[..length], &self.front, self.now) {
+            Intake::Whole(request) => self.dispatch(connection, request),
+            Intake::Refused(refusal, manner) => self.refuse(connection, refusal, manner),
+            Intake::More if connection.continue_if_asked().is_err() => self.drop_taken(connection),
+            Intake::More => return Some(connection),
+        }
+        None
+    }
+
+    fn dispatch(&mut self, connection: Box<Connection>, request: Box<Request>) {
+        let manner = self.front.manner_now(Manner::of(&request.head));
+        let is_patient = self.front.is_patient(&request.head);
+        let job = Job { connection, request };
+        if is_patient {
+            return self.dispatch_patient(job, manner);
+        }
+        if let Err(job) = self.jobs.push(job) {
+            self.turn_away(job, 503, "too many requests wait", manner);
+        }
+    }
+
+    fn dispatch_patient(&mut self, job: Job, manner: Manner) {
+        let Some(admission) = self.front.streams.admit() else {
+            return self.turn_away(job, 429, "too many long requests at once", manner);
+        };
+        let front = Arc::clone(&self.front);
+        let run = move |job| serve_patiently(&front, job);
+        if let Err(job) = self.front.streams.start(admission, job, run) {
+            self.turn_away(job, 503, "no thread could be started", manner);
+        }
+    }
+
+    /// The request was whole, so the connection may go on.
+    fn turn_away(&mut self, job: Job, status: u16, sentence: &str, manner: Manner) {
+        let response = Response::text(status, sentence).with_header("Retry-After", "1");
+        self.answer(job.connection, response, manner);
+    }
+
+    fn refuse(&mut self, connection: Box<Connection>, refusal: Refusal, manner: Manner) {
+        let response = Response::text(refusal.status().0, refusal.sentence());
+        self.answer(connection, response, manner);
+    }
+
+    fn answer(&mut self, connection: Box<Connection>, response: Response, manner: Manner) {
+        let key = connection.key;
+        match deliver(&self.front, connection, manner, response, &mut self.pen) {
+            // Through the list, so that a pipelining client that is turned away cannot make us recurse.
+            Some(connection) => self.front.hand_back(connection),
+            None => self.table.release(key),
+        }
+    }
+}
+
+/// Writing and closing.
+impl EventLoop {
+    fn write(&mut self, mut connection: Box<Connection>) {
+        let Phase::Writing(outgoing) = &mut connection.phase else { return self.keep(connection) };
+        let ending = outgoing.ending;
+        match outgoing.write(connection.socket.as_fd()) {
+            Ok(Progress::Blocked { moved }) => {
+                if moved {
+                    connection.since = self.now;
+                }
+                self.keep(connection);
+            }
+            Ok(Progress::Done) => {
+                let key = connection.key;
+                match connection.answered(ending, self.now) {
+                    Some(connection) => self.front.hand_back(connection),
+                    None => self.table.release(key),
+                }
+            }
+            Err(_) => self.drop_taken(connection),
+        }
+    }
+
+    /// Drops what still comes until the client has closed its side.
+    fn linger(&mut self, connection: Box<Connection>) {
+        for _ in 0..limits::TURN_BYTES / READ_BYTES {
+            match receive(&connection, &mut self.scratch) {
+                Ok(0) => return self.drop_taken(connection),
+                Ok(_) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => return self.drop_taken(connection),
+            }
+        }
+        self.keep(connection);
+    }
+
+    /// Waits for the next event of a connection that was taken from the table.
+    fn keep(&mut self, connection: Box<Connection>) {
+        match self.front.poller.arm(&connection) {
+            Ok(()) => self.table.put(connection),
+            Err(_) => self.drop_taken(connection),
+        }
+    }
+
+    fn drop_taken(&mut self, connection: Box<Connection>) {
+        let key = connection.key;
+        drop(connection);
+        self.table.release(key);
+    }
+
+    fn close(&mut self, key: u64) {
+        if let Some(connection) = self.table.take(key) {
+            self.drop_taken(connection);
+        }
+    }
+}
+
+/// Time.
+impl EventLoop {
+    fn keep_time(&mut self) {
+        if self.accept_at.is_some_and(|at| self.now >= at) {
+            self.accept_at = None;
+            self.watch_listeners();
+        }
+        if self.front.is_draining() && self.drain_until.is_none() {
+            self.begin_drain();
+        }
+        if self.now >= self.tick_at {
+            let tick = self.front.options.tick();
+            self.tick_at = self.now + if self.drain_until.is_some() { tick.min(DRAIN_TICK) } else { tick };
+            self.expire();
+        }
+    }
+
+    /// A look at every connection once a tick costs less than a timer for every request.
+    fn expire(&mut self) {
+        let expired: Vec<(u64, Expiry)> = self
+            .table
+            .iter()
+            .filter_map(|connection| Some((connection.key, self.expiry(connection)?)))
+            .collect();
+        for (key, expiry) in expired {
+            match (expiry, self.table.take(key)) {
+                (Expiry::Close, Some(connection)) => self.drop_taken(connection),
+                (Expiry::Refuse(refusal), Some(connection)) => {
+                    self.refuse(connection, refusal, Manner::UNREADABLE);
+                }
+                (_, None) => {}
+            }
+        }
+    }
+
+    fn expiry(&self, connection: &Connection) -> Option<Expiry> {
+        if self.drain_until.is_some() && connection.is_idle() {
+            return Some(Expiry::Close);
+        }
+        connection.expiry(self.now, &self.front.options)
+    }
+
+    /// Stops listening. Connections without a request close with the next tick, the others with their answer.
+    fn begin_drain(&mut self) {
+        self.drain_until = Some(self.now + self.front.options.drain_timeout);
+        self.accept_at = None;
+        self.tick_at = self.now;
+        self.listeners.clear();
+    }
+
+    fn is_done(&self) -> bool {
+        self.drain_until.is_some_and(|until| self.table.count() == 0 || self.now >= until)
+    }
+}
+
+/// Reads once; interruptions are not the caller's business.
+fn receive(connection: &Connection, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+    loop {
+        match rustix::net::recv(&connection.socket, &mut *buffer, RecvFlags::empty()) {
+            Err(Errno::INTR) => {}
+            received => return received.map(|(length, _)| length),
+        }
+    }
+}

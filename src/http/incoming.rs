@@ -1,0 +1,183 @@
+//! From bytes to whole requests, however they are cut.
+
+use std::time::Instant;
+
+use super::body::{Body, BodyWriter};
+use super::chunked::Chunked;
+use super::connection::{Connection, Phase};
+use super::encode::Manner;
+use super::front::Front;
+use super::head::{BodyLength, Head};
+use super::limits::Options;
+use super::refusal::Refusal;
+use super::request::Request;
+use super::scan::HeadScan;
+
+/// A request whose head is here and whose body is arriving.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    head: Head,
+    began: Instant,
+    expects_continue: bool,
+    decoder: Decoder,
+    writer: BodyWriter,
+}
+
+#[derive(Debug)]
+enum Decoder {
+    /// Bytes still to come.
+    Sized(u64),
+    Chunked(Chunked),
+}
+
+/// What came of some bytes.
+#[derive(Debug)]
+pub(super) enum Intake {
+    /// The request is not whole yet.
+    More,
+    /// It is.
+    Whole(Box<Request>),
+    /// It never will be.
+    Refused(Refusal, Manner),
+}
+
+impl Connection {
+    /// Takes bytes that were read; with none, goes on with what is pending. What follows a whole request stays pending.
+    pub(super) fn take_in(&mut self, input: &[u8], front: &Front, now: Instant) -> Intake {
+        if self.pending.is_empty() {
+            let (intake, used) = self.advance(input, front, now);
+            self.pending.extend_from_slice(&input[used..]);
+            return intake;
+        }
+        let mut bytes = std::mem::take(&mut self.pending);
+        bytes.extend_from_slice(input);
+        let (intake, used) = self.advance(&bytes, front, now);
+        if used < bytes.len() {
+            bytes.drain(..used);
+            self.pending = bytes;
+        }
+        intake
+    }
+
+    /// The same, saying how many of `bytes` are dealt with. They begin where the request does, as long as its head is
+    /// not whole.
+    fn advance(&mut self, bytes: &[u8], front: &Front, now: Instant) -> (Intake, usize) {
+        if bytes.is_empty() {
+            return (Intake::More, 0);
+        }
+        if self.is_idle() {
+            self.enter(Phase::Head(HeadScan::default()), now);
+        }
+        let used = match self.advance_head(bytes, front, now) {
+            Ok(HeadProgress::None) => return (Intake::More, 0),
+            Ok(HeadProgress::Bodiless(request, used)) => return (Intake::Whole(request), used),
+            Ok(HeadProgress::Body(used)) => used,
+            Err(refusal) => return (Intake::Refused(refusal, Manner::UNREADABLE), bytes.len()),
+        };
+        let (intake, more_used) = self.advance_body(&bytes[used..], &front.options, now);
+        (intake, used + more_used)
+    }
+
+    fn advance_head(&mut self, bytes: &[u8], front: &Front, now: Instant) -> Result<HeadProgress, Refusal> {
+        let Phase::Head(scan) = &mut self.phase else { return Ok(HeadProgress::Body(0)) };
+        let Some(span) = scan.advance(bytes)? else { return Ok(HeadProgress::None) };
+        let head = Head::parse(&bytes[span.start..span.end])?;
+        if head.framing().length == BodyLength::Sized(0) {
+            self.phase = Phase::Idle;
+            let request = Request { head, body: Body::new(Vec::new()), peer: self.peer, began: now };
+            return Ok(HeadProgress::Bodiless(Box::new(request), span.end));
+        }
+        let incoming = Incoming::begin(head, front, now)?;
+        self.enter(Phase::Body(Box::new(incoming)), now);
+        Ok(HeadProgress::Body(span.end))
+    }
+
+    fn advance_body(&mut self, bytes: &[u8], options: &Options, now: Instant) -> (Intake, usize) {
+        let Phase::Body(incoming) = &mut self.phase else { return (Intake::More, 0) };
+        match incoming.push(bytes, options) {
+            Err(refusal) => {
+                let manner = Manner::of(&incoming.head).closing();
+                (Intake::Refused(refusal, manner), bytes.len())
+            }
+            Ok((used, false)) => (Intake::More, used),
+            Ok((used, true)) => match std::mem::replace(&mut self.phase, Phase::Idle) {
+                Phase::Body(incoming) => {
+                    let Incoming { head, began, writer, .. } = *incoming;
+                    self.since = now;
+                    let request = Request { head, body: writer.finish(), peer: self.peer, began };
+                    (Intake::Whole(Box::new(request)), used)
+                }
+                _ => unreachable!("the phase was matched above"),
+            },
+        }
+    }
+}
+
+enum HeadProgress {
+    /// It has not ended.
+    None,
+    /// It has ended after so many bytes, and so has the request.
+    Bodiless(Box<Request>, usize),
+    /// It has ended after so many bytes; a body follows.
+    Body(usize),
+}
+
+impl Incoming {
+    /// Begins a body after asking the handler how large it may be.
+    fn begin(head: Head, front: &Front, now: Instant) -> Result<Incoming, Refusal> {
+        let length_max = front.body_max(&head)?;
+        let decoder = match head.framing().length {
+            BodyLength::Sized(length) if length > length_max => return Err(Refusal::BodyTooLarge),
+            BodyLength::Sized(length) => Decoder::Sized(length),
+            BodyLength::Chunked => Decoder::Chunked(Chunked::default()),
+        };
+        Ok(Incoming {
+            began: now,
+            expects_continue: head.framing().expects_continue,
+            decoder,
+            writer: BodyWriter::new(&front.budget, length_max),
+            head,
+        })
+    }
+
+    /// Bytes of body so far.
+    pub(super) fn length(&self) -> u64 {
+        self.writer.length()
+    }
+
+    /// Whether `100 Continue` is owed; asked once.
+    pub(super) fn take_expectation(&mut self) -> bool {
+        std::mem::take(&mut self.expects_continue)
+    }
+
+    /// Takes bytes of the body; how many belonged to it and whether it has ended.
+    fn push(&mut self, bytes: &[u8], options: &Options) -> Result<(usize, bool), Refusal> {
+        match &mut self.decoder {
+            Decoder::Sized(left) => {
+                let length = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                self.writer.push(&bytes[..length], options)?;
+                *left -= length as u64;
+                Ok((length, *left == 0))
+            }
+            Decoder::Chunked(chunked) => push_chunked(chunked, &mut self.writer, bytes, options),
+        }
+    }
+}
+
+fn push_chunked(
+    chunked: &mut Chunked,
+    writer: &mut BodyWriter,
+    bytes: &[u8],
+    options: &Options,
+) -> Result<(usize, bool), Refusal> {
+    let mut used = 0;
+    while used < bytes.len() {
+        let step = chunked.step(&bytes[used..])?;
+        writer.push(step.data, options)?;
+        used += step.used;
+        if step.done {
+            return Ok((used, true));
+        }
+    }
+    Ok((used, false))
+}

@@ -1,0 +1,123 @@
+//! The threads that run handlers. A worker has a whole request before it starts and never waits for a socket.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar};
+use std::thread::JoinHandle;
+
+use super::connection::Connection;
+use super::deliver::{Pen, checked, deliver};
+use super::encode::Manner;
+use super::front::Front;
+use super::queue::Queue;
+use super::request::Request;
+use super::response::{After, Content, Response};
+use super::streams::{Admission, stream};
+use crate::base::thread::spawn;
+use crate::error::Result;
+
+/// A request to answer, with the connection it came on.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub connection: Box<Connection>,
+    pub request: Box<Request>,
+}
+
+/// Starts `count` workers; they end when the queue does.
+pub(super) fn start(front: &Arc<Front>, count: usize, jobs: &Arc<Queue<Job>>) -> Result<Vec<JoinHandle<()>>> {
+    (0..count)
+        .map(|number| {
+            let (front, jobs) = (Arc::clone(front), Arc::clone(jobs));
+            spawn(&format!("http-{number}"), move || work(&front, &jobs))
+        })
+        .collect()
+}
+
+fn work(front: &Arc<Front>, jobs: &Queue<Job>) {
+    let (mut pen, bell) = (Pen::default(), Arc::new(Condvar::new()));
+    while let Some(job) = jobs.pop(&bell) {
+        if !front.is_cut() {
+            serve(front, job, &mut pen);
+        }
+    }
+}
+
+/// Answers one request. A panic of our own costs its connection and not the thread.
+fn serve(front: &Arc<Front>, job: Job, pen: &mut Pen) {
+    let key = job.connection.key;
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        let manner = Manner::of(&job.request.head);
+        let mut response = checked(front.answer(*job.request));
+        let manner = front.manner_now(manner);
+        let after = response.after.take();
+        if matches!(response.content, Content::Stream(_)) {
+            return start_stream(front, (job.connection, manner, response, after), pen);
+        }
+        give_back(front, key, deliver(front, job.connection, manner, response, pen));
+        run(after);
+    }));
+    if served.is_err() {
+        front.gone(key);
+    }
+}
+
+/// Answers a request of which the handler said that it may take long, on a thread of its own.
+pub(super) fn serve_patiently(front: &Arc<Front>, job: Job) {
+    let mut pen = Pen::default();
+    let key = job.connection.key;
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        let manner = Manner::of(&job.request.head);
+        let mut response = checked(front.answer(*job.request));
+        let manner = front.manner_now(manner);
+        let after = response.after.take();
+        let send = if matches!(response.content, Content::Stream(_)) { stream } else { deliver };
+        give_back(front, key, send(front, job.connection, manner, response, &mut pen));
+        run(after);
+    }));
+    if served.is_err() {
+        front.gone(key);
+    }
+}
+
+type Answered = (Box<Connection>, Manner, Response, Option<After>);
+
+/// Sends a stream on a thread of its own, or a refusal if there is none for it.
+fn start_stream(front: &Arc<Front>, answered: Answered, pen: &mut Pen) {
+    let rejected = match front.streams.admit() {
+        None => Some((answered, 429, "too many long answers at once")),
+        Some(admission) => start_admitted(front, admission, answered)
+            .map(|answered| (answered, 503, "no thread could be started")),
+    };
+    if let Some(((connection, manner, _, after), status, sentence)) = rejected {
+        let refusal = Response::text(status, sentence).with_header("Retry-After", "1");
+        give_back(front, connection.key, deliver(front, connection, manner, refusal, pen));
+        run(after);
+    }
+}
+
+fn start_admitted(front: &Arc<Front>, admission: Admission, answered: Answered) -> Option<Answered> {
+    let on_thread = Arc::clone(front);
+    let run_stream = move |(connection, manner, response, after): Answered| {
+        let key = connection.key;
+        let sent = catch_unwind(AssertUnwindSafe(|| {
+            stream(&on_thread, connection, manner, response, &mut Pen::default())
+        }));
+        give_back(&on_thread, key, sent.ok().flatten());
+        run(after);
+    };
+    front.streams.start(admission, answered, run_stream).err()
+}
+
+fn give_back(front: &Front, key: u64, connection: Option<Box<Connection>>) {
+    match connection {
+        Some(connection) => front.hand_back(connection),
+        None => front.gone(key),
+    }
+}
+
+fn run(after: Option<After>) {
+    if let Some(after) = after
+        && catch_unwind(AssertUnwindSafe(after)).is_err()
+    {
+        log::error!("what a handler left for after its answer panicked");
+    }
+}
