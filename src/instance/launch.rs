@@ -47,7 +47,9 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Away from the low numbers, which the interpreter's descriptors will take.
-    let Ok(leash) = rustix::io::fcntl_dupfd_cloexec(fds.remove(0), shim::HIGH_FD) else { return ExitCode::FAILURE };
+    let Ok(leash) = rustix::io::fcntl_dupfd_cloexec(fds.remove(0), shim::HIGH_FD) else {
+        return ExitCode::FAILURE;
+    };
     let launched = Launcher { order, control, event: fds.pop() }.launch(&leash);
     let Err((Step(name, cause), control)) = launched else { return ExitCode::SUCCESS };
     tell(&control, "L", &format!("{name}: {cause}"));
@@ -352,7 +354,8 @@ fn keep_mount_right() -> rustix::io::Result<()> {
 /// first, and kept open by the result.
 fn hand_over_both(main: &OwnedFd, init: &OwnedFd) -> Result<[OwnedFd; 2], Step> {
     let away = |fd: &OwnedFd| {
-        rustix::io::fcntl_dupfd_cloexec(fd, shim::HIGH_FD).map_err(|e| Step("descriptors", io::Error::from(e)))
+        rustix::io::fcntl_dupfd_cloexec(fd, shim::HIGH_FD)
+            .map_err(|e| Step("descriptors", io::Error::from(e)))
     };
     let moved = [away(main)?, away(init)?];
     sys::hand_over(borrow(&moved[0]), protocol::EVENT_FD).map_err(|e| Step("descriptors", e))?;

@@ -267,7 +267,12 @@ impl Run<'_> {
 
     /// The event socket was closed: most often because the process ends, which shows a moment later.
     fn closed(&mut self) -> Result<Outcome> {
-        if self.instance.process.as_ref().is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS)) {
+        if self
+            .instance
+            .process
+            .as_ref()
+            .is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS))
+        {
             return self.died();
         }
         let trace = "the function closed the platform's event socket".to_owned();

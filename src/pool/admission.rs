@@ -33,7 +33,9 @@ impl Quota {
             }
             None if self.unreserved_used_mb() + memory_mb > self.unreserved_mb() => {
                 let limit = self.unreserved_mb();
-                return Err(format!("Function [ {name} ] concurrency exceeded region unreserved quota {limit} MB"));
+                return Err(format!(
+                    "Function [ {name} ] concurrency exceeded region unreserved quota {limit} MB"
+                ));
             }
             _ => {}
         }

@@ -88,7 +88,13 @@ pub struct Numbers {
 
 impl Pool {
     /// A pool that runs at most `total_mb` of functions at once.
-    pub fn new(host: Arc<Host>, packages: Packages, fetch: Fetch, clock: Arc<dyn Clock>, total_mb: u32) -> Result<Pool> {
+    pub fn new(
+        host: Arc<Host>,
+        packages: Packages,
+        fetch: Fetch,
+        clock: Arc<dyn Clock>,
+        total_mb: u32,
+    ) -> Result<Pool> {
         let shared = Arc::new(Shared {
             host,
             packages,
@@ -112,14 +118,20 @@ impl Pool {
         listener: &mut dyn Listener,
     ) -> Option<Ran> {
         let version = &invocation.version;
-        let permit =
-            Permit::get(&self.shared, version.function_id, &invocation.function.name, version.config.memory_mb);
+        let permit = Permit::get(
+            &self.shared,
+            version.function_id,
+            &invocation.function.name,
+            version.config.memory_mb,
+        );
         let permit = match permit {
             Ok(permit) => permit,
             Err(sentence) => return Some(self.not_run(Outcome::OverConcurrency(sentence))),
         };
         let slot = match self.shared.slot(version, &invocation.function) {
             Ok(slot) => slot,
+            // The code of a replaced Version may be gone already.
+            Err(_) if !current() => return None,
             Err(error) => return Some(self.failed(&error)),
         };
         slot.enter(&*self.shared.clock);

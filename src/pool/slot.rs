@@ -85,7 +85,12 @@ pub(crate) struct Means<'a> {
 }
 
 impl Slot {
-    pub(crate) fn new(version: Arc<Version>, names: Arc<FunctionNames>, package: PathBuf, clock: &dyn Clock) -> Slot {
+    pub(crate) fn new(
+        version: Arc<Version>,
+        names: Arc<FunctionNames>,
+        package: PathBuf,
+        clock: &dyn Clock,
+    ) -> Slot {
         let state = State {
             way: Way::Unknown,
             parked: VecDeque::new(),
@@ -157,11 +162,15 @@ impl Slot {
         // The one who loads has a deadline of its own; this one only guards against its thread being lost.
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s) + 10);
         let waiting = |state: &mut State| state.loading && state.attempt == attempt;
-        let (state, _) =
-            self.loaded.wait_timeout_while(state, patience, waiting).expect("no holder of this lock can panic");
+        let (state, _) = self
+            .loaded
+            .wait_timeout_while(state, patience, waiting)
+            .expect("no holder of this lock can panic");
         match &state.failed {
             Some((failed, outcome)) if *failed == attempt => Err(NoInstance::Outcome(outcome.clone(), None)),
-            _ if waiting_still(&state, attempt) => Err(NoInstance::Error(Error::internal("the code is not loaded in time"))),
+            _ if waiting_still(&state, attempt) => {
+                Err(NoInstance::Error(Error::internal("the code is not loaded in time")))
+            }
             _ => Ok(state),
         }
     }
@@ -250,7 +259,9 @@ impl Slot {
         }
         match &state.way {
             Way::Unknown => None,
-            Way::Forked(zygote) => (state.parked.len() < wanted && !zygote.is_gone()).then(|| Some(Arc::clone(zygote))),
+            Way::Forked(zygote) => {
+                (state.parked.len() < wanted && !zygote.is_gone()).then(|| Some(Arc::clone(zygote)))
+            }
             Way::Spawned(_) => (state.parked.len() < wanted.min(SINGLES_AHEAD_MAX)).then_some(None),
         }
     }

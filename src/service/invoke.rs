@@ -67,7 +67,12 @@ struct Known {
 impl Invoker {
     /// An invoker of what is in `store`, run by `pool`. Reads every function once, since what one has reserved is taken
     /// from all.
-    pub fn new(store: Store, pool: Arc<Pool>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Invoker> {
+    pub fn new(
+        store: Store,
+        pool: Arc<Pool>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Result<Invoker> {
         for (function_id, reserved_mb) in store.reservations()? {
             pool.reserve(function_id, Some(reserved_mb));
         }
@@ -132,7 +137,8 @@ impl Invoker {
         }
         let (namespace, name) = key;
         let function = self.store.function(namespace, name)?;
-        let function = function.ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))?;
+        let function = function
+            .ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))?;
         let names = FunctionNames { namespace: namespace.to_string(), name: name.to_string() };
         let found = Known { version: Arc::new(function.version), names: Arc::new(names) };
         let mut known = self.known.write().expect("no holder of this lock can panic");
@@ -147,13 +153,21 @@ impl Invoker {
     fn run(&self, invocation: &Arc<Invocation>, current: &dyn Fn() -> bool) -> Result<Option<Finished>> {
         let (id, function_id) = (invocation.id, invocation.version.function_id);
         let wall_us = || self.clock.wall_us();
+        let mut begun = false;
         let mut early = |lines| {
+            // Lines of a run need its row, or they cannot be told whose they are.
+            if !std::mem::replace(&mut begun, true)
+                && let Err(error) = self.store.begin(record(invocation))
+            {
+                log::warn!("a long run's beginning was not stored: {error:#}");
+            }
             if let Err(error) = self.store.append_lines(id, function_id, lines) {
                 log::warn!("lines of a long run were not stored: {error:#}");
             }
         };
         let memory_mb = invocation.version.config.memory_mb;
-        let mut log = RunLog::start(&invocation.request_id, memory_mb, invocation.created_us, &wall_us, &mut early);
+        let mut log =
+            RunLog::start(&invocation.request_id, memory_mb, invocation.created_us, &wall_us, &mut early);
         self.lock_running().insert(id, Arc::clone(invocation));
         let ran = self.pool.run(invocation, current, &mut log);
         let finished = ran.map(|ran| self.keep(invocation, ran, log)).transpose();
@@ -178,7 +192,8 @@ impl Invoker {
             error: ran.outcome.error_message(),
             ..record(invocation)
         };
-        let end = End { outcome: &ran.outcome, result: &result, duration: ran.duration, memory_kb: memory_used_kb };
+        let end =
+            End { outcome: &ran.outcome, result: &result, duration: ran.duration, memory_kb: memory_used_kb };
         let lines = log.end(ran.lines, &end, ended_us);
         let record = self.store.record(FinishedRun { record: Record { result, ..ended }, lines })?;
         Ok(Finished { record, after: ran.after })

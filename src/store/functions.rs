@@ -73,6 +73,16 @@ impl Store {
         })
     }
 
+    /// What each function has reserved, MB, by function id; those that reserved nothing are left out.
+    pub fn reservations(&self) -> Result<Vec<(i64, u32)>> {
+        self.read(|tx| {
+            let sql = "SELECT function_id, reserved_mb FROM version WHERE qualifier = ?1 AND reserved_mb IS NOT NULL";
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_map([LATEST], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     /// Deletes the function and its code; its records and logs stay. Gives back what it was; fails with `NotFound`.
     pub fn delete_function(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let (namespace, name) = (namespace.clone(), name.clone());
