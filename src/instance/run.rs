@@ -180,8 +180,7 @@ impl Run<'_> {
                 return self.died();
             }
             if !open {
-                let trace = "the function closed the platform's event socket".to_owned();
-                return Ok(Outcome::Raised { trace });
+                return self.closed();
             }
             self.send();
             if let Some(outcome) = self.watch(task, began) {
@@ -264,6 +263,20 @@ impl Run<'_> {
             }
             Said::Frame(kind, payload) => protocol::outcome(kind, payload, task.memory_mb),
         })
+    }
+
+    /// The event socket was closed: most often because the process ends, which shows a moment later.
+    fn closed(&mut self) -> Result<Outcome> {
+        if self
+            .instance
+            .process
+            .as_ref()
+            .is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS))
+        {
+            return self.died();
+        }
+        let trace = "the function closed the platform's event socket".to_owned();
+        Ok(Outcome::Raised { trace })
     }
 
     fn died(&mut self) -> Result<Outcome> {

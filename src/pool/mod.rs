@@ -130,6 +130,8 @@ impl Pool {
         };
         let slot = match self.shared.slot(version, &invocation.function) {
             Ok(slot) => slot,
+            // The code of a replaced Version may be gone already.
+            Err(_) if !current() => return None,
             Err(error) => return Some(self.failed(&error)),
         };
         slot.enter(&*self.shared.clock);

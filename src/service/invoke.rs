@@ -160,7 +160,14 @@ impl Invoker {
     fn run(&self, invocation: &Arc<Invocation>, current: &dyn Fn() -> bool) -> Result<Option<Finished>> {
         let (id, function_id) = (invocation.id, invocation.version.function_id);
         let wall_us = || self.clock.wall_us();
+        let mut begun = false;
         let mut early = |lines| {
+            // Lines of a run need its row, or they cannot be told whose they are.
+            if !std::mem::replace(&mut begun, true)
+                && let Err(error) = self.store.begin(record(invocation))
+            {
+                log::warn!("a long run's beginning was not stored: {error:#}");
+            }
             if let Err(error) = self.store.append_lines(id, function_id, lines) {
                 log::warn!("lines of a long run were not stored: {error:#}");
             }

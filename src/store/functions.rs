@@ -73,14 +73,12 @@ impl Store {
         })
     }
 
-    /// What each function that has memory reserved has reserved, MB, by id.
+    /// What each function has reserved, MB, by function id; those that reserved nothing are left out.
     pub fn reservations(&self) -> Result<Vec<(i64, u32)>> {
         self.read(|tx| {
-            let mut statement = tx.prepare_cached(
-                "SELECT function_id, reserved_mb FROM version
-                 WHERE qualifier = '$LATEST' AND reserved_mb IS NOT NULL ORDER BY function_id",
-            )?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let sql = "SELECT function_id, reserved_mb FROM version WHERE qualifier = ?1 AND reserved_mb IS NOT NULL";
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_map([LATEST], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

@@ -414,10 +414,9 @@ def main():
         sys.set_int_max_str_digits(0)  # an integer of any length is JSON
     open_streams()
     shim = ctypes.PyDLL(config["shim"])
-    if shim.fnlite_setup():
-        os._exit(0)
+    shim.fnlite_setup()
     if config["single"]:
-        isolate(shim, config["isolation"], (EVENT_FD, 1, 2), config["top_pid"])
+        isolate(shim, config["isolation"], (EVENT_FD, 1, 2), os.getpid())
         handler, failure = load(config)
         flush()
         sock = socket.socket(fileno=EVENT_FD)
