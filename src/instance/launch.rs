@@ -224,7 +224,7 @@ impl Launcher {
             let at = |name: &str| format!("{}/{name}", view::RUNTIME);
             return Ok(Paths {
                 bootstrap: at("bootstrap"),
-                shim: at("shim.so"),
+                shim: at("python.so"),
                 code: view::CODE.to_owned(),
                 _keep: vec![],
             });
@@ -238,7 +238,7 @@ impl Launcher {
             Ok(path)
         };
         let bootstrap = memory("bootstrap", runtime::python::BOOTSTRAP.as_bytes())?;
-        let shim = memory("shim", shim::SHIM)?;
+        let shim = memory("python", shim::PYTHON)?;
         let code = self.order.package.to_string_lossy().into_owned();
         Ok(Paths { bootstrap, shim, code, _keep: keep })
     }
@@ -251,7 +251,6 @@ impl Launcher {
         let mut config = self.order.function.clone();
         config["single"] = json!(!forks);
         config["shim"] = json!(shim);
-        config["init_fd"] = json!(protocol::INIT_FD);
         config["code"] = json!(if inside { Path::new(view::CODE) } else { &self.order.package });
         config["layers"] = json!(view::LAYERS);
         config["site_packages"] = json!(self.order.interpreter.packages);
@@ -266,7 +265,7 @@ impl Launcher {
         config
     }
 
-    /// Rows for the shim's `landlock`: mode and path, each ended by NUL.
+    /// Lines for the shim's `landlock`: mode and path. A path with a line end in it could not be told; there is none.
     fn landlock_rules(&self) -> String {
         let mut rules: Vec<(char, String)> = ["null", "zero", "full", "random", "urandom"]
             .iter()
@@ -282,7 +281,7 @@ impl Launcher {
             rules.push(('r', self.order.package.to_string_lossy().into_owned()));
             rules.extend(self.order.tmp.iter().map(|path| ('w', path.to_string_lossy().into_owned())));
         }
-        rules.iter().map(|(mode, path)| format!("{mode}{path}\0")).collect()
+        rules.iter().map(|(mode, path)| format!("{mode}{path}\n")).collect()
     }
 
     /// Does what each Instance will do for itself, in a child, and reports; the returned step ends the probe.
