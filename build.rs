@@ -1,6 +1,8 @@
 //! Compiles the C of `src/instance/shim`: a shared object the zygotes load and a static init, both without libc, left in
 //! `OUT_DIR` for `instance/shim.rs` to embed.
 
+#![expect(clippy::disallowed_methods, reason = "a build script is no part of the program")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -141,12 +141,15 @@ impl EventLoop {
         let index = usize::try_from(key - LISTENER_KEYS).unwrap_or(usize::MAX);
         for _ in 0..ACCEPTS_A_TURN {
             let is_full = self.table.count() >= self.front.options.connections_max;
-            if is_full && !self.close_longest_idle() {
+            let least_needed = if is_full { self.longest_idle() } else { None };
+            if is_full && least_needed.is_none() {
                 return self.rest_accepting();
             }
             let Some(listener) = self.listeners.get(index) else { return };
             match listener.accept() {
                 Accepted::Connection(socket, peer) => {
+                    // Only now: before, nobody may have been waiting.
+                    least_needed.into_iter().for_each(|key| self.close(key));
                     let key = self.table.reserve();
                     self.begin(Connection::new(key, socket, peer, self.now));
                 }
@@ -154,7 +157,7 @@ impl EventLoop {
                 Accepted::Nobody => return,
                 Accepted::Exhausted(errno) => {
                     log::warn!("no connection can be accepted for now: {errno}");
-                    self.close_longest_idle();
+                    self.longest_idle().into_iter().for_each(|key| self.close(key));
                     return self.rest_accepting();
                 }
             }
@@ -171,14 +174,10 @@ impl EventLoop {
         }
     }
 
-    /// Makes room; false if every connection is at work.
-    fn close_longest_idle(&mut self) -> bool {
+    /// The connection to close for a new one; none if every one is at work.
+    fn longest_idle(&self) -> Option<u64> {
         let idle = self.table.iter().filter(|connection| connection.is_idle());
-        let Some(key) = idle.min_by_key(|connection| connection.since).map(|longest| longest.key) else {
-            return false;
-        };
-        self.close(key);
-        true
+        idle.min_by_key(|connection| connection.since).map(|longest| longest.key)
     }
 
     /// Clients wait in the backlog meanwhile; a listener that stays watched would make the loop spin.

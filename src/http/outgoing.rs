@@ -61,7 +61,8 @@ impl Outgoing {
 
     /// Writes without blocking until all is sent, the socket is full, or a turn's worth has moved.
     pub(super) fn write(&mut self, socket: BorrowedFd<'_>) -> rustix::io::Result<Progress> {
-        let sent = send(socket, &self.bytes[self.at..], self.file.is_some())?;
+        let turn_end = self.bytes.len().min(self.at + limits::TURN_BYTES);
+        let sent = send(socket, &self.bytes[self.at..turn_end], self.file.is_some())?;
         self.at += sent;
         if self.at < self.bytes.len() {
             return Ok(Progress::Blocked { moved: sent > 0 });
