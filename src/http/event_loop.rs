@@ -5,6 +5,7 @@
 //! writes are done in turns of bounded size for the same reason.
 
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -81,7 +82,7 @@ impl EventLoop {
             self.now = self.front.clock.now();
             self.front.take_returned(&mut returned);
             returned.drain(..).for_each(|returned| self.welcome(returned));
-            ready.drain(..).for_each(|key| self.on_ready(key));
+            ready.drain(..).for_each(|key| self.walled(key, |this| this.on_ready(key)));
             self.keep_time();
         }
         self.front.cut.store(true, Ordering::Relaxed);
@@ -93,6 +94,14 @@ impl EventLoop {
         let tick = (self.table.count() > 0 || self.drain_until.is_some()).then_some(self.tick_at);
         let next = [tick, self.accept_at].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.now))
+    }
+
+    /// Does something for a connection such that a fault of ours costs that connection and not the server.
+    fn walled(&mut self, key: u64, work: impl FnOnce(&mut EventLoop)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            log::error!("a connection was lost to a panic of the event loop");
+            self.table.release(key);
+        }
     }
 
     fn on_ready(&mut self, key: u64) {
@@ -112,7 +121,9 @@ impl EventLoop {
     fn welcome(&mut self, returned: Returned) {
         match returned {
             Returned::Gone(key) => self.table.release(key),
-            Returned::Back(connection) if connection.has_more() => self.go_on_pending(connection),
+            Returned::Back(connection) if connection.has_more() => {
+                self.walled(connection.key, |this| this.go_on_pending(connection));
+            }
             Returned::Back(connection) => self.table.put(connection),
         }
     }

@@ -106,6 +106,7 @@ impl FileRest {
         let mut turn = limits::TURN_BYTES;
         while self.left > 0 && turn > 0 {
             let wanted = usize::try_from(self.left).map_or(turn, |left| left.min(turn));
+            // It knows no NOSIGNAL, but Rust programs ignore SIGPIPE.
             match rustix::fs::sendfile(socket, self.file.as_fd(), Some(&mut self.at), wanted) {
                 // The file is shorter than was promised: the client must see that the body is not whole.
                 Ok(0) => return Err(Errno::PIPE),
