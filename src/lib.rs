@@ -1,6 +1,7 @@
 //! fnlite: serverless functions on a small host, as one binary and one SQLite file.
 
 pub mod api;
+pub mod appliance;
 pub mod base;
 pub mod cli;
 pub mod config;

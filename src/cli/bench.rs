@@ -1,185 +1,125 @@
-//! The load generator: one request over and over on some keep-alive connections, a thread each.
-//!
-//! Without a rate each connection sends as soon as it has its answer (closed loop). With one, requests have instants at
-//! which they are due whether or not answers came, and a latency counts from that instant: a server that stalls is
-//! charged for all requests it kept waiting, not just for one.
+//! `fnlite bench`: how fast a function, or a page of the server, answers.
 
-use std::io::Write;
-use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{JoinHandle, sleep};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::client::{Address, Call, Stream};
-use super::histogram::Histogram;
-use super::reply::ReplyReader;
-use crate::base::clock::Clock;
-use crate::base::thread::spawn;
-use crate::error::Result;
+use serde::Serialize;
 
-/// How long one answer may take, so longer than any run.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1000);
-/// Rest after a connection failed, so that a dead server is not hammered.
-const FAILURE_REST: Duration = Duration::from_millis(10);
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::length::Length;
+use crate::cli::api::function_path;
+use crate::cli::client::Call;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::load::{self, Load, Report};
+use crate::cli::output::{Out, Style};
+use crate::cli::{Context, text};
 
-/// What to send, how, and for how long.
-#[derive(Clone, Debug)]
-pub struct Load {
-    /// Where to.
-    pub address: Address,
-    /// Connections and threads; at least 1.
-    pub connections: usize,
-    /// How long requests are begun.
-    pub duration: Duration,
-    /// Requests begun per second over all connections; as fast as answers come if none.
-    pub rate_per_s: Option<f64>,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Answers with a status below 400.
-    pub succeeded: u64,
-    /// Answers with another status.
-    pub failed: u64,
-    /// Requests without an answer.
-    pub lost: u64,
-    /// From the first request's instant to the last answer.
-    pub elapsed: Duration,
-    /// Latencies of all answers.
-    pub latencies: Histogram,
-}
-
-impl Report {
-    /// Answers per second.
-    pub fn rate_per_s(&self) -> f64 {
-        (self.succeeded + self.failed) as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
-    }
-
-    fn merge(&mut self, other: &Report) {
-        self.succeeded += other.succeeded;
-        self.failed += other.failed;
-        self.lost += other.lost;
-        self.latencies.merge(&other.latencies);
-    }
-}
-
-/// Puts the load on the server and waits for the end. Fails if no connection can be made at all.
-pub fn run(load: &Load, call: &Call<'_>, clock: &Arc<dyn Clock>) -> Result<Report> {
-    let mut request = call.encode_head(&load.address)?;
-    request.extend_from_slice(call.body);
-    load.address.connect(ANSWER_TIMEOUT)?;
-    let schedule = Arc::new(Schedule::new(load, clock.now()));
-    let (report_to, reports) = crossbeam_channel::bounded(load.connections);
-    let threads: Vec<JoinHandle<()>> = (0..load.connections)
-        .map(|number| {
-            let mut sender = Sender {
-                address: load.address.clone(),
-                request: request.clone(),
-                is_head: call.method == "HEAD",
-                schedule: Arc::clone(&schedule),
-                clock: Arc::clone(clock),
-                connection: None,
-                report: Report::default(),
-            };
-            let report_to = report_to.clone();
-            spawn(&format!("bench-{number}"), move || {
-                sender.run();
-                // Nobody is there only if a later thread could not be started.
-                let _ = report_to.send(sender.report);
-            })
-        })
-        .collect::<Result<_>>()?;
-    drop(report_to);
-    let mut total = Report::default();
-    reports.iter().for_each(|report| total.merge(&report));
-    total.elapsed = clock.now().saturating_duration_since(schedule.start);
-    // A thread that panicked sent no report, which shows in the counts.
-    threads.into_iter().for_each(|thread| drop(thread.join()));
-    Ok(total)
-}
-
-/// When requests are due.
-#[derive(Debug)]
-struct Schedule {
-    start: Instant,
-    end: Instant,
-    /// The number of the next request, where there is a rate.
-    next: AtomicU64,
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The function's name
+    #[arg(required_unless_present = "get", conflicts_with = "get")]
+    name: Option<String>,
+    /// Connections, each with one request at a time, 1 to 1024
+    #[arg(long, short, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    connections: u16,
+    /// How long
+    #[arg(long, short, default_value = "10s", value_name = "TIME")]
+    duration: Length,
+    /// Requests a second, all connections together, sent when they are due; without it, as fast as answers come
+    #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
+    /// The event, JSON
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    data: String,
+    /// Ask for this path instead of running a function
+    #[arg(long, value_name = "PATH")]
+    get: Option<String>,
 }
 
-impl Schedule {
-    fn new(load: &Load, start: Instant) -> Schedule {
-        Schedule { start, end: start + load.duration, next: AtomicU64::new(0), rate: load.rate_per_s }
-    }
-
-    /// The instant of the next request, `None` at the end.
-    fn due(&self, now: Instant) -> Option<Instant> {
-        let due = match self.rate {
-            Some(rate) => {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
-                self.start + Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX / 4)
-            }
-            None => now,
-        };
-        (due < self.end).then_some(due)
-    }
+/// The report as JSON.
+#[derive(Debug, Serialize)]
+struct Figures {
+    connections: u16,
+    duration_s: f64,
+    rate_asked_per_s: Option<f64>,
+    rate_per_s: f64,
+    succeeded: u64,
+    failed: u64,
+    lost: u64,
+    p50_ms: f64,
+    p90_ms: f64,
+    p99_ms: f64,
+    p999_ms: f64,
+    max_ms: f64,
 }
 
-/// One connection's thread.
-#[derive(Debug)]
-struct Sender {
-    address: Address,
-    request: Vec<u8>,
-    is_head: bool,
-    schedule: Arc<Schedule>,
-    clock: Arc<dyn Clock>,
-    connection: Option<ReplyReader<Stream>>,
-    report: Report,
-}
-
-impl Sender {
-    fn run(&mut self) {
-        // The kernel may wake a sleeper 50 us late to save power, which would be counted as the server's time.
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        let mut now = self.clock.now();
-        while let Some(due) = self.schedule.due(now) {
-            sleep(due.saturating_duration_since(now));
-            match self.exchange() {
-                Ok(status) => {
-                    now = self.clock.now();
-                    self.count(status, now.saturating_duration_since(due));
-                }
-                Err(_) => {
-                    self.report.lost += 1;
-                    self.connection = None;
-                    sleep(FAILURE_REST);
-                    now = self.clock.now();
-                }
-            }
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let api = context.api()?;
+    let (method, path, body) = match (&args.get, &args.name) {
+        (Some(path), _) => ("GET", path.clone(), ""),
+        (None, name) => {
+            ("POST", function_path(name.as_deref().unwrap_or_default(), "/invoke"), args.data.as_str())
         }
-    }
+    };
+    let (target, headers) = api.prepared(&path);
+    let call = Call { method, target: &target, headers: &headers, body: body.as_bytes() };
+    let load = Load {
+        address: api.address().clone(),
+        connections: args.connections.into(),
+        duration: args.duration.0,
+        rate_per_s: args.rate,
+    };
+    context.out.note(&format!("{method} {target} at {} for {}", api.address(), args.duration));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let report = load::run(&load, &call, &clock).map_err(|error| api.unreachable(error))?;
+    let figures = figures(args, &report);
+    let said = match context.out.json {
+        true => serde_json::to_string(&figures).expect("numbers always become JSON"),
+        false => render(&figures, &context.out),
+    };
+    context.out.data(said.as_bytes())?;
+    Ok(if figures.failed + figures.lost == 0 { Exit::Done } else { Exit::FunctionFailed })
+}
 
-    fn count(&mut self, status: u16, latency: Duration) {
-        *(if status < 400 { &mut self.report.succeeded } else { &mut self.report.failed }) += 1;
-        self.report.latencies.add(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("write a number from 0.001 to 1000000".to_owned()),
     }
+}
 
-    /// The status of one answer. The connection stays unless the server closes it.
-    fn exchange(&mut self) -> Result<u16> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => self.connection.insert(ReplyReader::new(self.address.connect(ANSWER_TIMEOUT)?)),
-        };
-        connection.source().write_all(&self.request)?;
-        let gone = || crate::error::Error::internal("the server closed the connection");
-        let head = connection.head(self.is_head)?.ok_or_else(gone)?;
-        connection.body(&head, &mut std::io::sink())?;
-        if head.closes() {
-            self.connection = None;
-        }
-        Ok(head.status)
+fn figures(args: &Args, report: &Report) -> Figures {
+    let ms = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1000.0;
+    let quantile = |per_mille| ms(report.latencies.quantile_ns(per_mille));
+    Figures {
+        connections: args.connections,
+        duration_s: report.elapsed.as_secs_f64(),
+        rate_asked_per_s: args.rate,
+        rate_per_s: report.rate_per_s(),
+        succeeded: report.succeeded,
+        failed: report.failed,
+        lost: report.lost,
+        p50_ms: quantile(500),
+        p90_ms: quantile(900),
+        p99_ms: quantile(990),
+        p999_ms: quantile(999),
+        max_ms: ms(report.latencies.most_ns()),
     }
+}
+
+fn render(figures: &Figures, out: &Out) -> String {
+    let rate = out.paint(Style::Bold, &format!("{:.0} answers a second", figures.rate_per_s));
+    let bad = figures.failed + figures.lost;
+    let style = if bad == 0 { Style::Good } else { Style::Bad };
+    let endings = out.paint(style, &format!("{} failed, {} without an answer", figures.failed, figures.lost));
+    format!(
+        "{rate} on {}, {} succeeded, {endings}\nlatency  p50 {:.3} ms  p90 {:.3} ms  p99 {:.3} ms  p99.9 {:.3} ms  max {:.3} ms\n",
+        text::count(figures.connections.into(), "connection"),
+        figures.succeeded,
+        figures.p50_ms,
+        figures.p90_ms,
+        figures.p99_ms,
+        figures.p999_ms,
+        figures.max_ms,
+    )
 }

@@ -1,6 +1,200 @@
-//! To come.
+//! The command line: one file per command, and this table of them.
+//!
+//! A command reads its arguments, asks the server over REST like anybody else, and prints. Data goes to stdout, the rest
+//! to stderr; with `--json` the data is the server's own. Nothing here opens the database: that is the server's alone.
+//! The exit codes (`exit.rs`) are part of the promise.
 
-pub mod bench;
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::base::clock::{Clock, SystemClock};
+use crate::cli::api::Api;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::{Out, Style};
+use crate::config;
+use crate::config::typed::{TypedClient, TypedPlace};
+
+mod api;
+mod backup;
+mod bench;
 pub mod client;
+mod completions;
+mod delete;
+mod deploy;
+mod doctor;
+mod exit;
+mod folder;
 pub mod histogram;
+mod invoke;
+mod keys;
+mod list;
+pub mod load;
+mod logs;
+mod man;
+mod output;
 pub mod reply;
+mod runs;
+mod serve;
+mod show;
+mod table;
+mod text;
+mod wire;
+
+/// Serverless functions on a small host: one binary, one SQLite file.
+#[derive(Debug, Parser)]
+#[command(name = "fnlite", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    place: TypedPlace,
+    #[command(flatten)]
+    client: TypedClient,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Options are also read from FNLITE_* variables and from fnlite.toml; flags come first.
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 the function failed, 4 not found, 5 denied, 78 unusable file or configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Deploy a function from a folder, a file or a zip
+    Deploy(deploy::Args),
+    /// Run a function and print what it returns
+    Invoke(invoke::Args),
+    /// Show one run: how it went, what it was given, what it returned and printed
+    Show(show::Args),
+    /// List runs, newest first
+    Runs(runs::Args),
+    /// Print log lines
+    Logs(logs::Args),
+    /// List functions
+    List,
+    /// Delete a function; its runs and logs stay
+    Delete(delete::Args),
+    /// Copy the database into a file while the server runs
+    Backup(backup::Args),
+    /// Make, list and revoke the keys of API callers
+    Keys(keys::Args),
+    /// Put load on a function and measure it
+    Bench(bench::Args),
+    /// Say what this host gives and what is wrong
+    Doctor,
+    /// Print a script that completes commands in a shell
+    Completions(completions::Args),
+    /// Print the manual page, of all or of one command
+    Man(man::Args),
+}
+
+/// What every command gets.
+#[derive(Debug)]
+struct Context {
+    place: TypedPlace,
+    client: TypedClient,
+    out: Out,
+}
+
+impl Context {
+    /// The server meant.
+    fn api(&self) -> Result<Api, Failure> {
+        let client = config::client(self.place.clone(), self.client.clone());
+        Api::new(client.map_err(|error| Failure::unusable(&error))?)
+    }
+
+    /// Microseconds since the epoch, for "3 min ago".
+    fn now_us(&self) -> i64 {
+        SystemClock.wall_us()
+    }
+}
+
+/// Runs the command line; `arguments` begin with the program's name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // What cannot be printed (a closed pipe) has nobody to read it.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let context = Context { place: cli.place, client: cli.client, out: Out::new(cli.json) };
+    // A panic has been printed where it happened; here it becomes an ordinary exit code instead of 101.
+    let ended = catch_unwind(AssertUnwindSafe(|| run(cli.command, &context)));
+    let failure = match ended {
+        Ok(Ok(exit)) => return exit.into(),
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::new(Exit::Error, "this is a fault of fnlite itself"),
+    };
+    if !failure.message.is_empty() {
+        context.out.note(&format!("{} {}", context.out.paint(Style::Bad, "fnlite:"), failure.message));
+    }
+    failure.exit.into()
+}
+
+fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args, context),
+        Command::Deploy(args) => deploy::run(&args, context),
+        Command::Invoke(args) => invoke::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Runs(args) => runs::run(&args, context),
+        Command::Logs(args) => logs::run(&args, context),
+        Command::List => list::run(context),
+        Command::Delete(args) => delete::run(&args, context),
+        Command::Backup(args) => backup::run(&args, context),
+        Command::Keys(args) => keys::run(&args, context),
+        Command::Bench(args) => bench::run(&args, context),
+        Command::Doctor => doctor::run(context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_command_lines_are_understood() {
+        for line in [
+            "serve --db x.db --listen 127.0.0.1:0 --socket x.sock",
+            "serve --isolation-min 2 --drain-timeout 10s --log debug",
+            "deploy hello folder --runtime Python3.10 --handler index.main_handler --timeout 3 --memory 128 --env A=b --env C=d",
+            "invoke hello -d {} --json",
+            "invoke hello -d -",
+            "show 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
+            "logs hello --since 15m --status failed",
+            "logs --request-id 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
+            "runs hello --limit 5",
+            "list --json",
+            "delete hello -n other",
+            "backup x.db",
+            "keys create ci --scope invoke",
+            "keys list",
+            "keys revoke 3",
+            "bench hello -c 8 -d 10s",
+            "bench --get /healthz --rate 200",
+            "doctor --url http://127.0.0.1:9980 --key x",
+            "completions bash",
+            "man deploy",
+        ] {
+            let words = std::iter::once("fnlite").chain(line.split(' '));
+            Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+}

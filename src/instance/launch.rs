@@ -46,7 +46,10 @@ pub fn main() -> ExitCode {
     if fds.is_empty() {
         return ExitCode::FAILURE;
     }
-    let leash = fds.remove(0);
+    // Away from the low numbers, which the interpreter's descriptors will take.
+    let Ok(leash) = rustix::io::fcntl_dupfd_cloexec(fds.remove(0), shim::HIGH_FD) else {
+        return ExitCode::FAILURE;
+    };
     let launched = Launcher { order, control, event: fds.pop() }.launch(&leash);
     let Err((Step(name, cause), control)) = launched else { return ExitCode::SUCCESS };
     tell(&control, "L", &format!("{name}: {cause}"));
@@ -59,7 +62,7 @@ fn receive(control: &OwnedFd) -> io::Result<(LaunchOrder, Vec<OwnedFd>)> {
 }
 
 fn tell(control: &OwnedFd, kind: &str, text: &str) {
-    let report = Report { kind: kind.to_owned(), text: text.to_owned() };
+    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0 };
     let bytes = serde_json::to_vec(&report).expect("two strings are JSON");
     // A server that is gone needs no telling.
     let _ = wire::send(control, &bytes, &[]);
@@ -351,7 +354,8 @@ fn keep_mount_right() -> rustix::io::Result<()> {
 /// first, and kept open by the result.
 fn hand_over_both(main: &OwnedFd, init: &OwnedFd) -> Result<[OwnedFd; 2], Step> {
     let away = |fd: &OwnedFd| {
-        rustix::io::fcntl_dupfd_cloexec(fd, 100).map_err(|e| Step("descriptors", io::Error::from(e)))
+        rustix::io::fcntl_dupfd_cloexec(fd, shim::HIGH_FD)
+            .map_err(|e| Step("descriptors", io::Error::from(e)))
     };
     let moved = [away(main)?, away(init)?];
     sys::hand_over(borrow(&moved[0]), protocol::EVENT_FD).map_err(|e| Step("descriptors", e))?;

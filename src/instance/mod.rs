@@ -15,7 +15,7 @@ pub(crate) mod output;
 pub mod package;
 pub(crate) mod pipes;
 pub(crate) mod protocol;
-pub(crate) mod run;
+pub mod run;
 pub(crate) mod runtime;
 pub mod sandbox;
 pub(crate) mod shim;

@@ -88,6 +88,9 @@ pub(crate) struct Report {
     pub(crate) kind: String,
     /// The reason or trace.
     pub(crate) text: String,
+    /// How long the user's module took to load, microseconds.
+    #[serde(default)]
+    pub(crate) load_us: u64,
 }
 
 /// The order to fork an Instance; three or four descriptors travel along: event, stdout, stderr and, without

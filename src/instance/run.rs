@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -35,8 +36,33 @@ pub(crate) struct Task<'a> {
     pub(crate) timeout_s: u32,
     pub(crate) init_timeout_s: u32,
     pub(crate) memory_mb: u32,
-    /// Gets the whole lines of a run that lasts, once a second.
-    pub(crate) flush: &'a mut dyn FnMut(Vec<LogLine>),
+    /// Set when the server can wait no longer.
+    pub(crate) stopping: &'a AtomicBool,
+    /// The Version's first run.
+    pub(crate) first: bool,
+    /// Hears of loading and of a long run's lines.
+    pub(crate) listener: &'a mut dyn Listener,
+}
+
+/// Who keeps the log of a run; hears of things in the order they happen.
+pub trait Listener {
+    /// The code was loaded for this run; `first` is set on its Version's first.
+    fn loaded(&mut self, init: Init, first: bool);
+    /// Whole lines of a run that lasts, once a second.
+    fn lines(&mut self, lines: Vec<LogLine>);
+}
+
+/// What loading the code was like.
+#[derive(Debug)]
+pub struct Init {
+    /// What the code printed meanwhile.
+    pub lines: Vec<LogLine>,
+    /// From the first process to the loaded code.
+    pub took: Duration,
+    /// The part of it that the user's own module took, where that is known.
+    pub function: Option<Duration>,
+    /// The most memory seen, KiB.
+    pub memory_kb: u64,
 }
 
 impl fmt::Debug for Task<'_> {
@@ -55,8 +81,6 @@ pub(crate) struct Ended {
     pub(crate) started_us: i64,
     /// From there to the answer.
     pub(crate) duration: Duration,
-    /// How long a single took to load its code; zero for a forked Instance.
-    pub(crate) init: Duration,
     /// The most memory seen, KiB.
     pub(crate) memory_kb: u64,
 }
@@ -72,13 +96,12 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         memory_kb: 0,
         flushed: clock.now(),
     };
-    let began = clock.now();
     if run.instance.is_single()
         && let Some(outcome) = run.load(task)?
     {
-        return Ok(run.end(outcome, Start { at: began, wall_us: clock.wall_us(), init: clock.now() - began }));
+        return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }));
     }
-    let start = Start { at: clock.now(), wall_us: clock.wall_us(), init: run.init_since(began) };
+    let start = Start { at: clock.now(), wall_us: clock.wall_us() };
     let outcome = run.answer(task, start.at)?;
     Ok(run.end(outcome, start))
 }
@@ -86,7 +109,6 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
 struct Start {
     at: Instant,
     wall_us: i64,
-    init: Duration,
 }
 
 struct Run<'a> {
@@ -107,10 +129,6 @@ struct Ready {
 }
 
 impl Run<'_> {
-    fn init_since(&self, began: Instant) -> Duration {
-        if self.instance.is_single() { self.clock.now() - began } else { Duration::ZERO }
-    }
-
     /// Waits until a single has loaded its code; an outcome if it never will.
     fn load(&mut self, task: &mut Task<'_>) -> Result<Option<Outcome>> {
         let began = self.clock.now();
@@ -124,6 +142,7 @@ impl Run<'_> {
                 return self.died().map(Some);
             }
             if self.reader.take_notice(LOADED) {
+                self.tell_loaded(task, began);
                 return Ok(None);
             }
             if ready.exited {
@@ -133,6 +152,13 @@ impl Run<'_> {
                 return Ok(Some(outcome));
             }
         }
+    }
+
+    fn tell_loaded(&mut self, task: &mut Task<'_>, began: Instant) {
+        self.instance.pipes.drain(&mut self.output, self.clock);
+        let took = self.clock.now() - began;
+        let init = Init { lines: self.output.take(), took, function: None, memory_kb: self.memory_kb };
+        task.listener.loaded(init, task.first);
     }
 
     /// Hands the event over and waits for what becomes of it.
@@ -154,8 +180,7 @@ impl Run<'_> {
                 return self.died();
             }
             if !open {
-                let trace = "the function closed the platform's event socket".to_owned();
-                return Ok(Outcome::Raised { trace });
+                return self.closed();
             }
             self.send();
             if let Some(outcome) = self.watch(task, began) {
@@ -240,6 +265,20 @@ impl Run<'_> {
         })
     }
 
+    /// The event socket was closed: most often because the process ends, which shows a moment later.
+    fn closed(&mut self) -> Result<Outcome> {
+        if self
+            .instance
+            .process
+            .as_ref()
+            .is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS))
+        {
+            return self.died();
+        }
+        let trace = "the function closed the platform's event socket".to_owned();
+        Ok(Outcome::Raised { trace })
+    }
+
     fn died(&mut self) -> Result<Outcome> {
         if self.instance.process.is_none() {
             let complaint =
@@ -255,9 +294,12 @@ impl Run<'_> {
         if now - began < WATCH_EVERY {
             return None;
         }
+        if task.stopping.load(Ordering::Relaxed) {
+            return Some(Outcome::PlatformFailed("the server is stopping".to_owned()));
+        }
         if now - self.flushed >= FLUSH_EVERY {
             self.flushed = now;
-            (task.flush)(self.output.take());
+            task.listener.lines(self.output.take());
         }
         self.memory_kb = self.memory_kb.max(memory::tree_kb(&self.instance.roots()));
         let over = self.memory_kb > u64::from(task.memory_mb) << 10;
@@ -280,7 +322,7 @@ impl Run<'_> {
         }
         self.output.finish(self.clock.wall_us());
         let lines = self.output.take();
-        let (started_us, init, memory_kb) = (start.wall_us, start.init, self.memory_kb);
-        Ended { outcome, lines, started_us, duration, init, memory_kb }
+        let (started_us, memory_kb) = (start.wall_us, self.memory_kb);
+        Ended { outcome, lines, started_us, duration, memory_kb }
     }
 }

@@ -11,10 +11,13 @@ pub(crate) const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shim.so
 /// The static init: see `shim/init.c` for its lives.
 pub(crate) const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
-/// A file in memory that holds `bytes`, closed on exec.
+/// From here on descriptor numbers are out of the way of those an interpreter is given.
+pub(crate) const HIGH_FD: i32 = 100;
+
+/// A file in memory that holds `bytes`, closed on exec, with a number of at least [`HIGH_FD`].
 pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?;
     let mut file = std::fs::File::from(file);
     file.write_all(bytes)?;
-    Ok(file.into())
+    Ok(rustix::io::fcntl_dupfd_cloexec(&file, HIGH_FD)?)
 }

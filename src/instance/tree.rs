@@ -56,6 +56,11 @@ impl Tree {
         status_on(&self.leash, patience)
     }
 
+    /// Whether its main process has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        wait_readable(&self.leash, Duration::ZERO)
+    }
+
     /// The supervisor's process id, whose descendants are the tree.
     pub(crate) fn supervisor_pid(&self) -> u32 {
         self.supervisor.id()

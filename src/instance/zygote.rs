@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
+use crate::instance::run::Init;
 use crate::instance::tree::{self, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
-use crate::model::log::LogLine;
 
 /// How often the memory of a loading zygote is looked at (D9).
 const WATCH_EVERY: Duration = Duration::from_millis(20);
@@ -41,12 +41,8 @@ pub(crate) struct Zygote {
 pub(crate) struct Loaded {
     /// The zygote, or why there is none.
     pub(crate) result: LoadResult,
-    /// What the code printed while it was loaded.
-    pub(crate) lines: Vec<LogLine>,
-    /// How long it took.
-    pub(crate) took: Duration,
-    /// The most memory seen meanwhile, KiB.
-    pub(crate) memory_kb: u64,
+    /// What it was like.
+    pub(crate) init: Init,
 }
 
 /// The three ways loading can end.
@@ -68,17 +64,22 @@ impl Zygote {
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
         let tree = Tree::start(order, None, out, err)?;
         let output = Output::new(clock.wall_us());
-        let mut loading = Loading { order, tree, pipes, output, memory_kb: 0, clock };
+        let mut loading = Loading { order, tree, pipes, output, memory_kb: 0, function: None, clock };
         let result = loading.wait(began + patience, patience)?;
         loading.pipes.drain(&mut loading.output, clock);
         loading.output.finish(clock.wall_us());
-        let (lines, memory_kb) = (loading.output.take(), loading.memory_kb);
+        let init = Init {
+            lines: loading.output.take(),
+            took: clock.now() - began,
+            function: loading.function,
+            memory_kb: loading.memory_kb,
+        };
         let result = match result {
             Ending::Ready => LoadResult::Ready(Zygote::of(loading.tree, order.walls)),
             Ending::Unforkable(why) => LoadResult::Unforkable(why),
             Ending::Failed(outcome) => LoadResult::Failed(outcome),
         };
-        Ok(Loaded { result, lines, took: clock.now() - began, memory_kb })
+        Ok(Loaded { result, init })
     }
 
     fn of(tree: Tree, walls: Walls) -> Zygote {
@@ -137,7 +138,7 @@ impl Zygote {
 
     /// Whether it has ended; orders to it are in vain then.
     pub(crate) fn is_gone(&self) -> bool {
-        self.tree.main_status(Duration::ZERO).is_some()
+        self.tree.is_gone()
     }
 }
 
@@ -162,6 +163,7 @@ struct Loading<'a> {
     pipes: Pipes,
     output: Output,
     memory_kb: u64,
+    function: Option<Duration>,
     clock: &'a dyn Clock,
 }
 
@@ -204,6 +206,8 @@ impl Loading<'_> {
         }
         let report: Report = serde_json::from_slice(&bytes)
             .map_err(|cause| Error::internal("a zygote's report is not readable").because(cause))?;
+        self.function = Some(Duration::from_micros(report.load_us));
+        self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
         match report.kind.as_bytes() {
             b"Z" => Ok(Ending::Ready),
             b"F" => Ok(Ending::Unforkable(report.text)),

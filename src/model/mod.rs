@@ -6,4 +6,5 @@ pub mod invocation;
 pub mod key;
 pub mod limits;
 pub mod log;
+pub mod query;
 pub mod runtime;

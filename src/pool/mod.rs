@@ -1,1 +1,335 @@
-//! To come.
+//! Many Instances: who runs what, and when.
+//!
+//! A run happens on its caller's thread: it is let in by the quota, takes a parked Instance of its Version or makes one, runs
+//! the event, and hands the used Instance to the keeper, which ends it and parks the next. So between an event and its answer
+//! there is one process, and no thread of ours but the caller's.
+//!
+//! What must stay true: no lock is held while a process is started, waited for or ended; a Version that was retired is never
+//! handed out again; what is parked beyond what is wanted goes.
+
+mod admission;
+mod keeper;
+mod slot;
+mod warm;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use crate::base::clock::Clock;
+use crate::error::{Error, Result};
+use crate::instance::Instance;
+use crate::instance::host::Host;
+use crate::instance::package::cache::Packages;
+use crate::instance::run::{self, Ended, Listener, Task};
+use crate::model::function::{Digest, Version};
+use crate::model::invocation::{FunctionNames, Invocation, Outcome};
+use crate::model::log::LogLine;
+use crate::pool::admission::Quota;
+use crate::pool::keeper::Done;
+use crate::pool::slot::{Leftovers, Means, NoInstance, Slot, Taken};
+
+/// How many Instances may fail to take an event before the run is given up.
+const TRIES: usize = 3;
+
+/// Gets a code archive's bytes by its digest.
+pub type Fetch = Box<dyn Fn(Digest) -> Result<Vec<u8>> + Send + Sync>;
+
+/// Many Instances of many Versions.
+pub struct Pool {
+    shared: Arc<Shared>,
+    orders: Option<Sender<Done>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+pub(crate) struct Shared {
+    host: Arc<Host>,
+    packages: Packages,
+    fetch: Fetch,
+    clock: Arc<dyn Clock>,
+    quota: Mutex<Quota>,
+    slots: RwLock<HashMap<i64, Arc<Slot>>>,
+    stopping: AtomicBool,
+}
+
+/// How one run went, and what is to be done once its caller has the answer.
+pub struct Ran {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it printed and its listener did not hear yet.
+    pub lines: Vec<LogLine>,
+    /// When the event was handed over, microseconds since the epoch.
+    pub started_us: i64,
+    /// From there to the answer.
+    pub duration: Duration,
+    /// Most memory seen, KiB.
+    pub memory_kb: u64,
+    /// Ends the Instance and parks the next; call it once the answer has gone out.
+    pub after: Box<dyn FnOnce() + Send>,
+}
+
+/// The pool in numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbers {
+    /// Loaded Versions that fork.
+    pub zygotes: usize,
+    /// Parked Instances.
+    pub parked: usize,
+    /// Memory of everything that runs, MB as configured.
+    pub used_mb: u32,
+    /// What may run at once, MB.
+    pub total_mb: u32,
+}
+
+impl Pool {
+    /// A pool that runs at most `total_mb` of functions at once.
+    pub fn new(
+        host: Arc<Host>,
+        packages: Packages,
+        fetch: Fetch,
+        clock: Arc<dyn Clock>,
+        total_mb: u32,
+    ) -> Result<Pool> {
+        let shared = Arc::new(Shared {
+            host,
+            packages,
+            fetch,
+            clock,
+            quota: Mutex::new(Quota::new(total_mb)),
+            slots: RwLock::default(),
+            stopping: AtomicBool::new(false),
+        });
+        let (orders, inbox) = crossbeam_channel::bounded(keeper::ORDERS_MAX);
+        let keeper = keeper::start(Arc::clone(&shared), inbox)?;
+        Ok(Pool { shared, orders: Some(orders), keeper: Some(keeper) })
+    }
+
+    /// Runs one event to its end; whatever goes wrong is an outcome. `None` when the Version turned out not to be
+    /// `current` any more once the run had its place in the pool: the caller then asks for the new one.
+    pub fn run(
+        &self,
+        invocation: &Invocation,
+        current: &dyn Fn() -> bool,
+        listener: &mut dyn Listener,
+    ) -> Option<Ran> {
+        let version = &invocation.version;
+        let permit = Permit::get(
+            &self.shared,
+            version.function_id,
+            &invocation.function.name,
+            version.config.memory_mb,
+        );
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(sentence) => return Some(self.not_run(Outcome::OverConcurrency(sentence))),
+        };
+        let slot = match self.shared.slot(version, &invocation.function) {
+            Ok(slot) => slot,
+            // The code of a replaced Version may be gone already.
+            Err(_) if !current() => return None,
+            Err(error) => return Some(self.failed(&error)),
+        };
+        slot.enter(&*self.shared.clock);
+        let ran = current().then(|| self.run_in(&slot, invocation, listener));
+        slot.leave();
+        drop(permit);
+        ran
+    }
+
+    fn run_in(&self, slot: &Arc<Slot>, invocation: &Invocation, listener: &mut dyn Listener) -> Ran {
+        let config = &invocation.version.config;
+        let mut last = Error::internal("no Instance took the event");
+        for _ in 0..TRIES {
+            if self.shared.stopping.load(Ordering::Relaxed) {
+                return self.not_run(Outcome::PlatformFailed("the server is stopping".to_owned()));
+            }
+            let (mut instance, first) = match self.take(slot, listener) {
+                Ok(taken) => taken,
+                Err(ran) => return *ran,
+            };
+            let mut task = Task {
+                request_id: invocation.request_id.as_str(),
+                event: &invocation.event.0,
+                timeout_s: config.timeout_s,
+                init_timeout_s: config.init_timeout_s,
+                memory_mb: config.memory_mb,
+                stopping: &self.shared.stopping,
+                first,
+                listener,
+            };
+            match run::run(&mut instance, &mut task, &*self.shared.clock) {
+                Ok(ended) => return self.ran(slot, instance, ended),
+                Err(error) => last = error,
+            }
+        }
+        self.failed(&last)
+    }
+
+    /// An Instance, or the run that ends without one.
+    fn take(
+        &self,
+        slot: &Slot,
+        listener: &mut dyn Listener,
+    ) -> std::result::Result<(Instance, bool), Box<Ran>> {
+        let (init, first, taken) = match slot.take(self.shared.means()) {
+            Ok(Taken { instance, init, first }) => (init, first, Ok((instance, first))),
+            Err(NoInstance::Outcome(outcome, init)) => (init, true, Err(Box::new(self.not_run(outcome)))),
+            Err(NoInstance::Error(error)) => (None, false, Err(Box::new(self.failed(&error)))),
+        };
+        if let Some(init) = init {
+            listener.loaded(init, first);
+        }
+        taken
+    }
+
+    fn ran(&self, slot: &Arc<Slot>, instance: Instance, ended: Ended) -> Ran {
+        let done = Done { slot: Arc::clone(slot), instance };
+        let (shared, orders) = (Arc::clone(&self.shared), self.orders.clone());
+        let after = Box::new(move || match &orders {
+            Some(orders) => keeper::order(orders, &shared, done),
+            None => drop(done),
+        });
+        let Ended { outcome, lines, started_us, duration, memory_kb } = ended;
+        Ran { outcome, lines, started_us, duration, memory_kb, after }
+    }
+
+    /// A run that never had an Instance.
+    fn not_run(&self, outcome: Outcome) -> Ran {
+        Ran {
+            outcome,
+            lines: Vec::new(),
+            started_us: self.shared.clock.wall_us(),
+            duration: Duration::ZERO,
+            memory_kb: 0,
+            after: Box::new(|| {}),
+        }
+    }
+
+    /// A run we could not do; the reason goes to our log, a sentence to the caller.
+    fn failed(&self, error: &Error) -> Ran {
+        log::error!("a run could not be started: {error:#}");
+        self.not_run(Outcome::PlatformFailed(error.message.clone()))
+    }
+
+    /// Notes what a function has reserved, MB.
+    pub fn reserve(&self, function_id: i64, reserved_mb: Option<u32>) {
+        self.shared.quota.lock().expect("no holder of this lock can panic").reserve(function_id, reserved_mb);
+    }
+
+    /// Lets go every Version of that function: what is parked ends now, what runs finishes.
+    pub fn retire(&self, function_id: i64) {
+        let mut leftovers = Leftovers::default();
+        for slot in self.shared.slots().iter().filter(|slot| slot.version.function_id == function_id) {
+            slot.retire(&mut leftovers);
+            self.shared.forget_slot(slot);
+        }
+    }
+
+    /// Why each run of that Version is a process of its own making, where it is.
+    pub fn spawned_because(&self, version_id: i64) -> Option<String> {
+        let slots = self.shared.slots.read().expect("no holder of this lock can panic");
+        slots.get(&version_id).and_then(|slot| slot.look().spawned_because)
+    }
+
+    /// The pool in numbers.
+    pub fn numbers(&self) -> Numbers {
+        let looks: Vec<_> = self.shared.slots().iter().map(|slot| slot.look()).collect();
+        let quota = self.shared.quota.lock().expect("no holder of this lock can panic");
+        Numbers {
+            zygotes: looks.iter().map(|look| look.zygotes).sum(),
+            parked: looks.iter().map(|look| look.parked).sum(),
+            used_mb: quota.used_mb(),
+            total_mb: quota.total_mb(),
+        }
+    }
+
+    /// Ends every run within moments, as the platform's failure, and lets none begin.
+    pub fn stop_runs(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("numbers", &self.numbers()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ran").field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.stop_runs();
+        self.orders = None;
+        if let Some(keeper) = self.keeper.take()
+            && keeper.join().is_err()
+        {
+            log::error!("the pool's keeper had panicked");
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn means(&self) -> Means<'_> {
+        Means { host: &self.host, clock: &*self.clock }
+    }
+
+    /// The slots there are now.
+    pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.read().expect("no holder of this lock can panic").values().cloned().collect()
+    }
+
+    pub(crate) fn forget_slot(&self, slot: &Arc<Slot>) {
+        let mut slots = self.slots.write().expect("no holder of this lock can panic");
+        if slots.get(&slot.version.id).is_some_and(|known| Arc::ptr_eq(known, slot)) {
+            slots.remove(&slot.version.id);
+        }
+    }
+
+    fn slot(&self, version: &Arc<Version>, names: &Arc<FunctionNames>) -> Result<Arc<Slot>> {
+        let known = self.slots.read().expect("no holder of this lock can panic").get(&version.id).cloned();
+        if let Some(slot) = known {
+            return Ok(slot);
+        }
+        let package = self.packages.ensure(version.package, || (self.fetch)(version.package))?;
+        let made = Slot::new(Arc::clone(version), Arc::clone(names), package, &*self.clock);
+        let mut slots = self.slots.write().expect("no holder of this lock can panic");
+        Ok(Arc::clone(slots.entry(version.id).or_insert_with(|| Arc::new(made))))
+    }
+}
+
+/// Room for one run, given back when dropped.
+struct Permit<'a> {
+    shared: &'a Shared,
+    function_id: i64,
+    memory_mb: u32,
+}
+
+impl Permit<'_> {
+    fn get<'a>(
+        shared: &'a Shared,
+        function_id: i64,
+        name: &str,
+        memory_mb: u32,
+    ) -> std::result::Result<Permit<'a>, String> {
+        let mut quota = shared.quota.lock().expect("no holder of this lock can panic");
+        quota.enter(function_id, name, memory_mb)?;
+        Ok(Permit { shared, function_id, memory_mb })
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut quota = self.shared.quota.lock().expect("no holder of this lock can panic");
+        quota.leave(self.function_id, self.memory_mb);
+    }
+}

@@ -1,1 +1,306 @@
-//! To come.
+//! SQLite: the only `rusqlite`, the only SQL, one file.
+//!
+//! [`Store`] is the handle everybody clones. Behind it one thread writes (`recorder`), one copies the write-ahead log
+//! into the file (`checkpoint`), and a few connections read (`readers`). Its public methods are nouns of the model,
+//! one file per table family; `read(|tx|)` and `write(|tx|)` are for those files only.
+//!
+//! # What must stay true
+//!
+//! * Rows are written on the recorder's thread and nowhere else. WAL has one writer; here it never waits for another.
+//! * A method that writes returns after the commit, so what was answered is on record. `record` commits with
+//!   `synchronous=NORMAL`: it survives `kill -9`, and a power cut may take its tail. Deploys, keys and deletes commit
+//!   with `FULL`. `begin` and `append_lines` are the two that do not wait.
+//! * The queue is bounded and every wait has a deadline: a disk that hangs makes callers fail, not pile up.
+//! * JSON from users is stored as the bytes that came. Records and logs outlive their function.
+//! * Other programs may read the file at any time and write it for moments; views and their columns are a promise
+//!   (`migrations/`), tables are not.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rusqlite::Connection;
+
+use crate::base::clock::Clock;
+use crate::base::thread;
+use crate::error::{Error, Kind, Result};
+use crate::store::readers::Readers;
+use crate::store::recorder::{Job, Order, Recorder};
+
+mod backup;
+mod checkpoint;
+mod connection;
+mod fault;
+mod functions;
+mod keys;
+mod logs;
+mod migrate;
+mod minutes;
+mod packages;
+mod readers;
+mod recorder;
+mod records;
+mod select;
+#[cfg(test)]
+mod tests;
+
+/// Most orders waiting for the recorder.
+const QUEUE: usize = 1024;
+/// Longest wait for a place in the queue.
+const QUEUE_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for a commit, above the recorder's own wait for a foreign lock.
+const COMMIT_WAIT: Duration = Duration::from_secs(60);
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The database file; created if missing.
+    pub path: PathBuf,
+    /// Whether another program (Litestream) checkpoints, so that we never do.
+    pub external_checkpointer: bool,
+}
+
+/// Sizes for metrics and for `doctor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The database file, bytes.
+    pub db_bytes: u64,
+    /// The write-ahead log, bytes.
+    pub wal_bytes: u64,
+    /// What may still be written to its disk, bytes.
+    pub disk_free_bytes: u64,
+    /// Orders waiting for the recorder.
+    pub queued: usize,
+    /// Most orders that can wait.
+    pub queued_max: usize,
+    /// Log lines dropped because the queue stayed full, since the start.
+    pub lines_dropped: u64,
+}
+
+/// A handle of the database; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    queue: Sender<Order>,
+    readers: Readers,
+    run_id: AtomicI64,
+    lines_dropped: AtomicU64,
+    pins: packages::Pins,
+    /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Dropped last: until then no other server may open the file.
+    _lock: connection::Lock,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// An open transaction, and the one time that counts as now in it.
+pub(crate) struct Tx<'c> {
+    conn: &'c Connection,
+    /// Microseconds since the epoch.
+    now_us: i64,
+}
+
+impl<'c> Tx<'c> {
+    fn new(conn: &'c Connection, now_us: i64) -> Tx<'c> {
+        Tx { conn, now_us }
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.conn
+    }
+}
+
+impl Store {
+    /// Opens the database, brings its schema up to date, and settles what a crash left behind.
+    ///
+    /// Fails with `Conflict` when another server uses the file and with `Invalid` when the file cannot be used: it
+    /// cannot be opened, is no database, is another program's, or was written by a newer release.
+    pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Store> {
+        let lock = connection::Lock::take(&options.path)?;
+        connection::create(&options.path)?;
+        let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
+        migrate::migrate(&mut writer)?;
+        let run_id = settle(&mut writer, clock.wall_us())?;
+        let (queue, orders) = bounded(QUEUE);
+        let threads = threads(options, writer, &clock, orders)?;
+        let store = Store(Arc::new(Inner {
+            path: options.path.clone(),
+            readers: Readers::new(options.path.clone(), clock.clone()),
+            clock,
+            queue,
+            run_id: AtomicI64::new(run_id),
+            lines_dropped: AtomicU64::new(0),
+            pins: packages::Pins::default(),
+            threads: Mutex::new(threads),
+            _lock: lock,
+        }));
+        store.sweep_packages()?;
+        Ok(store)
+    }
+
+    /// Waits until everything ordered before is committed.
+    pub fn flush(&self) -> Result<()> {
+        self.write(|_| Ok(()))
+    }
+
+    /// Commits what is queued, copies the write-ahead log into the file and closes it. Later calls fail.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// Sizes, now.
+    pub fn sizes(&self) -> Result<Sizes> {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        Ok(Sizes {
+            db_bytes: bytes(&self.0.path),
+            wal_bytes: bytes(&connection::beside(&self.0.path, "-wal")),
+            disk_free_bytes: backup::free(&self.0.path)?,
+            queued: self.0.queue.len(),
+            queued_max: QUEUE,
+            lines_dropped: self.0.lines_dropped.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Runs `body` in a read transaction on one of the reading connections.
+    fn read<T>(&self, body: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        self.0.readers.read(body)
+    }
+
+    /// Runs `body` on the recorder's thread and waits for its commit.
+    fn write<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.job(false, body)
+    }
+
+    /// As [`write`](Store::write), and the commit survives a power cut.
+    fn write_durably<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.job(true, body)
+    }
+
+    fn job<T: Send + 'static>(
+        &self,
+        durable: bool,
+        body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.order_and_wait(|reply| {
+            Order::Work(Box::new(Job { durable, body: Some(body), value: None, reply }))
+        })
+    }
+
+    fn order_and_wait<T>(&self, order: impl FnOnce(Sender<Result<T>>) -> Order) -> Result<T> {
+        let (reply, answer) = bounded(1);
+        self.order(order(reply))?;
+        answer.recv_timeout(COMMIT_WAIT).unwrap_or_else(|_| {
+            Err(Error::new(Kind::Busy, "the database did not commit in time, or was closed; try again"))
+        })
+    }
+
+    fn order(&self, order: Order) -> Result<()> {
+        self.0
+            .queue
+            .send_timeout(order, QUEUE_WAIT)
+            .map_err(|_| Error::new(Kind::Busy, "the database cannot keep up, or was closed; try again"))
+    }
+
+    fn take_run_id(&self) -> i64 {
+        self.0.run_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn dropped(&self, lines: usize) {
+        self.0.lines_dropped.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn pins(&self) -> packages::Pins {
+        self.0.pins.clone()
+    }
+
+    fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+}
+
+/// Ends what a crash left open; the largest run id so far.
+fn settle(writer: &mut Connection, now_us: i64) -> Result<i64> {
+    let transaction = writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let tx = Tx::new(&transaction, now_us);
+    minutes::settle(&tx)?;
+    let cut_off = records::settle(&tx)?;
+    if cut_off > 0 {
+        log::warn!("{cut_off} runs had not ended when the server stopped; they are recorded as failed");
+    }
+    let last_id = records::last_id(&tx)?;
+    transaction.commit()?;
+    Ok(last_id)
+}
+
+fn threads(
+    options: &Options,
+    mut writer: Connection,
+    clock: &Arc<dyn Clock>,
+    orders: Receiver<Order>,
+) -> Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::new();
+    let mut checkpointer = None;
+    if !options.external_checkpointer {
+        let (wake, woken) = bounded(1);
+        let pages = Arc::new(AtomicU64::new(0));
+        checkpoint::watch(&mut writer, pages.clone(), wake)?;
+        let (conn, clock) = (connection::checkpointer(&options.path)?, clock.clone());
+        checkpointer = Some(move || checkpoint::run(conn, clock, pages, woken));
+    }
+    let recorder = Recorder::new(writer, clock.clone(), orders);
+    threads.push(thread::spawn("recorder", move || recorder.run())?);
+    if let Some(body) = checkpointer {
+        threads.push(thread::spawn("checkpoint", body)?);
+    }
+    Ok(threads)
+}
+
+impl Inner {
+    fn close(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock().expect("no holder of this lock can panic"));
+        if threads.is_empty() {
+            return;
+        }
+        self.readers.close();
+        // Fails only when the recorder is gone already.
+        let _ = self.queue.send(Order::Stop);
+        for thread in threads {
+            if thread.join().is_err() {
+                log::error!("a thread of the store panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fnlite::base::clock::{Clock, SystemClock};
-use fnlite::cli::bench::{Load, Report, run};
 use fnlite::cli::client::{Address, Call, Client};
+use fnlite::cli::load::{Load, Report, run};
 use fnlite::error::Kind;
 use fnlite::http::limits::Options;
 use fnlite::http::listener::Listener;

@@ -16,6 +16,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 EVENT_FD = 3
 DUMMY_EVENT = b'{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"\xc3\xa9"}]}'
@@ -296,7 +297,8 @@ class Zygote:
                     os.close(fd)
             elif kind == b"W":
                 self.control.send(struct.pack("<cQi", b"W", number, self.wait(number)))
-            self.reap()
+            while self.reap() and kind == b"R":
+                time.sleep(0.002)  # what was just reaped lets an init die
 
     def fork(self, number, fds):
         if self.namespaces:
@@ -307,10 +309,11 @@ class Zygote:
                 pid = os.fork()
             except OSError as error:
                 self.shim.fnlite_after_fork(self.own)
+                self.pids[top] = None
                 return refuse(fds[0], "fork", error.errno)
             if pid:
                 self.shim.fnlite_after_fork(self.own)
-                self.pids[pid] = number
+                self.pids[pid], self.pids[top] = number, None
                 return None
         else:
             pid = os.fork()
@@ -348,14 +351,18 @@ class Zygote:
 
 
     def reap(self):
+        """Whoever has died. An Instance goes first: its namespace's init is dead only when nobody is left in it."""
+        reaped = 0
         while self.pids:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if pid == 0:
-                return
+                break
             self.note(pid, status)
+            reaped += 1
+        return reaped
 
     def note(self, pid, status):
         number = self.pids.pop(pid, None)
@@ -407,10 +414,9 @@ def main():
         sys.set_int_max_str_digits(0)  # an integer of any length is JSON
     open_streams()
     shim = ctypes.PyDLL(config["shim"])
-    if shim.fnlite_setup():
-        os._exit(0)
+    shim.fnlite_setup()
     if config["single"]:
-        isolate(shim, config["isolation"], (EVENT_FD, 1, 2), config["top_pid"])
+        isolate(shim, config["isolation"], (EVENT_FD, 1, 2), os.getpid())
         handler, failure = load(config)
         flush()
         sock = socket.socket(fileno=EVENT_FD)
@@ -421,14 +427,17 @@ def main():
         before = open_kinds()
     except OSError:
         before = {}
+    began = time.monotonic()
     handler, failure = load(config)
+    took_us = int((time.monotonic() - began) * 1e6)
     flush()
     unsafe = "" if failure else unsafe_to_fork(before, config["isolation"]["fresh_mounts"])
     report = {"kind": failure.kind, "text": failure.text} if failure else {"kind": "F" if unsafe else "Z", "text": unsafe}
+    report["load_us"] = took_us
     gc.collect()
     if hasattr(gc, "freeze"):
         gc.freeze()
-    control.sendall(json.dumps(report).encode()[:60000])
+    control.send(json.dumps(report).encode())
     if failure or unsafe:
         os._exit(0)
     null = os.open("/dev/null", os.O_WRONLY)

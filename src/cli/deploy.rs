@@ -1,0 +1,112 @@
+//! `fnlite deploy`: code and configuration to the server, in one request.
+
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::cli::api::function_path;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Style;
+use crate::cli::wire::Function;
+use crate::cli::{folder, text};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The function's name
+    name: String,
+    /// A folder, a single source file, or a zip
+    path: PathBuf,
+    /// What runs it
+    #[arg(long, default_value = "Python3.10")]
+    runtime: String,
+    /// Where it begins: file.function
+    #[arg(long, default_value = "index.main_handler")]
+    handler: String,
+    /// How long a run may take, seconds, 1 to 900 [default: 3]
+    #[arg(long, value_name = "S")]
+    timeout: Option<u32>,
+    /// How long loading the code may take, seconds, 1 to 300 [default: 65]
+    #[arg(long, value_name = "S")]
+    init_timeout: Option<u32>,
+    /// Memory of one run, MB: 64, or 128 to 3072 in steps of 128 [default: 128]
+    #[arg(long, value_name = "MB")]
+    memory: Option<u32>,
+    /// Memory kept for this function's runs, and the most they may take together, MB; 0 switches it off
+    #[arg(long, value_name = "MB")]
+    reserved: Option<u32>,
+    /// An environment variable; may be given many times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// A line about it
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+/// The body of `PUT /v1/functions/{name}`.
+#[derive(Serialize)]
+struct Order<'a> {
+    runtime: &'a str,
+    handler: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init_timeout_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_mb: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_mb: Option<u32>,
+    env: serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    code: Code,
+}
+
+#[derive(Serialize)]
+struct Code {
+    zip_base64: String,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let archive = folder::archive(&args.path)?;
+    let body = serde_json::to_vec(&order(args, &archive)).expect("strings and numbers always become JSON");
+    let path = function_path(&args.name, "");
+    let answer = context.api()?.send("PUT", &path, Vec::new(), &body)?.accepted()?;
+    let function: Function = answer.json()?;
+    for note in &function.notes {
+        context.out.note(&format!("note: {note}"));
+    }
+    if context.out.json {
+        return context.out.data(answer.body()).map(|()| Exit::Done);
+    }
+    let size = text::size(archive.len() as u64);
+    let name = context.out.paint(Style::Bold, &function.name);
+    let said = format!(
+        "deployed {name}: {}, {}, {} MB, {} s, {size} of code",
+        function.runtime, function.handler, function.memory_mb, function.timeout_s
+    );
+    context.out.data(said.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn order<'a>(args: &'a Args, archive: &[u8]) -> Order<'a> {
+    let env = args.env.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
+    Order {
+        runtime: &args.runtime,
+        handler: &args.handler,
+        timeout_s: args.timeout,
+        init_timeout_s: args.init_timeout,
+        memory_mb: args.memory,
+        reserved_mb: args.reserved,
+        env,
+        description: args.description.as_deref(),
+        code: Code { zip_base64: STANDARD.encode(archive) },
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,91 @@
+//! `fnlite keys`: who may call the API.
+
+use clap::{Subcommand, ValueEnum};
+
+use crate::cli::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::table::Table;
+use crate::cli::text;
+use crate::cli::wire::{Key, Keys};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a key; its secret is printed once and kept nowhere
+    Create {
+        /// What it is for
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum, default_value_t = Scope::Admin)]
+        scope: Scope,
+    },
+    /// List the keys, without their secrets
+    List,
+    /// Revoke a key, at once
+    Revoke {
+        /// Its number, from the list
+        id: u32,
+    },
+}
+
+/// What a key may do; each includes the ones before it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scope {
+    /// Look at functions, runs and logs
+    Read,
+    /// Also run functions
+    Invoke,
+    /// Everything
+    Admin,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    match &args.action {
+        Action::Create { name, scope } => create(name, *scope, context),
+        Action::List => list(context),
+        Action::Revoke { id } => revoke(*id, context),
+    }
+}
+
+fn create(name: &str, scope: Scope, context: &Context) -> Result<Exit, Failure> {
+    let scope = scope.to_possible_value().expect("no scope is hidden").get_name().to_owned();
+    let body = serde_json::json!({ "name": name, "scope": scope }).to_string();
+    let answer = context.api()?.send("POST", "/v1/keys", Vec::new(), body.as_bytes())?.accepted()?;
+    if context.out.json {
+        return context.out.data(answer.body()).map(|()| Exit::Done);
+    }
+    let key: Key = answer.json()?;
+    context.out.data(key.key.unwrap_or_default().as_bytes())?;
+    context.out.note(&format!("key {} ({}) may do: {}; it is not shown again", key.id, key.name, key.scope));
+    Ok(Exit::Done)
+}
+
+fn list(context: &Context) -> Result<Exit, Failure> {
+    let answer = context.api()?.get("/v1/keys", Vec::new())?;
+    if context.out.json {
+        return context.out.data(answer.body()).map(|()| Exit::Done);
+    }
+    let mut table = Table::new(&["ID", "SCOPE", "MADE", "NAME"]);
+    for key in answer.json::<Keys>()?.keys {
+        let made = text::ago(context.now_us(), key.created_us);
+        table.row([key.id.to_string(), key.scope, made, text::first_line(&key.name)]);
+    }
+    context.out.data(table.render(&context.out).as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn revoke(id: u32, context: &Context) -> Result<Exit, Failure> {
+    let path = format!("/v1/keys/{id}");
+    let answer = context.api()?.send("DELETE", &path, Vec::new(), b"")?.accepted()?;
+    if context.out.json && !answer.body().is_empty() {
+        context.out.data(answer.body())?;
+    } else if !context.out.json {
+        context.out.note(&format!("key {id} is revoked"));
+    }
+    Ok(Exit::Done)
+}

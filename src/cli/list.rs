@@ -1,0 +1,39 @@
+//! `fnlite list`: what is deployed.
+
+use crate::cli::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::table::Table;
+use crate::cli::text;
+use crate::cli::wire::{Function, Functions};
+
+pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+    let answer = context.api()?.get("/v1/functions", Vec::new())?;
+    if context.out.json {
+        return context.out.data(answer.body()).map(|()| Exit::Done);
+    }
+    let page: Functions = answer.json()?;
+    if page.functions.is_empty() {
+        context.out.note("no functions yet; deploy one with `fnlite deploy NAME FOLDER`");
+        return Ok(Exit::Done);
+    }
+    context.out.data(table(&page.functions, context.now_us()).render(&context.out).as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn table(functions: &[Function], now_us: i64) -> Table {
+    let mut table =
+        Table::new(&["NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "CODE", "DEPLOYED", "DESCRIPTION"]);
+    for function in functions {
+        table.row([
+            function.name.clone(),
+            function.runtime.clone(),
+            function.handler.clone(),
+            format!("{} MB", function.memory_mb),
+            format!("{} s", function.timeout_s),
+            text::size(function.code_bytes),
+            text::ago(now_us, function.modified_us),
+            text::first_line(&function.description),
+        ]);
+    }
+    table
+}

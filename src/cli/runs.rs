@@ -1,0 +1,70 @@
+//! `fnlite runs`: which runs there were, newest first.
+
+use crate::base::length::Length;
+use crate::cli::Context;
+use crate::cli::api::Query;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::table::Table;
+use crate::cli::text;
+use crate::cli::wire::{Run, Runs};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Of that function only
+    function: Option<String>,
+    /// With that ending only: running, succeeded, failed, or a status code such as 433
+    #[arg(long)]
+    pub(super) status: Option<String>,
+    /// Not older than that: 15m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    since: Option<Length>,
+    /// At most that many, 1 to 1000
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Go on where a page of --json ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let answer = context.api()?.get("/v1/invocations", query(args, context.now_us()))?;
+    if context.out.json {
+        return context.out.data(answer.body()).map(|()| Exit::Done);
+    }
+    let page: Runs = answer.json()?;
+    if page.invocations.is_empty() {
+        context.out.note("no such runs");
+        return Ok(Exit::Done);
+    }
+    context.out.data(table(&page.invocations, context.now_us()).render(&context.out).as_bytes())?;
+    if page.next_cursor.is_some() {
+        context.out.note(&format!("there are more than {}; see --limit, --since and --status", args.limit));
+    }
+    Ok(Exit::Done)
+}
+
+fn query(args: &Args, now_us: i64) -> Query {
+    vec![
+        ("function", args.function.clone()),
+        ("status", args.status.clone()),
+        ("since", args.since.map(|length| text::before(now_us, length))),
+        ("limit", Some(args.limit.to_string())),
+        ("cursor", args.cursor.clone()),
+    ]
+}
+
+fn table(runs: &[Run], now_us: i64) -> Table {
+    let mut table = Table::new(&["REQUEST", "FUNCTION", "STATUS", "STARTED", "DURATION", "MEMORY", "ERROR"]);
+    for run in runs {
+        table.row([
+            run.request_id.clone(),
+            run.function.clone(),
+            run.ending(),
+            text::ago(now_us, run.created_us),
+            text::length(run.duration_us),
+            text::size(run.memory_used_kb * 1024),
+            text::first_line(&run.error),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,85 @@
+//! Numbers as people read them. Pure: `now` comes in.
+
+use jiff::Timestamp;
+
+use crate::base::length::Length;
+
+/// A length: `850 µs`, `1.24 ms`, `2.50 s`.
+pub(super) fn length(us: i64) -> String {
+    match us {
+        ..1000 => format!("{us} µs"),
+        1000..1_000_000 => format!("{}.{:02} ms", us / 1000, us % 1000 / 10),
+        _ => format!("{}.{:02} s", us / 1_000_000, us % 1_000_000 / 10_000),
+    }
+}
+
+/// How long ago `then_us` was: `just now`, `5 s ago`, `3 min ago`, `2 h ago`, `4 days ago`.
+pub(super) fn ago(now_us: i64, then_us: i64) -> String {
+    let seconds = now_us.saturating_sub(then_us) / 1_000_000;
+    match seconds {
+        ..1 => "just now".to_owned(),
+        1..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        86_400..172_800 => "yesterday".to_owned(),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// An instant in UTC to the millisecond, `2026-01-02 03:04:05.678`; what is no instant is shown as the number it is.
+pub(super) fn instant(us: i64) -> String {
+    match Timestamp::from_microsecond(us) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S.%3f").to_string(),
+        Err(_) => us.to_string(),
+    }
+}
+
+/// The time of day of an instant in UTC, to the millisecond.
+pub(super) fn clock(us: i64) -> String {
+    instant(us).split(' ').next_back().unwrap_or_default().to_owned()
+}
+
+/// The instant `length` before now, as the API takes it: RFC 3339 in UTC.
+pub(super) fn before(now_us: i64, length: Length) -> String {
+    let length_us = i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
+    let then = Timestamp::from_microsecond(now_us.saturating_sub(length_us)).unwrap_or(Timestamp::MIN);
+    then.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// The first line of a text, for a table.
+pub(super) fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect()
+}
+
+/// A size: `17 B`, `1.2 KB`, `9.8 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{}.{} KB", bytes / 1024, bytes % 1024 * 10 / 1024),
+        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+    }
+}
+
+/// `1 run`, `2 runs`.
+pub(super) fn count(number: u32, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([length(850), length(1240), length(2_504_000)], ["850 µs", "1.24 ms", "2.50 s"]);
+        assert_eq!([size(17), size(1230), size(10_276_100)], ["17 B", "1.2 KB", "9.8 MB"]);
+        assert_eq!(instant(1_767_323_045_678_901), "2026-01-02 03:04:05.678");
+        assert_eq!(clock(1_767_323_045_678_901), "03:04:05.678");
+        let ago = |seconds: i64| ago(1_767_323_045_000_000, 1_767_323_045_000_000 - seconds * 1_000_000);
+        assert_eq!(ago(-5), "just now");
+        assert_eq!(
+            [ago(5), ago(200), ago(7300), ago(90_000), ago(400_000)],
+            ["5 s ago", "3 min ago", "2 h ago", "yesterday", "4 days ago"]
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! The server's JSON, as far as commands read it. Fields that a command can do without have defaults, so that a newer or
+//! older server is still understood.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A deployed function.
+#[derive(Debug, Deserialize)]
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) runtime: String,
+    pub(super) handler: String,
+    pub(super) timeout_s: u32,
+    pub(super) memory_mb: u32,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) code_bytes: u64,
+    #[serde(default)]
+    pub(super) modified_us: i64,
+    /// What the deployer should know, for example which interpreter stands in.
+    #[serde(default)]
+    pub(super) notes: Vec<String>,
+}
+
+/// A page of functions.
+#[derive(Debug, Deserialize)]
+pub(super) struct Functions {
+    pub(super) functions: Vec<Function>,
+}
+
+/// One run. The event, the result and the log come only where one run is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Run {
+    pub(super) request_id: String,
+    pub(super) namespace: String,
+    pub(super) function: String,
+    pub(super) qualifier: String,
+    pub(super) source: String,
+    pub(super) state: String,
+    pub(super) status: u16,
+    pub(super) created_us: i64,
+    #[serde(default)]
+    pub(super) started_us: i64,
+    #[serde(default)]
+    pub(super) ended_us: i64,
+    #[serde(default)]
+    pub(super) duration_us: i64,
+    #[serde(default)]
+    pub(super) init_us: i64,
+    pub(super) memory_mb: u32,
+    #[serde(default)]
+    pub(super) memory_used_kb: u64,
+    #[serde(default)]
+    pub(super) error: String,
+    pub(super) event: Option<Box<RawValue>>,
+    pub(super) result: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(super) log: Vec<Line>,
+}
+
+impl Run {
+    /// Whether it ended, and not by returning.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state == "failed"
+    }
+
+    /// `succeeded (200)`, `failed (433)`, `running`.
+    pub(super) fn ending(&self) -> String {
+        match self.ended_us {
+            0 => self.state.clone(),
+            _ => format!("{} ({})", self.state, self.status),
+        }
+    }
+}
+
+/// A page of runs.
+#[derive(Debug, Deserialize)]
+pub(super) struct Runs {
+    pub(super) invocations: Vec<Run>,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// One line of a log.
+#[derive(Debug, Deserialize)]
+pub(super) struct Line {
+    pub(super) ts_us: i64,
+    #[serde(default)]
+    pub(super) request_id: String,
+    #[serde(default)]
+    pub(super) function: String,
+    pub(super) stream: String,
+    pub(super) level: String,
+    pub(super) message: String,
+}
+
+/// A page of log lines.
+#[derive(Debug, Deserialize)]
+pub(super) struct Lines {
+    pub(super) lines: Vec<Line>,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A key; the secret only in the answer that makes it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Key {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) scope: String,
+    #[serde(default)]
+    pub(super) created_us: i64,
+    pub(super) key: Option<String>,
+}
+
+/// All keys.
+#[derive(Debug, Deserialize)]
+pub(super) struct Keys {
+    pub(super) keys: Vec<Key>,
+}
+
+/// What a failed run answers (contract 4.2).
+#[derive(Debug, Deserialize)]
+pub(super) struct RunError {
+    #[serde(rename = "errorMessage")]
+    pub(super) message: String,
+    #[serde(rename = "stackTrace", default)]
+    pub(super) trace: String,
+}
+
+/// What a server found out about its host.
+#[derive(Debug, Deserialize)]
+pub(super) struct Doctor {
+    pub(super) checks: Vec<Check>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Deserialize)]
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) verdict: Verdict,
+    pub(super) detail: String,
+}
+
+/// How it was found.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}

@@ -1,0 +1,110 @@
+//! Concurrency quotas, counted in memory as the platform does (contract 9.4): what a function reserved is its floor and its
+//! ceiling; everybody else shares what is not reserved. Pure.
+
+use std::collections::HashMap;
+
+/// Who may run now.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    total_mb: u32,
+    reserved_mb: HashMap<i64, u32>,
+    used_mb: HashMap<i64, u32>,
+}
+
+impl Quota {
+    pub(crate) fn new(total_mb: u32) -> Quota {
+        Quota { total_mb, reserved_mb: HashMap::new(), used_mb: HashMap::new() }
+    }
+
+    /// Notes what a function has reserved, from now on.
+    pub(crate) fn reserve(&mut self, function_id: i64, reserved_mb: Option<u32>) {
+        match reserved_mb {
+            Some(mb) => self.reserved_mb.insert(function_id, mb),
+            None => self.reserved_mb.remove(&function_id),
+        };
+    }
+
+    /// Lets a run of `memory_mb` in, or says which quota is used up, in the platform's words (contract 4.1, 432).
+    pub(crate) fn enter(&mut self, function_id: i64, name: &str, memory_mb: u32) -> Result<(), String> {
+        let own = self.used_mb.get(&function_id).copied().unwrap_or(0);
+        match self.reserved_mb.get(&function_id) {
+            Some(limit) if own + memory_mb > *limit => {
+                return Err(format!("Function [ {name} ] concurrency exceeded reserved quota {limit} MB"));
+            }
+            None if self.unreserved_used_mb() + memory_mb > self.unreserved_mb() => {
+                let limit = self.unreserved_mb();
+                return Err(format!(
+                    "Function [ {name} ] concurrency exceeded region unreserved quota {limit} MB"
+                ));
+            }
+            _ => {}
+        }
+        self.used_mb.insert(function_id, own + memory_mb);
+        Ok(())
+    }
+
+    /// A run that was let in has ended.
+    pub(crate) fn leave(&mut self, function_id: i64, memory_mb: u32) {
+        if let Some(used) = self.used_mb.get_mut(&function_id) {
+            *used = used.saturating_sub(memory_mb);
+            if *used == 0 {
+                self.used_mb.remove(&function_id);
+            }
+        }
+    }
+
+    /// Memory of everything that runs, MB.
+    pub(crate) fn used_mb(&self) -> u32 {
+        self.used_mb.values().sum()
+    }
+
+    /// What may run at once, MB.
+    pub(crate) fn total_mb(&self) -> u32 {
+        self.total_mb
+    }
+
+    fn unreserved_mb(&self) -> u32 {
+        self.total_mb.saturating_sub(self.reserved_mb.values().sum())
+    }
+
+    fn unreserved_used_mb(&self) -> u32 {
+        self.used_mb.iter().filter(|(id, _)| !self.reserved_mb.contains_key(id)).map(|(_, mb)| mb).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_shared_and_given_back() {
+        let mut quota = Quota::new(256);
+        assert!(quota.enter(1, "a", 128).is_ok());
+        assert!(quota.enter(2, "b", 128).is_ok());
+        let refusal = quota.enter(1, "a", 64).unwrap_err();
+        assert_eq!(refusal, "Function [ a ] concurrency exceeded region unreserved quota 256 MB");
+        quota.leave(2, 128);
+        assert!(quota.enter(1, "a", 64).is_ok());
+        assert_eq!(quota.used_mb(), 192);
+    }
+
+    #[test]
+    fn a_reservation_is_floor_and_ceiling() {
+        let mut quota = Quota::new(384);
+        quota.reserve(1, Some(128));
+        assert!(quota.enter(2, "b", 256).is_ok());
+        assert!(quota.enter(2, "b", 64).is_err(), "others cannot use what is reserved");
+        assert!(quota.enter(1, "a", 128).is_ok());
+        let refusal = quota.enter(1, "a", 128).unwrap_err();
+        assert_eq!(refusal, "Function [ a ] concurrency exceeded reserved quota 128 MB");
+    }
+
+    #[test]
+    fn a_reservation_of_nothing_switches_a_function_off() {
+        let mut quota = Quota::new(384);
+        quota.reserve(1, Some(0));
+        assert!(quota.enter(1, "a", 64).is_err());
+        quota.reserve(1, None);
+        assert!(quota.enter(1, "a", 64).is_ok());
+    }
+}

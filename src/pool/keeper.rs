@@ -1,0 +1,104 @@
+//! The pool's own thread: ends what has run, parks the next, and lets go what is not wanted any more. Nothing a caller waits
+//! for happens here.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use crate::base::thread;
+use crate::error::Result;
+use crate::instance::Instance;
+use crate::pool::Shared;
+use crate::pool::slot::{Leftovers, Slot};
+
+/// Orders that may wait; beyond it the one who orders does the work itself.
+pub(crate) const ORDERS_MAX: usize = 4096;
+
+/// How long the dead may wait to be reaped after the last kill.
+const REAP_EVERY: Duration = Duration::from_millis(50);
+
+/// How often what is parked is looked over.
+const COOL_EVERY: Duration = Duration::from_secs(1);
+
+/// Most zygotes at once; the least recently used go first. At 6 to 10 MB each this is about half a gigabyte at most.
+const ZYGOTES_MAX: usize = 64;
+
+/// A run is over and its caller has its answer.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) instance: Instance,
+}
+
+/// Starts the thread; it ends when all senders are gone.
+pub(crate) fn start(shared: Arc<Shared>, orders: Receiver<Done>) -> Result<JoinHandle<()>> {
+    thread::spawn("pool-keeper", move || Keeper { shared, killed: false }.keep(&orders))
+}
+
+/// Hands an order over, or carries it out here if the keeper is far behind.
+pub(crate) fn order(orders: &Sender<Done>, shared: &Shared, done: Done) {
+    if let Err(refused) = orders.try_send(done) {
+        carry_out(shared, refused.into_inner());
+    }
+}
+
+fn carry_out(shared: &Shared, done: Done) {
+    drop(done.instance);
+    done.slot.top_up(shared.means());
+}
+
+struct Keeper {
+    shared: Arc<Shared>,
+    /// Something was killed since the last reaping.
+    killed: bool,
+}
+
+impl Keeper {
+    fn keep(mut self, orders: &Receiver<Done>) {
+        let mut cooled = self.shared.clock.now();
+        loop {
+            let patience = if self.killed { REAP_EVERY } else { COOL_EVERY };
+            match orders.recv_timeout(patience) {
+                Ok(done) => {
+                    self.killed = true;
+                    carry_out(&self.shared, done);
+                    // Under load orders come faster than the time-out; the chores below must still be done.
+                }
+                Err(RecvTimeoutError::Timeout) => self.reap(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = self.shared.clock.now();
+            if now - cooled >= COOL_EVERY {
+                cooled = now;
+                self.cool();
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        self.killed = false;
+        self.shared.slots().iter().for_each(|slot| slot.reap());
+    }
+
+    fn cool(&self) {
+        let mut leftovers = Leftovers::default();
+        for slot in self.shared.slots() {
+            if slot.cool(&*self.shared.clock, &mut leftovers) {
+                self.shared.forget_slot(&slot);
+            }
+        }
+        self.make_room(&mut leftovers);
+    }
+
+    fn make_room(&self, leftovers: &mut Leftovers) {
+        let mut loaded: Vec<_> = self.shared.slots().into_iter().map(|slot| (slot.look(), slot)).collect();
+        loaded.retain(|(look, _)| look.zygotes > 0);
+        if loaded.len() > ZYGOTES_MAX {
+            loaded.sort_by_key(|(look, _)| look.last_used);
+            let over = loaded.len() - ZYGOTES_MAX;
+            loaded[..over].iter().for_each(|(_, slot)| slot.unload(leftovers));
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! One Version in the pool: its zygote, its parked Instances, and who waits for the code to be loaded.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::base::clock::Clock;
+use crate::error::{Error, Result};
+use crate::instance::Instance;
+use crate::instance::host::Host;
+use crate::instance::protocol::{LaunchOrder, Role};
+use crate::instance::run::Init;
+use crate::instance::zygote::{LoadResult, Loaded, Zygote};
+use crate::model::function::Version;
+use crate::model::invocation::{FunctionNames, Outcome};
+use crate::pool::warm::Demand;
+
+/// Most singles started ahead: each is a whole interpreter with the code loaded.
+const SINGLES_AHEAD_MAX: usize = 2;
+
+/// A Version that runs, ran, or is about to.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) version: Arc<Version>,
+    names: Arc<FunctionNames>,
+    package: PathBuf,
+    state: Mutex<State>,
+    /// Rung when an attempt to load the code has ended.
+    loaded: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    way: Way,
+    parked: VecDeque<Instance>,
+    running: usize,
+    demand: Demand,
+    /// No run has taken the Init Report yet.
+    first: bool,
+    /// Nobody will come again: the Version was replaced or deleted.
+    retired: bool,
+    /// Counts attempts to load; `loading` while one is under way.
+    attempt: u64,
+    loading: bool,
+    /// How the last attempt failed, for those who waited for it.
+    failed: Option<(u64, Outcome)>,
+}
+
+/// How this Version's Instances come to be.
+#[derive(Debug)]
+enum Way {
+    /// Not known before the code is loaded.
+    Unknown,
+    /// Forked from a zygote.
+    Forked(Arc<Zygote>),
+    /// Started one by one; the phrase says why.
+    Spawned(String),
+}
+
+/// An Instance for one run.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) instance: Instance,
+    /// What loading the code was like, where it was loaded for this run.
+    pub(crate) init: Option<Init>,
+    /// This is the Version's first run here.
+    pub(crate) first: bool,
+}
+
+/// Why there is no Instance.
+#[derive(Debug)]
+pub(crate) enum NoInstance {
+    /// The function's own fault.
+    Outcome(Outcome, Option<Init>),
+    /// Ours.
+    Error(Error),
+}
+
+/// What loading takes from the pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+impl Slot {
+    pub(crate) fn new(
+        version: Arc<Version>,
+        names: Arc<FunctionNames>,
+        package: PathBuf,
+        clock: &dyn Clock,
+    ) -> Slot {
+        let state = State {
+            way: Way::Unknown,
+            parked: VecDeque::new(),
+            running: 0,
+            demand: Demand::new(clock.now()),
+            first: true,
+            retired: false,
+            attempt: 0,
+            loading: false,
+            failed: None,
+        };
+        Slot { version, names, package, state: Mutex::new(state), loaded: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock can panic")
+    }
+
+    /// A run begins.
+    pub(crate) fn enter(&self, clock: &dyn Clock) {
+        let mut state = self.lock();
+        state.running += 1;
+        let running = state.running;
+        state.demand.note(running, clock.now());
+    }
+
+    /// A run has ended.
+    pub(crate) fn leave(&self) {
+        self.lock().running -= 1;
+    }
+
+    /// A parked Instance, or a new one; loads the code first if nobody has, or waits for whoever is at it.
+    pub(crate) fn take(&self, means: Means<'_>) -> std::result::Result<Taken, NoInstance> {
+        let mut state = self.lock();
+        loop {
+            if let Some(instance) = state.parked.pop_front() {
+                return Ok(Taken { instance, init: None, first: std::mem::take(&mut state.first) });
+            }
+            match &state.way {
+                Way::Forked(zygote) if zygote.is_gone() => state.way = Way::Unknown,
+                Way::Forked(zygote) => {
+                    let (zygote, first) = (Arc::clone(zygote), std::mem::take(&mut state.first));
+                    drop(state);
+                    let instance = Instance::fork(&zygote).map_err(NoInstance::Error)?;
+                    return Ok(Taken { instance, init: None, first });
+                }
+                Way::Spawned(_) => {
+                    let first = std::mem::take(&mut state.first);
+                    drop(state);
+                    let instance = self.start_single(means).map_err(NoInstance::Error)?;
+                    return Ok(Taken { instance, init: None, first });
+                }
+                Way::Unknown if state.loading => state = self.wait_for_load(state)?,
+                Way::Unknown => {
+                    state.loading = true;
+                    state.attempt += 1;
+                    drop(state);
+                    return self.load_and_take(means);
+                }
+            }
+        }
+    }
+
+    fn wait_for_load<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+    ) -> std::result::Result<MutexGuard<'a, State>, NoInstance> {
+        let attempt = state.attempt;
+        // The one who loads has a deadline of its own; this one only guards against its thread being lost.
+        let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s) + 10);
+        let waiting = |state: &mut State| state.loading && state.attempt == attempt;
+        let (state, _) = self
+            .loaded
+            .wait_timeout_while(state, patience, waiting)
+            .expect("no holder of this lock can panic");
+        match &state.failed {
+            Some((failed, outcome)) if *failed == attempt => Err(NoInstance::Outcome(outcome.clone(), None)),
+            _ if waiting_still(&state, attempt) => {
+                Err(NoInstance::Error(Error::internal("the code is not loaded in time")))
+            }
+            _ => Ok(state),
+        }
+    }
+
+    fn load_and_take(&self, means: Means<'_>) -> std::result::Result<Taken, NoInstance> {
+        let loaded = self.load(means);
+        let mut state = self.lock();
+        state.loading = false;
+        let taken = self.settle(&mut state, loaded);
+        drop(state);
+        self.loaded.notify_all();
+        let (way, init) = taken?;
+        let instance = match way {
+            Some(zygote) => Instance::fork(&zygote),
+            None => self.start_single(means),
+        };
+        Ok(Taken { instance: instance.map_err(NoInstance::Error)?, init, first: true })
+    }
+
+    /// Keeps what loading came to; the zygote to fork from, or none where Instances are started one by one.
+    fn settle(
+        &self,
+        state: &mut State,
+        loaded: Result<Loaded>,
+    ) -> std::result::Result<(Option<Arc<Zygote>>, Option<Init>), NoInstance> {
+        let loaded = loaded.map_err(NoInstance::Error)?;
+        let init = loaded.init;
+        match loaded.result {
+            LoadResult::Ready(zygote) => {
+                let zygote = Arc::new(zygote);
+                state.way = Way::Forked(Arc::clone(&zygote));
+                state.first = false;
+                Ok((Some(zygote), Some(init)))
+            }
+            LoadResult::Unforkable(why) => {
+                log::info!("{} is spawned for every run: {why}", self.names.name);
+                state.way = Way::Spawned(why);
+                state.first = false;
+                // What this loading printed, the run's own loading prints again.
+                Ok((None, None))
+            }
+            LoadResult::Failed(outcome) => {
+                state.failed = Some((state.attempt, outcome.clone()));
+                Err(NoInstance::Outcome(outcome, Some(init)))
+            }
+        }
+    }
+
+    fn load(&self, means: Means<'_>) -> Result<Loaded> {
+        let order = self.order(means, Role::Zygote)?;
+        let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
+        Zygote::load(&order, patience, means.clock)
+    }
+
+    fn start_single(&self, means: Means<'_>) -> Result<Instance> {
+        Instance::start(&self.order(means, Role::Single)?)
+    }
+
+    fn order(&self, means: Means<'_>, role: Role) -> Result<LaunchOrder> {
+        means.host.order(&self.version, &self.names, &self.package, role)
+    }
+
+    /// Parks as many Instances as are wanted now.
+    pub(crate) fn top_up(&self, means: Means<'_>) {
+        while let Some(zygote) = self.lacks(means.clock) {
+            let made = match zygote {
+                Some(zygote) => Instance::fork(&zygote),
+                None => self.start_single(means),
+            };
+            match made {
+                Ok(instance) => self.park(instance),
+                Err(error) => {
+                    log::warn!("{}: no Instance could be parked: {error:#}", self.names.name);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether another Instance should be parked, and from which zygote.
+    fn lacks(&self, clock: &dyn Clock) -> Option<Option<Arc<Zygote>>> {
+        let state = self.lock();
+        let wanted = state.demand.parked_wanted(clock.now());
+        if state.retired {
+            return None;
+        }
+        match &state.way {
+            Way::Unknown => None,
+            Way::Forked(zygote) => {
+                (state.parked.len() < wanted && !zygote.is_gone()).then(|| Some(Arc::clone(zygote)))
+            }
+            Way::Spawned(_) => (state.parked.len() < wanted.min(SINGLES_AHEAD_MAX)).then_some(None),
+        }
+    }
+
+    fn park(&self, instance: Instance) {
+        let mut state = self.lock();
+        if !state.retired {
+            state.parked.push_back(instance);
+        }
+    }
+
+    /// Takes out what is parked beyond what is wanted and, after a long rest, the zygote; the caller drops it, which takes
+    /// its time. True once nothing is left to keep.
+    pub(crate) fn cool(&self, clock: &dyn Clock, leftovers: &mut Leftovers) -> bool {
+        let mut state = self.lock();
+        let now = clock.now();
+        let wanted = if state.retired { 0 } else { state.demand.parked_wanted(now) };
+        while state.parked.len() > wanted {
+            leftovers.instances.extend(state.parked.pop_back());
+        }
+        let rests = state.running == 0 && !state.loading;
+        if rests && (state.retired || !state.demand.keeps_loaded(now)) {
+            leftovers.unload(&mut state.way);
+        }
+        rests && matches!(state.way, Way::Unknown)
+    }
+
+    /// Lets the code go although it may be wanted soon, because others need the room; does nothing while it runs.
+    pub(crate) fn unload(&self, leftovers: &mut Leftovers) {
+        let mut state = self.lock();
+        if state.running == 0 && !state.loading {
+            leftovers.instances.extend(state.parked.drain(..));
+            leftovers.unload(&mut state.way);
+        }
+    }
+
+    /// No run that starts later uses this Version: what is parked goes, running ones finish.
+    pub(crate) fn retire(&self, leftovers: &mut Leftovers) {
+        let mut state = self.lock();
+        state.retired = true;
+        leftovers.instances.extend(state.parked.drain(..));
+        leftovers.unload(&mut state.way);
+    }
+
+    /// Has the zygote reap what was killed.
+    pub(crate) fn reap(&self) {
+        if let Way::Forked(zygote) = &self.lock().way {
+            zygote.reap();
+        }
+    }
+
+    /// What there is of it now.
+    pub(crate) fn look(&self) -> Look {
+        let state = self.lock();
+        let (zygotes, spawned_because) = match &state.way {
+            Way::Unknown => (0, None),
+            Way::Forked(_) => (1, None),
+            Way::Spawned(why) => (0, Some(why.clone())),
+        };
+        Look { parked: state.parked.len(), zygotes, last_used: state.demand.last_used(), spawned_because }
+    }
+}
+
+fn waiting_still(state: &State, attempt: u64) -> bool {
+    state.loading && state.attempt == attempt
+}
+
+/// Processes taken out of the pool and not yet ended. Dropping them ends them, which should be done holding no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers {
+    instances: Vec<Instance>,
+    zygotes: Vec<Arc<Zygote>>,
+}
+
+impl Leftovers {
+    fn unload(&mut self, way: &mut Way) {
+        if let Way::Forked(zygote) = std::mem::replace(way, Way::Unknown) {
+            self.zygotes.push(zygote);
+        }
+    }
+}
+
+/// One slot, looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) parked: usize,
+    pub(crate) zygotes: usize,
+    pub(crate) last_used: Instant,
+    pub(crate) spawned_because: Option<String>,
+}

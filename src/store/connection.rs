@@ -1,0 +1,142 @@
+//! Making and opening connections: who may open the file, with which pragmas, and that only one server does.
+//!
+//! What must stay true: nothing in this process opens the database file but SQLite (closing any other descriptor of it
+//! would drop SQLite's POSIX locks), so the lock against a second server is a file beside it, and creation happens
+//! before the first connection. `busy_timeout` comes before `journal_mode`, and `auto_vacuum` before both, since
+//! neither can be set once the first page is written.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Error, Kind, Result};
+use crate::store::migrate;
+
+/// How long SQLite waits for a lock another program holds.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the checkpointer waits for readers while it holds writers up.
+const CHECKPOINT_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// The file descriptor that keeps a second server away for as long as it is open.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Locks the database at `path` for this process, or says who has it.
+    pub(super) fn take(path: &Path) -> Result<Lock> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(beside(path, ".lock"))
+            .map_err(|cause| cannot_open(path, cause))?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(taken(path, &mut file)),
+            Err(errno) => return Err(cannot_open(path, errno)),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn taken(path: &Path, file: &mut File) -> Error {
+    let mut pid = String::new();
+    // The owner may be writing its number just now; then the sentence does without.
+    let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+    let owner = if known { format!(" (process {})", pid.trim()) } else { String::new() };
+    Error::new(Kind::Conflict, format!("another server{owner} is using {}", path.display()))
+}
+
+fn cannot_open(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let cause = cause.into();
+    Error::invalid(format!("{} cannot be opened: {cause}", path.display())).because(cause)
+}
+
+/// `path` with `suffix` after its whole name: `fnlite.db` and `-wal` give `fnlite.db-wal`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Creates the file if it is missing, readable by its owner only; SQLite gives -wal and -shm the same mode.
+pub(super) fn create(path: &Path) -> Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(cause) => Err(cannot_open(path, cause)),
+    }
+}
+
+/// The one connection that writes rows. A file that is not for us is refused before it is changed.
+pub(super) fn writer(path: &Path, external_checkpointer: bool) -> Result<Connection> {
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    migrate::check(&conn)?;
+    conn.execute_batch(
+        "PRAGMA page_size = 4096;
+         PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = NORMAL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA mmap_size = 0;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864;",
+    )?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, external_checkpointer)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+/// A connection that only copies the write-ahead log into the file.
+pub(super) fn checkpointer(path: &Path) -> Result<Connection> {
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.busy_timeout(CHECKPOINT_BUSY_TIMEOUT)?;
+    // The read makes it open the write-ahead log: on a connection that has not, a checkpoint does nothing and says so
+    // to nobody.
+    conn.execute_batch(
+        "PRAGMA query_only = ON;
+         PRAGMA mmap_size = 0;
+         PRAGMA wal_autocheckpoint = 0;
+         SELECT count(*) FROM sqlite_schema;",
+    )?;
+    Ok(conn)
+}
+
+/// A connection that reads. Its cache is small, because several of them idle in a process that promises to be small.
+pub(super) fn reader(path: &Path) -> Result<Connection> {
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    conn.execute_batch(
+        "PRAGMA query_only = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA mmap_size = 0;
+         PRAGMA cache_size = -512;",
+    )?;
+    conn.set_prepared_statement_cache_capacity(32);
+    Ok(conn)
+}
+
+/// A read-only connection that may still write the file of a `VACUUM INTO`, which `query_only` would forbid.
+pub(super) fn copier(path: &Path) -> Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
+    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|cause| cannot_open(path, cause))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(conn)
+}

@@ -1,0 +1,249 @@
+//! The one thread that writes rows: group commit, durable and ordinary batches.
+//!
+//! A batch is whatever is queued when the last commit ends, at most [`BATCH`] orders; nobody waits for a fuller one. A
+//! batch that holds a durable order commits with `synchronous=FULL`, the rest with `NORMAL`, which survives `kill -9`
+//! and may lose its tail in a power cut, never its consistency. Each order of a larger batch has its own savepoint: one
+//! that fails fails alone. Replies leave after the commit, never before.
+//!
+//! What must stay true: the recorder waits for nobody but SQLite; reply channels hold one value, so sending cannot
+//! block. When SQLite itself gives the transaction up (disk full, I/O error), the whole batch fails: what follows would
+//! otherwise run outside any transaction.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use rusqlite::Connection;
+
+use crate::base::clock::Clock;
+use crate::error::{Error, Kind, Result};
+use crate::model::invocation::{FinishedRun, Record};
+use crate::model::log::LogLine;
+use crate::store::minutes::{Minutes, Of};
+use crate::store::{Tx, fault, logs, records};
+
+/// Most orders of one commit: bounds what the first one waits for.
+const BATCH: usize = 512;
+
+/// How long a batch waits in all for a lock that another program holds; SQLite's own wait is shorter and is repeated.
+const LOCKED_MAX: Duration = Duration::from_secs(20);
+
+/// What can be queued.
+pub(super) enum Order {
+    /// A run that ended, with its lines; answered with its record.
+    Run(Box<FinishedRun>, Sender<Result<Record>>),
+    /// A run that lasts: its row in state running.
+    Begin(Box<Record>),
+    /// Lines of a run that lasts.
+    Lines { run_id: i64, function_id: i64, lines: Vec<LogLine> },
+    /// Anything else.
+    Work(Box<dyn Work>),
+    /// Write what was queued before, then end.
+    Stop,
+}
+
+/// A transaction's body that keeps its own value and reply.
+pub(super) trait Work: Send {
+    /// Whether the answer promises to survive a power cut.
+    fn durable(&self) -> bool;
+    /// Writes; called once, in the batch's transaction.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<()>;
+    /// Replies; called once, after the commit or with the reason why there was none.
+    fn finish(self: Box<Self>, committed: Result<()>);
+}
+
+/// A closure as [`Work`].
+pub(super) struct Job<T, F> {
+    pub(super) durable: bool,
+    pub(super) body: Option<F>,
+    pub(super) value: Option<T>,
+    pub(super) reply: Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnOnce(&Tx<'_>) -> Result<T> + Send> Work for Job<T, F> {
+    fn durable(&self) -> bool {
+        self.durable
+    }
+
+    fn run(&mut self, tx: &Tx<'_>) -> Result<()> {
+        let body = self.body.take().expect("a job runs once");
+        self.value = Some(body(tx)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, committed: Result<()>) {
+        let Job { value, reply, .. } = *self;
+        let _ = reply.send(committed.map(|()| value.expect("a job that committed has run")));
+    }
+}
+
+/// The thread's state.
+pub(super) struct Recorder {
+    conn: Connection,
+    clock: Arc<dyn Clock>,
+    queue: Receiver<Order>,
+    full: bool,
+    log_minutes: Minutes,
+    run_minutes: Minutes,
+}
+
+impl Recorder {
+    /// A recorder over the writing connection, whose `synchronous` is NORMAL.
+    pub(super) fn new(conn: Connection, clock: Arc<dyn Clock>, queue: Receiver<Order>) -> Recorder {
+        let log_minutes = Minutes::new(Of::Log);
+        let run_minutes = Minutes::new(Of::Invocation);
+        Recorder { conn, clock, queue, full: false, log_minutes, run_minutes }
+    }
+
+    /// Commits batches until told to stop or until nobody can send any more.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let last = self.gather(&mut batch);
+            if !batch.is_empty() {
+                self.commit(&mut batch);
+            }
+            if last {
+                return;
+            }
+        }
+    }
+
+    /// Waits for one order and takes what else is there; true when it was the last time.
+    fn gather(&self, batch: &mut Vec<Order>) -> bool {
+        let Ok(first) = self.queue.recv() else { return true };
+        let mut next = Some(first);
+        while let Some(order) = next {
+            if matches!(order, Order::Stop) {
+                return true;
+            }
+            batch.push(order);
+            next = if batch.len() < BATCH { self.queue.try_recv().ok() } else { None };
+        }
+        false
+    }
+
+    fn commit(&mut self, batch: &mut Vec<Order>) {
+        let before = (self.log_minutes, self.run_minutes);
+        let mut done = Vec::with_capacity(batch.len());
+        let committed = self.transaction(batch, &mut done);
+        if let Err(error) = &committed {
+            (self.log_minutes, self.run_minutes) = before;
+            log::error!("{} writes failed together: {error:#}", batch.len());
+            if !self.conn.is_autocommit()
+                && let Err(error) = self.conn.execute_batch("ROLLBACK")
+            {
+                log::error!("a failed transaction could not be rolled back: {error}");
+            }
+        }
+        let mut done = done.into_iter();
+        for order in batch.drain(..) {
+            let wrote = match &committed {
+                Ok(()) => done.next().expect("every order of a committed batch has run"),
+                Err(error) => Err(fault::again(error)),
+            };
+            reply(order, wrote);
+        }
+    }
+
+    fn transaction(&mut self, batch: &mut [Order], done: &mut Vec<Result<()>>) -> Result<()> {
+        self.promise(batch.iter().any(durable))?;
+        self.begin()?;
+        let now_us = self.clock.wall_us();
+        let alone = batch.len() == 1;
+        for order in batch {
+            let wrote = if alone { self.write(order, now_us) } else { self.guarded(order, now_us) };
+            match wrote {
+                Err(error) if alone || self.conn.is_autocommit() => return Err(error),
+                wrote => done.push(wrote),
+            }
+        }
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    /// Switches between the two durabilities. The pragma acts when it is compiled, so it cannot be a cached statement.
+    fn promise(&mut self, full: bool) -> Result<()> {
+        if self.full != full {
+            self.conn.execute_batch(if full {
+                "PRAGMA synchronous=FULL"
+            } else {
+                "PRAGMA synchronous=NORMAL"
+            })?;
+            self.full = full;
+        }
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<()> {
+        let until: Instant = self.clock.now() + LOCKED_MAX;
+        loop {
+            match self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map_err(Error::from) {
+                Err(error) if error.kind == Kind::Busy && self.clock.now() < until => {
+                    log::warn!("another program has locked the database; still waiting");
+                }
+                begun => return begun.map(drop),
+            }
+        }
+    }
+
+    fn guarded(&mut self, order: &mut Order, now_us: i64) -> Result<()> {
+        let before = (self.log_minutes, self.run_minutes);
+        self.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
+        let wrote = self.write(order, now_us);
+        if wrote.is_err() {
+            (self.log_minutes, self.run_minutes) = before;
+            if !self.conn.is_autocommit() {
+                self.conn.prepare_cached("ROLLBACK TO one")?.execute([])?;
+            }
+        }
+        if !self.conn.is_autocommit() {
+            self.conn.prepare_cached("RELEASE one")?.execute([])?;
+        }
+        wrote
+    }
+
+    fn write(&mut self, order: &mut Order, now_us: i64) -> Result<()> {
+        let tx = &Tx::new(&self.conn, now_us);
+        match order {
+            Order::Run(run, _) => {
+                let record = &run.record;
+                records::finish(tx, record)?;
+                self.run_minutes.note(tx, record.created_us, record.id)?;
+                logs::append(tx, &mut self.log_minutes, record.id, record.function_id, &run.lines)
+            }
+            Order::Begin(record) => {
+                records::begin(tx, record)?;
+                self.run_minutes.note(tx, record.created_us, record.id)
+            }
+            Order::Lines { run_id, function_id, lines } => {
+                logs::append(tx, &mut self.log_minutes, *run_id, *function_id, lines)
+            }
+            Order::Work(work) => work.run(tx),
+            Order::Stop => Ok(()),
+        }
+    }
+}
+
+fn durable(order: &Order) -> bool {
+    matches!(order, Order::Work(work) if work.durable())
+}
+
+/// Nobody waits for `Begin` and `Lines`, so their failures are told here.
+fn reply(order: Order, wrote: Result<()>) {
+    match order {
+        Order::Run(run, reply) => {
+            let _ = reply.send(wrote.map(|()| run.record));
+        }
+        Order::Work(work) => work.finish(wrote),
+        Order::Begin(record) => told(wrote, record.id),
+        Order::Lines { run_id, .. } => told(wrote, run_id),
+        Order::Stop => {}
+    }
+}
+
+fn told(wrote: Result<()>, run_id: i64) {
+    if let Err(error) = wrote {
+        log::error!("what run {run_id} has printed so far was not stored: {error:#}");
+    }
+}
