@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
 mod cli;
+mod client;
+mod echo;
 mod front;
 mod raw;
