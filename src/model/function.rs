@@ -66,6 +66,17 @@ impl fmt::Display for Namespace {
     }
 }
 
+/// Checks the rule that is about both names: together they are at most [`limits::NAMES_CHARS_MAX`] characters.
+pub fn check_names(namespace: &Namespace, name: &FunctionName) -> Result<()> {
+    if namespace.as_str().len() + name.as_str().len() <= limits::NAMES_CHARS_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "namespace and name together must be at most {} characters",
+        limits::NAMES_CHARS_MAX
+    )))
+}
+
 fn check_name(field: &str, text: &str) -> Result<()> {
     let length_ok = (limits::NAME_CHARS_MIN..=limits::NAME_CHARS_MAX).contains(&text.len());
     let chars_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');

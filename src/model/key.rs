@@ -1,5 +1,20 @@
 //! Keys of API callers and what each may do.
 
+use crate::error::{Error, Result};
+use crate::model::limits;
+
+/// Checks the name of a key: 1 to [`limits::KEY_NAME_CHARS_MAX`] characters, none a control character.
+pub fn check_key_name(name: &str) -> Result<()> {
+    if (1..=limits::KEY_NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "name must be 1 to {} characters without control characters",
+        limits::KEY_NAME_CHARS_MAX
+    )))
+}
+
 /// What a key may do; each scope includes the ones after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {

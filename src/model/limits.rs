@@ -72,6 +72,9 @@ pub const PROCESSES_MAX: u64 = 1024;
 /// Instances per core that may run at once unless told otherwise, each of [`MEMORY_MB_DEFAULT`] (D17, D26).
 pub const INSTANCES_PER_CORE: u32 = 16;
 
+/// Longest name of a key, characters (it is shown in lists).
+pub const KEY_NAME_CHARS_MAX: usize = 60;
+
 /// Rows of a list unless asked otherwise.
 pub const PAGE_DEFAULT: u32 = 50;
 /// Most rows of one page of a list.

@@ -18,6 +18,7 @@ use crate::model::invocation::{
 };
 use crate::model::limits;
 use crate::pool::{Pool, Ran};
+use crate::service::metrics::Metrics;
 use crate::service::run_log::{self, End, RunLog};
 use crate::store::Store;
 
@@ -56,6 +57,7 @@ pub struct Invoker {
     /// Grows with every deploy and delete: what was looked up before one may not be kept after it.
     generation: AtomicU64,
     running: Mutex<BTreeMap<i64, Arc<Invocation>>>,
+    metrics: Metrics,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +79,7 @@ impl Invoker {
             pool.reserve(function_id, Some(reserved_mb));
         }
         let (known, generation, running) = (RwLock::default(), AtomicU64::new(0), Mutex::default());
-        Ok(Invoker { store, pool, clock, ids, known, generation, running })
+        Ok(Invoker { store, pool, clock, ids, known, generation, running, metrics: Metrics::default() })
     }
 
     /// Runs one event and waits until it ended and its record is committed.
@@ -115,6 +117,11 @@ impl Invoker {
     pub fn running(&self) -> Vec<Record> {
         let running: Vec<_> = self.lock_running().values().rev().cloned().collect();
         running.iter().map(|invocation| record(invocation)).collect()
+    }
+
+    /// What ran since the start, counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Called after a deploy or delete has been committed: no run that starts later uses the old version.
@@ -196,6 +203,7 @@ impl Invoker {
             End { outcome: &ran.outcome, result: &result, duration: ran.duration, memory_kb: memory_used_kb };
         let lines = log.end(ran.lines, &end, ended_us);
         let record = self.store.record(FinishedRun { record: Record { result, ..ended }, lines })?;
+        self.metrics.observe(&record);
         Ok(Finished { record, after: ran.after })
     }
 }

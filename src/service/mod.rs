@@ -1,4 +1,8 @@
 //! What the product can do, whoever asks: the doors translate, this floor decides.
 
+pub mod functions;
 pub mod invoke;
+pub mod keys;
+pub mod logs;
+pub mod metrics;
 mod run_log;

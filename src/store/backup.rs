@@ -59,6 +59,9 @@ impl Store {
     }
 
     fn copy(&self, to: &Path) -> Result<()> {
+        let Ok(_one_at_a_time) = self.copying().try_lock() else {
+            return Err(Error::new(Kind::Busy, "another backup is being made; try again when it is done"));
+        };
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
         let folder = folder_of(to).to_owned();
         let needed = self.sizes()?.db_bytes;

@@ -11,9 +11,10 @@ impl From<rusqlite::Error> for Error {
                 (Kind::Busy, "another program has locked the database; try again")
             }
             Some(ErrorCode::DiskFull) => (Kind::Busy, "the disk that holds the database is full"),
-            Some(ErrorCode::OperationInterrupted) => {
-                (Kind::Limit, "the query took longer than it may; narrow it by function, request id or time")
-            }
+            Some(ErrorCode::OperationInterrupted) => (
+                Kind::Invalid,
+                "the query took longer than it may; narrow it by function, request id or time",
+            ),
             Some(ErrorCode::DatabaseCorrupt) => (Kind::Internal, "the database file is damaged"),
             Some(ErrorCode::NotADatabase) => (Kind::Invalid, "the file is not a database"),
             _ => (Kind::Internal, "the database refused an operation"),

@@ -13,6 +13,14 @@ impl Store {
         self.write_durably(move |tx| create(tx, name, scope, secret_sha256))
     }
 
+    /// Whether a key was ever made, revoked ones included.
+    pub fn had_keys(&self) -> Result<bool> {
+        self.read(|tx| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'key')";
+            Ok(tx.query_row(sql, [], |row| row.get(0))?)
+        })
+    }
+
     /// All keys, oldest first.
     pub fn keys(&self) -> Result<Vec<Key>> {
         self.read(|tx| {

@@ -94,6 +94,8 @@ struct Inner {
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
     pins: packages::Pins,
+    /// Held while a backup is written: two at once would only take twice as long and twice the disk.
+    copying: Mutex<()>,
     /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it.
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Dropped last: until then no other server may open the file.
@@ -148,6 +150,7 @@ impl Store {
             run_id: AtomicI64::new(run_id),
             lines_dropped: AtomicU64::new(0),
             pins: packages::Pins::default(),
+            copying: Mutex::new(()),
             threads: Mutex::new(threads),
             _lock: lock,
         }));
@@ -236,6 +239,10 @@ impl Store {
         self.0.pins.clone()
     }
 
+    fn copying(&self) -> &Mutex<()> {
+        &self.0.copying
+    }
+
     fn path(&self) -> &Path {
         &self.0.path
     }
@@ -243,6 +250,11 @@ impl Store {
     fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
+}
+
+/// The version of SQLite inside this program.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
 }
 
 /// Ends what a crash left open; the largest run id so far.

@@ -1,0 +1,78 @@
+//! The server itself: health, version, doctor, backup, and this API's description.
+
+use serde::Serialize;
+
+use crate::api::rest::answer;
+use crate::api::rest::call::Call;
+use crate::api::rest::{Rest, Verdict, openapi};
+use crate::error::Result;
+use crate::http::response::Response;
+use crate::store;
+
+#[derive(Serialize)]
+struct ReadyBody {
+    ready: bool,
+    isolation_level: u8,
+}
+
+#[derive(Serialize)]
+struct VersionBody<'a> {
+    name: &'a str,
+    version: &'a str,
+    sqlite: &'a str,
+}
+
+#[derive(Serialize)]
+struct DoctorBody<'a> {
+    checks: Vec<CheckBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct CheckBody<'a> {
+    name: &'a str,
+    verdict: &'static str,
+    detail: &'a str,
+}
+
+/// Alive: a worker answers. Says nothing else, so that it stays as cheap as it is.
+pub(super) fn healthz(_: &Rest, _: Call) -> Result<Response> {
+    Ok(Response::new(200).with_header("Content-Type", "text/plain; charset=utf-8").with_bytes(&b"ok\n"[..]))
+}
+
+pub(super) fn readyz(rest: &Rest, _: Call) -> Result<Response> {
+    let ready = !rest.is_stopping();
+    let body = ReadyBody { ready, isolation_level: rest.parts.host.sandbox.level };
+    Ok(answer::json(if ready { 200 } else { 503 }, &body))
+}
+
+pub(super) fn version(_: &Rest, _: Call) -> Result<Response> {
+    let (version, sqlite) = (env!("CARGO_PKG_VERSION"), store::sqlite_version());
+    Ok(answer::json(200, &VersionBody { name: "fnlite", version, sqlite }))
+}
+
+pub(super) fn doctor(rest: &Rest, _: Call) -> Result<Response> {
+    let checks = (rest.parts.doctor)();
+    let checks = checks.iter().map(|check| CheckBody {
+        name: &check.name,
+        verdict: match check.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "fail",
+        },
+        detail: &check.detail,
+    });
+    Ok(answer::json(200, &DoctorBody { checks: checks.collect() }))
+}
+
+pub(super) fn backup(rest: &Rest, _: Call) -> Result<Response> {
+    let file = rest.parts.store.backup_file()?;
+    let length = file.metadata()?.len();
+    Ok(Response::new(200)
+        .with_header("Content-Type", "application/vnd.sqlite3")
+        .with_header("Content-Disposition", "attachment; filename=\"fnlite.db\"")
+        .with_file(file, length))
+}
+
+pub(super) fn description(_: &Rest, _: Call) -> Result<Response> {
+    Ok(Response::new(200).with_header("Content-Type", "application/json").with_bytes(openapi::document()))
+}

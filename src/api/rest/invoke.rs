@@ -1,0 +1,63 @@
+//! `POST /v1/functions/{name}/invoke`: the event in, the return value's own bytes out.
+
+use crate::api::rest::Rest;
+use crate::api::rest::answer;
+use crate::api::rest::call::Call;
+use crate::error::Result;
+use crate::http::response::Response;
+use crate::model::invocation::{Record, Source};
+use crate::service::invoke::Order;
+
+pub(super) fn post(rest: &Rest, call: Call) -> Result<Response> {
+    let order = Order {
+        namespace: call.namespace()?,
+        name: call.function()?,
+        qualifier: call.query.text("qualifier").map(str::to_owned),
+        event: call.body.into_bytes()?,
+        source: Source::Rest,
+    };
+    let finished = rest.parts.invoker.invoke(order)?;
+    let after = finished.after;
+    Ok(answer_of(finished.record).with_after(after))
+}
+
+fn answer_of(mut record: Record) -> Response {
+    let result = std::mem::take(&mut record.result);
+    answer::json_bytes(http_status(record.status), result)
+        .with_header("X-Fnlite-Request-Id", record.request_id.as_str().to_owned())
+        .with_header("X-Fnlite-Status", record.status.to_string())
+        .with_header("X-Fnlite-Duration-Ms", thousandths(record.duration_us))
+        .with_header("X-Fnlite-Memory-Mb", mb(record.memory_used_kb))
+}
+
+/// The HTTP status of an ending (decisions, "Endings"): the function's failure is a bad gateway, not our error.
+fn http_status(status: u16) -> u16 {
+    match status {
+        200 => 200,
+        432 => 429,
+        433 => 504,
+        _ => 502,
+    }
+}
+
+/// Microseconds as milliseconds.
+fn thousandths(us: i64) -> String {
+    format!("{}.{:03}", us / 1000, us % 1000)
+}
+
+/// KiB as MB, two decimals.
+fn mb(kb: u64) -> String {
+    let hundredths = kb * 100 / 1024;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_headers_are_exact() {
+        assert_eq!((thousandths(0), thousandths(1_234_567)), ("0.000".to_owned(), "1234.567".to_owned()));
+        assert_eq!((mb(0), mb(9000), mb(1024)), ("0.00".to_owned(), "8.78".to_owned(), "1.00".to_owned()));
+    }
+}

@@ -1,0 +1,59 @@
+//! `/v1/keys`: who may call.
+
+use serde::Serialize;
+
+use crate::api::rest::Rest;
+use crate::api::rest::answer;
+use crate::api::rest::call::Call;
+use crate::api::rest::fields::Fields;
+use crate::error::{Error, Result};
+use crate::http::response::Response;
+use crate::model::key::{Key, Scope};
+
+#[derive(Serialize)]
+struct KeyBody<'a> {
+    id: i64,
+    name: &'a str,
+    scope: &'static str,
+    created_us: i64,
+    /// The secret; only in the answer that makes the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct KeysBody<'a> {
+    keys: Vec<KeyBody<'a>>,
+}
+
+pub(super) fn list(rest: &Rest, _: Call) -> Result<Response> {
+    let keys = rest.parts.keys.list();
+    Ok(answer::json(200, &KeysBody { keys: keys.iter().map(|key| body_of(key, None)).collect() }))
+}
+
+pub(super) fn create(rest: &Rest, call: Call) -> Result<Response> {
+    let body = call.body.into_bytes()?;
+    let mut fields = Fields::parse(&body)?;
+    let name = fields.text("name")?.ok_or_else(|| Error::invalid("name is required"))?;
+    let scope = fields.text("scope")?.and_then(|word| Scope::parse(&word));
+    let scope = scope.ok_or_else(|| Error::invalid("scope must be admin, invoke or read"))?;
+    fields.nothing_else(&["name", "scope"])?;
+    let (key, secret) = rest.parts.keys.create(&name, scope)?;
+    Ok(answer::json(201, &body_of(&key, Some(secret))).with_header("Cache-Control", "no-store"))
+}
+
+pub(super) fn revoke(rest: &Rest, call: Call) -> Result<Response> {
+    let id = call.part.parse().map_err(|_| Error::invalid("the key's id must be a number; the list has it"))?;
+    rest.parts.keys.revoke(id)?;
+    Ok(Response::new(204))
+}
+
+fn body_of(key: &Key, secret: Option<String>) -> KeyBody<'_> {
+    KeyBody {
+        id: key.id,
+        name: &key.name,
+        scope: key.scope.as_str(),
+        created_us: key.created_us,
+        key: secret,
+    }
+}

@@ -1,0 +1,70 @@
+//! `/v1/logs`: lines by run, function and time.
+
+use serde::Serialize;
+
+use crate::api::rest::Rest;
+use crate::api::rest::answer;
+use crate::api::rest::call::Call;
+use crate::api::rest::instant;
+use crate::api::rest::invocations::parse_id;
+use crate::base::id::RequestId;
+use crate::error::Result;
+use crate::http::response::Response;
+use crate::model::query::{Order, StoredLine};
+use crate::service::logs::LinesAsked;
+
+/// A line as it is shown.
+#[derive(Serialize)]
+pub(super) struct LineBody<'a> {
+    id: i64,
+    ts_us: i64,
+    request_id: &'a str,
+    namespace: &'a str,
+    function: &'a str,
+    stream: &'static str,
+    level: &'static str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct LinesBody<'a> {
+    lines: Vec<LineBody<'a>>,
+    next_cursor: Option<String>,
+}
+
+impl LineBody<'_> {
+    /// The line's body. One whose run a crash cut off before it had a row has an empty request id.
+    pub(super) fn of(found: &StoredLine) -> LineBody<'_> {
+        LineBody {
+            id: found.id,
+            ts_us: found.line.ts_us,
+            request_id: found.request_id.as_ref().map_or("", RequestId::as_str),
+            namespace: &found.namespace,
+            function: &found.function,
+            stream: found.line.stream.as_str(),
+            level: found.line.level.as_str(),
+            message: &found.line.message,
+        }
+    }
+}
+
+pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
+    let now_us = rest.parts.clock.wall_us();
+    let at = |field| call.query.text(field).map(|text| instant::parse(field, text, now_us)).transpose();
+    let request_id = call.query.text("request_id").map(|text| parse_id("request_id", text)).transpose()?;
+    // One run is read from its beginning, everything else from its end.
+    let order = if request_id.is_some() { Order::Ascending } else { Order::Descending };
+    let asked = LinesAsked {
+        namespace: call.namespace()?,
+        request_id,
+        function: call.function_asked()?,
+        since_us: at("since")?,
+        until_us: at("until")?,
+        order: call.query.text("order").map_or(Ok(order), Order::parse)?,
+        after: call.cursor()?,
+        limit: call.limit()?,
+    };
+    let page = rest.parts.logs.lines(&asked)?;
+    let lines = page.rows.iter().map(LineBody::of).collect();
+    Ok(answer::json(200, &LinesBody { lines, next_cursor: page.next.map(|id| id.to_string()) }))
+}

@@ -1,0 +1,195 @@
+//! REST, version 1: the JSON API of this product, and what monitoring wants to know.
+//!
+//! A request goes: path and method ([`routes`], one table) → key ([`auth`]) → query parameters (only those of the
+//! table) → one function of a noun's file → [`answer`]. The OpenAPI document ([`openapi`]) is made from the same table,
+//! and a test walks it, so a route cannot be undocumented and a documented one cannot be missing.
+//!
+//! # What must stay true
+//!
+//! * Nothing is done for a request before its key is known to suffice. Only what says nothing about the functions is
+//!   open: health, readiness and version.
+//! * Every refusal is `{"error":{"code","message","request_id"}}`. What went wrong underneath goes to the log, under that
+//!   request id, and never to the caller.
+//! * Events and results are the bytes that came. They are never parsed into a tree and written again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tiny_http::Method;
+
+use crate::api::rest::answer::Refused;
+use crate::api::rest::auth::Failures;
+use crate::api::rest::call::Call;
+use crate::api::rest::query::Query;
+use crate::api::rest::routes::{Access, Found, Route, Verb};
+use crate::base::clock::Clock;
+use crate::base::id::IdSource;
+use crate::http::Handler;
+use crate::http::head::Head;
+use crate::http::request::{Peer, Request};
+use crate::http::response::Response;
+use crate::instance::host::Host;
+use crate::model::key::Scope;
+use crate::pool::Pool;
+use crate::service::functions::Functions;
+use crate::service::invoke::Invoker;
+use crate::service::keys::Keys;
+use crate::service::logs::Logs;
+use crate::store::Store;
+
+mod answer;
+mod appliance;
+mod auth;
+mod call;
+mod fields;
+mod functions;
+mod instant;
+mod invocations;
+mod invoke;
+mod keys;
+mod logs;
+mod metrics;
+mod openapi;
+mod query;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+/// What the door stands before, and how it behaves.
+pub struct Parts {
+    /// Deploys, finds, deletes.
+    pub functions: Functions,
+    /// Runs.
+    pub invoker: Arc<Invoker>,
+    /// Records and logs.
+    pub logs: Logs,
+    /// Who may call.
+    pub keys: Keys,
+    /// Backups and sizes.
+    pub store: Store,
+    /// Numbers.
+    pub pool: Arc<Pool>,
+    /// The isolation level.
+    pub host: Arc<Host>,
+    /// What there is to say about this host, for people.
+    pub doctor: Doctor,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of requests.
+    pub ids: Arc<dyn IdSource>,
+    /// Set when the server begins to stop; `/readyz` then says no.
+    pub stopping: Arc<AtomicBool>,
+    /// Whether requests over the socket file need a key too (D19).
+    pub socket_needs_key: bool,
+}
+
+/// Looks at the host and tells.
+pub type Doctor = Box<dyn Fn() -> Vec<Check> + Send + Sync>;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What, in a word or two.
+    pub name: String,
+    /// How it was found.
+    pub verdict: Verdict,
+    /// A sentence, with what to do where something is missing.
+    pub detail: String,
+}
+
+/// How a thing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, but not as well as it could.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// The door.
+pub struct Rest {
+    parts: Parts,
+    failures: Failures,
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").finish_non_exhaustive()
+    }
+}
+
+impl Rest {
+    /// A door before `parts`.
+    pub fn new(parts: Parts) -> Rest {
+        let failures = Failures::new(parts.clock.clone());
+        Rest { parts, failures }
+    }
+
+    fn serve(&self, request: Request) -> Result<Response, Refused> {
+        let Request { head, body, peer, .. } = request;
+        let (route, part) = match routes::find(head.method(), head.path()) {
+            Found::Route(route, part) => (route, part),
+            Found::OtherMethods(allow) => return Err(Refused::method(allow)),
+            Found::Nothing => return Err(Refused::no_such_path()),
+        };
+        let scope = self.admit(route, &head, peer)?;
+        let part = part.map(query::decode).transpose()?.unwrap_or_default();
+        let query = Query::parse(head.query().unwrap_or_default(), route.query)?;
+        Ok((route.handle)(self, Call { scope, part, query, head, body })?)
+    }
+
+    /// What the caller may do, if that suffices for `route`.
+    fn admit(&self, route: &Route, head: &Head, peer: Peer) -> Result<Scope, Refused> {
+        let Access::Needs(needed) = route.access else { return Ok(Scope::Read) };
+        let has = self.scope(head, peer)?;
+        if has >= needed { Ok(has) } else { Err(Refused::scope(needed)) }
+    }
+
+    fn scope(&self, head: &Head, peer: Peer) -> Result<Scope, Refused> {
+        if matches!(peer, Peer::Unix { .. }) && !self.parts.socket_needs_key {
+            return Ok(Scope::Admin);
+        }
+        let Some(secret) = auth::secret(head) else { return Err(Refused::no_key()) };
+        match self.parts.keys.scope_of(secret) {
+            Some(scope) => Ok(scope),
+            None => Err(self.failures.refuse(peer)),
+        }
+    }
+
+    fn refuse(&self, refused: Refused) -> Response {
+        refused.answer(&self.parts.ids.request_id(self.parts.clock.wall_us()))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.parts.stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl Handler for Rest {
+    fn body_max(&self, head: &Head) -> u64 {
+        match routes::find(head.method(), head.path()) {
+            Found::Route(route, _) => route.body_max,
+            Found::OtherMethods(_) | Found::Nothing => routes::SMALL_BODY_BYTES,
+        }
+    }
+
+    fn handle(&self, request: Request) -> Response {
+        self.serve(request).unwrap_or_else(|refused| self.refuse(refused))
+    }
+}
+
+impl Verb {
+    /// The verb of a request; HEAD is GET here, and the transport leaves the body out.
+    fn of(method: &Method) -> Option<Verb> {
+        match method {
+            Method::Get | Method::Head => Some(Verb::Get),
+            Method::Post => Some(Verb::Post),
+            Method::Put => Some(Verb::Put),
+            Method::Delete => Some(Verb::Delete),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `/openapi.json`, made once from the table of routes and the schemas in `schemas.json`.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::api::rest::routes::{Access, ROUTES, Route, Shape};
+
+/// The OpenAPI 3.1 document.
+pub(super) fn document() -> &'static [u8] {
+    static DOCUMENT: LazyLock<Vec<u8>> =
+        LazyLock::new(|| serde_json::to_vec_pretty(&made()).expect("a value always becomes JSON"));
+    &DOCUMENT
+}
+
+fn made() -> Value {
+    let schemas: Value =
+        serde_json::from_str(include_str!("schemas.json")).expect("a test reads the file on every build");
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.verb.lower()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "fnlite",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Serverless functions on a small host. Times are microseconds since 1970 (…_us), lists are \
+                            pages with next_cursor, errors have one shape.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "key": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A key of scope read, invoke or admin; each includes the ones before it.",
+            } },
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "operationId": route.id,
+        "summary": route.summary,
+        "parameters": parameters(route),
+        "responses": responses(route),
+        "security": match route.access {
+            Access::Open => json!([]),
+            // Roles of a bearer scheme, allowed since OpenAPI 3.1: the scope the key must have.
+            Access::Needs(scope) => json!([{ "key": [scope.as_str()] }]),
+        },
+    });
+    if let Some(content) = content(route.takes) {
+        let required = !matches!(route.takes, Shape::Json("Any"));
+        operation["requestBody"] = json!({ "required": required, "content": content });
+    }
+    operation
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let part = route.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name);
+    let in_path = part.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+    let in_query = route.query.iter().map(|param| {
+        let schema: Value = serde_json::from_str(param.schema).expect("a test reads every schema on every build");
+        let schema = if param.repeats { json!({ "type": "array", "items": schema }) } else { schema };
+        json!({ "name": param.name, "in": "query", "description": param.description, "schema": schema })
+    });
+    in_path.into_iter().chain(in_query).collect()
+}
+
+/// What the row tells, and what every route may answer.
+fn responses(route: &Route) -> Value {
+    let mut responses = Map::new();
+    let mut tell = |status: u16, description: &str, shape: Shape| {
+        let mut told = json!({ "description": description });
+        if let Some(content) = content(shape) {
+            told["content"] = content;
+        }
+        responses.entry(status.to_string()).or_insert(told);
+    };
+    for (status, description, shape) in route.tells {
+        tell(*status, description, *shape);
+    }
+    let error = Shape::Json("Error");
+    tell(400, "The request is wrong; the message names the field and the allowed range.", error);
+    tell(500, "The server failed; its log says why.", error);
+    if let Access::Needs(_) = route.access {
+        tell(401, "No key, or one that is not known.", error);
+        tell(403, "The key's scope does not suffice.", error);
+        tell(429, "Too many wrong keys from there.", error);
+    }
+    Value::Object(responses)
+}
+
+fn content(shape: Shape) -> Option<Value> {
+    let of = |name: &str| json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
+    match shape {
+        Shape::Nothing => None,
+        Shape::Json(name) => Some(json!({ "application/json": of(name) })),
+        Shape::Bytes(media_type) => Some(json!({ media_type: {} })),
+        Shape::Either(name, media_type) => Some(json!({ "application/json": of(name), media_type: {} })),
+    }
+}

@@ -1,0 +1,132 @@
+//! Functions: deployed, found, listed, deleted.
+//!
+//! A deploy is checked whole before anything is stored, and once it is committed the invoker forgets what it knew, so
+//! that no run which begins after the answer uses the old code.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::instance::host::Host;
+use crate::instance::package::{self, pack};
+use crate::model::function::{Config, Function, FunctionName, Namespace, check_names};
+use crate::model::limits;
+use crate::model::query::{Page, PageLimit};
+use crate::pool::Pool;
+use crate::service::invoke::Invoker;
+use crate::store::Store;
+
+/// Code as a caller brings it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A zip archive.
+    Zip(Vec<u8>),
+    /// Paths and texts, to be packed here.
+    Files(Vec<(String, String)>),
+}
+
+/// A function that was just deployed.
+#[derive(Debug)]
+pub struct Deployed {
+    /// As it stands now.
+    pub function: Function,
+    /// Whether there was none of that name.
+    pub is_new: bool,
+    /// What the deployer should know, for example which interpreter stands in.
+    pub notes: Vec<String>,
+}
+
+/// The functions of all namespaces.
+#[derive(Debug)]
+pub struct Functions {
+    store: Store,
+    invoker: Arc<Invoker>,
+    pool: Arc<Pool>,
+    host: Arc<Host>,
+}
+
+impl Functions {
+    /// The functions in `store`, run by `invoker` and `pool` on `host`.
+    pub fn new(store: Store, invoker: Arc<Invoker>, pool: Arc<Pool>, host: Arc<Host>) -> Functions {
+        Functions { store, invoker, pool, host }
+    }
+
+    /// Creates the function or replaces its configuration and code.
+    ///
+    /// Fails with `Invalid` or `Limit`, naming the field and the allowed range, and then stores nothing.
+    pub fn deploy(
+        &self,
+        namespace: &Namespace,
+        name: &FunctionName,
+        config: &Config,
+        code: Code,
+    ) -> Result<Deployed> {
+        check_names(namespace, name)?;
+        config.check()?;
+        let notes = self.host.runtime(config.runtime)?.note.into_iter().collect();
+        let archive = archive(code)?;
+        let checked = package::check(&archive)?;
+        let function = self.store.deploy(namespace, name, config, archive, checked.digest)?;
+        self.invoker.forget(function.id);
+        let is_new = function.created_us == function.modified_us;
+        Ok(Deployed { function, is_new, notes })
+    }
+
+    /// The function of that name; fails with `NotFound`.
+    pub fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
+        let found = self.store.function(namespace, name)?;
+        found.ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))
+    }
+
+    /// What there is to know about how a function runs here: a stand-in interpreter, why it cannot be forked.
+    pub fn notes(&self, function: &Function) -> Vec<String> {
+        let runtime = match self.host.runtime(function.version.config.runtime) {
+            Ok(found) => found.note,
+            Err(missing) => Some(missing.message),
+        };
+        let spawned = self.pool.spawned_because(function.version.id);
+        let spawned = spawned.map(|why| format!("each run is a process of its own making: {why}"));
+        runtime.into_iter().chain(spawned).collect()
+    }
+
+    /// A page of a namespace's functions by name, from behind `after`.
+    pub fn list(
+        &self,
+        namespace: &Namespace,
+        after: Option<&str>,
+        limit: PageLimit,
+    ) -> Result<Page<Function, String>> {
+        self.store.functions(namespace, after, limit)
+    }
+
+    /// The function's code, a zip archive; fails with `NotFound`.
+    pub fn code(&self, namespace: &Namespace, name: &FunctionName) -> Result<(Function, Vec<u8>)> {
+        let function = self.find(namespace, name)?;
+        match self.store.package(function.version.package)? {
+            Some(archive) => Ok((function, archive)),
+            // A deploy or delete came between the two looks.
+            None => Err(Error::not_found(format!("the code of {name} was replaced just now; ask again"))),
+        }
+    }
+
+    /// Deletes the function; its records and logs stay. Fails with `NotFound`.
+    pub fn delete(&self, namespace: &Namespace, name: &FunctionName) -> Result<()> {
+        let function = self.store.delete_function(namespace, name)?;
+        self.invoker.forget(function.id);
+        Ok(())
+    }
+}
+
+fn archive(code: Code) -> Result<Vec<u8>> {
+    let archive = match code {
+        Code::Zip(bytes) => bytes,
+        Code::Files(files) => pack::from_files(&files)?,
+    };
+    if archive.len() > limits::PACKAGE_BYTES_MAX {
+        return Err(Error::limit(format!(
+            "code must be at most {} bytes zipped, not {}",
+            limits::PACKAGE_BYTES_MAX,
+            archive.len()
+        )));
+    }
+    Ok(archive)
+}

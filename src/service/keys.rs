@@ -1,0 +1,160 @@
+//! Who may call: keys, their scopes, and whether a secret is one of them.
+//!
+//! A secret is shown once and kept as its SHA-256 only; 256 random bits need no slow hash. Every key is compared, each
+//! in constant time, so that how long a refusal takes says nothing. The keys live in memory; a change goes to the store
+//! first, then here, and counts from the moment its answer leaves.
+
+use std::sync::{Arc, Mutex, RwLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use crate::base::id::IdSource;
+use crate::error::Result;
+use crate::model::key::{Key, Scope, check_key_name};
+use crate::store::Store;
+
+/// What every secret begins with, so that people and scanners know it when they see one.
+const PREFIX: &str = "fnl_";
+
+/// The name of the key made at the first start.
+const FIRST: &str = "first";
+
+/// All keys.
+#[derive(Debug)]
+pub struct Keys {
+    store: Store,
+    ids: Arc<dyn IdSource>,
+    known: RwLock<Vec<Key>>,
+    /// Held over a change of both, so that the list in memory is the newest one.
+    changing: Mutex<()>,
+}
+
+impl Keys {
+    /// The keys in `store`.
+    pub fn new(store: Store, ids: Arc<dyn IdSource>) -> Result<Keys> {
+        let known = RwLock::new(store.keys()?);
+        Ok(Keys { store, ids, known, changing: Mutex::new(()) })
+    }
+
+    /// Makes an admin key if this database never had one; the secret is shown to whoever started the server.
+    pub fn ensure_first(&self) -> Result<Option<String>> {
+        if self.store.had_keys()? {
+            return Ok(None);
+        }
+        self.create(FIRST, Scope::Admin).map(|(_, secret)| Some(secret))
+    }
+
+    /// A new key and its secret. Fails with `Invalid` or, where the name is taken, `Conflict`.
+    pub fn create(&self, name: &str, scope: Scope) -> Result<(Key, String)> {
+        check_key_name(name)?;
+        let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(self.ids.secret()));
+        let key = self.change(|store| store.create_key(name, scope, hash(&secret)))?;
+        Ok((key, secret))
+    }
+
+    /// Every key, oldest first.
+    pub fn list(&self) -> Vec<Key> {
+        self.known.read().expect("no holder of this lock can panic").clone()
+    }
+
+    /// Revokes a key: from the answer on its secret is worth nothing. Fails with `NotFound`.
+    pub fn revoke(&self, id: i64) -> Result<()> {
+        self.change(|store| store.revoke_key(id))
+    }
+
+    /// What the holder of `secret` may do; nothing if it is no key's.
+    pub fn scope_of(&self, secret: &str) -> Option<Scope> {
+        let hash = hash(secret);
+        let known = self.known.read().expect("no holder of this lock can panic");
+        let (mut found, mut rank) = (Choice::from(0), 0);
+        for key in known.iter() {
+            let same = key.secret_sha256.ct_eq(&hash);
+            found |= same;
+            rank.conditional_assign(&rank_of(key.scope), same);
+        }
+        drop(known);
+        bool::from(found).then(|| SCOPES[usize::from(rank)])
+    }
+
+    fn change<T>(&self, body: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
+        let _one_at_a_time = self.changing.lock().expect("no holder of this lock can panic");
+        let changed = body(&self.store)?;
+        let known = self.store.keys()?;
+        *self.known.write().expect("no holder of this lock can panic") = known;
+        Ok(changed)
+    }
+}
+
+const SCOPES: [Scope; 3] = [Scope::Read, Scope::Invoke, Scope::Admin];
+
+fn rank_of(scope: Scope) -> u8 {
+    match scope {
+        Scope::Read => 0,
+        Scope::Invoke => 1,
+        Scope::Admin => 2,
+    }
+}
+
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SystemClock;
+    use crate::base::id::SystemIds;
+    use crate::error::Kind;
+    use crate::store::Options;
+
+    fn keys(folder: &tempfile::TempDir) -> Keys {
+        let options = Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
+        Keys::new(Store::open(&options, Arc::new(SystemClock)).unwrap(), Arc::new(SystemIds)).unwrap()
+    }
+
+    #[test]
+    fn the_first_key_is_made_once_and_not_again_after_it_was_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = keys(&folder);
+        let secret = first.ensure_first().unwrap().unwrap();
+        assert_eq!(first.scope_of(&secret), Some(Scope::Admin));
+        assert_eq!(first.ensure_first().unwrap(), None);
+        first.revoke(first.list()[0].id).unwrap();
+        drop(first);
+        let again = keys(&folder);
+        assert_eq!(again.ensure_first().unwrap(), None);
+        assert_eq!(again.scope_of(&secret), None);
+    }
+
+    #[test]
+    fn a_secret_is_worth_its_own_scope_until_it_is_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = keys(&folder);
+        let made: Vec<(Key, String)> =
+            SCOPES.iter().map(|scope| keys.create(scope.as_str(), *scope).unwrap()).collect();
+        for (key, secret) in &made {
+            assert!(secret.starts_with("fnl_") && secret.len() == 47, "{secret}");
+            assert_eq!(keys.scope_of(secret), Some(key.scope));
+        }
+        for wrong in ["", "fnl_", &made[0].1[..46], &format!("{}x", made[0].1)] {
+            assert_eq!(keys.scope_of(wrong), None, "{wrong}");
+        }
+        keys.revoke(made[1].0.id).unwrap();
+        assert_eq!(keys.scope_of(&made[1].1), None);
+        assert_eq!(keys.revoke(made[1].0.id).unwrap_err().kind, Kind::NotFound);
+    }
+
+    #[test]
+    fn names_are_checked_and_taken_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = keys(&folder);
+        keys.create("ci", Scope::Read).unwrap();
+        assert_eq!(keys.create("ci", Scope::Read).unwrap_err().kind, Kind::Conflict);
+        for wrong in ["", "a\nb", &"x".repeat(61)] {
+            assert_eq!(keys.create(wrong, Scope::Read).unwrap_err().kind, Kind::Invalid, "{wrong:?}");
+        }
+    }
+}

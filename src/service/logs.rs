@@ -1,0 +1,280 @@
+//! What ran, what runs, and what it printed: the records in the store and the runs in memory as one list.
+//!
+//! A run's row is written when it ends, so the runs that go on come from the invoker. The order matters: the invoker is
+//! asked first, then the store; a run that ends in between is then seen twice, never not at all, and the stored one
+//! counts.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::id::RequestId;
+use crate::error::{Error, Result};
+use crate::model::function::{FunctionName, Namespace};
+use crate::model::invocation::{Record, State};
+use crate::model::limits;
+use crate::model::query::{InvocationQuery, LogQuery, Order, Page, PageLimit, StatusFilter, StoredLine};
+use crate::service::invoke::Invoker;
+use crate::store::Store;
+
+/// Which records a caller asks for, by names.
+#[derive(Clone, Debug, Default)]
+pub struct RunsAsked {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// Of that function only.
+    pub function: Option<FunctionName>,
+    /// With that ending only.
+    pub status: Option<StatusFilter>,
+    /// Created then or later, microseconds since the epoch.
+    pub since_us: Option<i64>,
+    /// Created then or earlier, microseconds since the epoch.
+    pub until_us: Option<i64>,
+    /// The cursor of the page before.
+    pub before: Option<i64>,
+    /// Page size.
+    pub limit: PageLimit,
+}
+
+/// Which lines a caller asks for, by names.
+#[derive(Clone, Debug)]
+pub struct LinesAsked {
+    /// The namespace; does not matter where a run is named.
+    pub namespace: Namespace,
+    /// Of that run only.
+    pub request_id: Option<RequestId>,
+    /// Of that function only.
+    pub function: Option<FunctionName>,
+    /// Read then or later, microseconds since the epoch.
+    pub since_us: Option<i64>,
+    /// Read then or earlier, microseconds since the epoch.
+    pub until_us: Option<i64>,
+    /// Oldest or newest first.
+    pub order: Order,
+    /// The cursor of the page before.
+    pub after: Option<i64>,
+    /// Page size.
+    pub limit: PageLimit,
+}
+
+/// Records and logs.
+#[derive(Debug)]
+pub struct Logs {
+    store: Store,
+    invoker: Arc<Invoker>,
+}
+
+impl Logs {
+    /// What `store` has and `invoker` is doing.
+    pub fn new(store: Store, invoker: Arc<Invoker>) -> Logs {
+        Logs { store, invoker }
+    }
+
+    /// A page of records, newest first, without event and result. Fails with `NotFound` when the function was never
+    /// there; those of a deleted one are found.
+    pub fn runs(&self, asked: &RunsAsked) -> Result<Page<Record, i64>> {
+        let query = InvocationQuery {
+            function_id: self.function_id(&asked.namespace, asked.function.as_ref())?,
+            namespace: Some(asked.namespace.to_string()),
+            status: asked.status,
+            since_us: asked.since_us,
+            until_us: asked.until_us,
+            before: asked.before,
+            limit: asked.limit,
+        };
+        let running = self.invoker.running();
+        let stored = self.store.invocations(&query)?;
+        let running = running.into_iter().filter(|record| asks_for(&query, record)).map(brief);
+        Ok(merged(running.collect(), stored, asked.limit))
+    }
+
+    /// The run of that request id with event and result; fails with `NotFound`.
+    pub fn run(&self, request_id: &RequestId) -> Result<Record> {
+        let running = self.invoker.running().into_iter().find(|record| record.request_id == *request_id);
+        match (self.store.invocation(request_id)?, running) {
+            (Some(stored), Some(running)) if stored.state == State::Running => Ok(running),
+            (Some(stored), _) => Ok(stored),
+            (None, Some(running)) => Ok(running),
+            (None, None) => Err(no_run(request_id)),
+        }
+    }
+
+    /// The first lines of a run, as many as a page holds, and where the rest begins.
+    pub fn lines_of(&self, record: &Record) -> Result<Page<StoredLine, i64>> {
+        let query = LogQuery {
+            run_id: Some(record.id),
+            function_id: None,
+            namespace: None,
+            since_us: None,
+            until_us: None,
+            order: Order::Ascending,
+            after: None,
+            limit: PageLimit::new(limits::PAGE_MAX)?,
+        };
+        let mut page = self.store.logs(&query)?;
+        page.rows.iter_mut().for_each(|line| line.request_id = Some(record.request_id.clone()));
+        Ok(page)
+    }
+
+    /// A page of lines. Fails with `NotFound` when the run or the function was never there.
+    pub fn lines(&self, asked: &LinesAsked) -> Result<Page<StoredLine, i64>> {
+        let running: BTreeMap<i64, RequestId> =
+            self.invoker.running().into_iter().map(|record| (record.id, record.request_id)).collect();
+        let query = LogQuery {
+            run_id: self.run_id(asked.request_id.as_ref(), &running)?,
+            function_id: self.function_id(&asked.namespace, asked.function.as_ref())?,
+            namespace: Some(asked.namespace.to_string()),
+            since_us: asked.since_us,
+            until_us: asked.until_us,
+            order: asked.order,
+            after: asked.after,
+            limit: asked.limit,
+        };
+        let mut page = self.store.logs(&query)?;
+        for line in page.rows.iter_mut().filter(|line| line.request_id.is_none()) {
+            line.request_id = running.get(&line.run_id).cloned();
+        }
+        Ok(page)
+    }
+
+    fn function_id(&self, namespace: &Namespace, name: Option<&FunctionName>) -> Result<Option<i64>> {
+        let Some(name) = name else { return Ok(None) };
+        match self.store.function_id(namespace, name)? {
+            Some(id) => Ok(Some(id)),
+            None => Err(Error::not_found(format!("there is no function {name} in {namespace}"))),
+        }
+    }
+
+    fn run_id(
+        &self,
+        request_id: Option<&RequestId>,
+        running: &BTreeMap<i64, RequestId>,
+    ) -> Result<Option<i64>> {
+        let Some(request_id) = request_id else { return Ok(None) };
+        if let Some((id, _)) = running.iter().find(|(_, running)| *running == request_id) {
+            return Ok(Some(*id));
+        }
+        match self.store.run_id(request_id)? {
+            Some(id) => Ok(Some(id)),
+            None => Err(no_run(request_id)),
+        }
+    }
+}
+
+fn no_run(request_id: &RequestId) -> Error {
+    Error::not_found(format!("there is no invocation {request_id}"))
+}
+
+/// Whether a running record belongs to the answer; the same conditions as the store's.
+fn asks_for(query: &InvocationQuery, record: &Record) -> bool {
+    let named = match query.function_id {
+        Some(function_id) => record.function_id == function_id,
+        None => query.namespace.as_ref().is_none_or(|namespace| *namespace == record.namespace),
+    };
+    named
+        && query.status.is_none_or(|status| status.admits(record.state, record.status))
+        && query.since_us.is_none_or(|since_us| record.created_us >= since_us)
+        && query.until_us.is_none_or(|until_us| record.created_us <= until_us)
+        && query.before.is_none_or(|before| record.id < before)
+}
+
+fn brief(record: Record) -> Record {
+    Record { event: Vec::new(), result: Vec::new(), ..record }
+}
+
+/// One page out of both, newest first. A full page of stored rows reaches down to some id; running ones below it sort
+/// behind it and are cut off, to come with a later page.
+fn merged(running: Vec<Record>, stored: Page<Record, i64>, limit: PageLimit) -> Page<Record, i64> {
+    let more_stored = stored.next.is_some();
+    let mut rows = stored.rows;
+    for record in running {
+        if !rows.iter().any(|stored| stored.id == record.id) {
+            rows.push(record);
+        }
+    }
+    rows.sort_by_key(|record| Reverse(record.id));
+    let mut page = Page::cut(rows, limit, |record| record.id);
+    if more_stored {
+        page.next = page.rows.last().map(|record| record.id);
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::{CountingIds, IdSource};
+
+    fn record(id: i64, state: State) -> Record {
+        Record {
+            id,
+            request_id: CountingIds::default().request_id(0),
+            function_id: 1,
+            namespace: "default".to_owned(),
+            function: "hello".to_owned(),
+            qualifier: "$LATEST".to_owned(),
+            source: "rest".to_owned(),
+            state,
+            status: if state == State::Running { 202 } else { 200 },
+            created_us: id,
+            started_us: id,
+            ended_us: 0,
+            duration_us: 0,
+            init_us: 0,
+            memory_mb: 128,
+            memory_used_kb: 0,
+            event: b"{}".to_vec(),
+            result: Vec::new(),
+            error: String::new(),
+        }
+    }
+
+    fn check(running: &[i64], stored: &[i64], more: bool, limit: u32, expected: &[i64], next: Option<i64>) {
+        let records = |ids: &[i64], state| ids.iter().map(|id| record(*id, state)).collect::<Vec<_>>();
+        let page = Page {
+            rows: records(stored, State::Succeeded),
+            next: if more { stored.last().copied() } else { None },
+        };
+        let page = merged(records(running, State::Running), page, PageLimit::new(limit).unwrap());
+        let found: Vec<i64> = page.rows.iter().map(|record| record.id).collect();
+        assert_eq!((found.as_slice(), page.next), (expected, next), "{running:?} {stored:?}");
+    }
+
+    #[test]
+    fn running_and_stored_runs_are_one_list() {
+        check(&[], &[3, 2], false, 3, &[3, 2], None);
+        check(&[4], &[3, 2], false, 3, &[4, 3, 2], None);
+        check(&[5, 4], &[3, 2], false, 3, &[5, 4, 3], Some(3));
+        check(&[4], &[6, 5, 3], true, 3, &[6, 5, 4], Some(4));
+        // A slow old run does not come before its turn.
+        check(&[1], &[6, 5, 4], true, 3, &[6, 5, 4], Some(4));
+        // It ended between the two looks: the stored one counts.
+        check(&[4], &[4, 3], false, 3, &[4, 3], None);
+    }
+
+    #[test]
+    fn running_runs_obey_the_same_filters() {
+        let running = record(10, State::Running);
+        let admits = |query: InvocationQuery| asks_for(&query, &running);
+        let all = InvocationQuery::default;
+        assert!(admits(all()));
+        assert!(admits(InvocationQuery { status: Some(StatusFilter::parse("running").unwrap()), ..all() }));
+        assert!(admits(InvocationQuery { status: Some(StatusFilter::parse("202").unwrap()), ..all() }));
+        assert!(admits(InvocationQuery {
+            since_us: Some(10),
+            until_us: Some(10),
+            before: Some(11),
+            ..all()
+        }));
+        for query in [
+            InvocationQuery { status: Some(StatusFilter::parse("failed").unwrap()), ..all() },
+            InvocationQuery { function_id: Some(2), ..all() },
+            InvocationQuery { namespace: Some("other".to_owned()), ..all() },
+            InvocationQuery { since_us: Some(11), ..all() },
+            InvocationQuery { until_us: Some(9), ..all() },
+            InvocationQuery { before: Some(10), ..all() },
+        ] {
+            assert!(!admits(query.clone()), "{query:?}");
+        }
+    }
+}
