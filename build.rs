@@ -34,7 +34,11 @@ fn main() {
     let shim = ["shim.c", "zygote.c", "event.c"].map(|name| Path::new(SHIM).join(name));
     let with_shim = |glue: &str| [&shim[..], &[Path::new(glue).to_owned()]].concat();
     compile(&with_shim(PYTHON), "python.so", MODULE);
-    compile(&[Path::new(SHIM).join("init.c")], "init", &["-static", "-no-pie", "-fno-pic", "-Wl,-z,norelro", "-Wl,-n"]);
+    compile(
+        &[Path::new(SHIM).join("init.c")],
+        "init",
+        &["-static", "-no-pie", "-fno-pic", "-Wl,-z,norelro", "-Wl,-n"],
+    );
 }
 
 #[expect(clippy::disallowed_methods, reason = "a build script has its environment and its compiler")]

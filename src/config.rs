@@ -9,7 +9,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::length::Length;
@@ -132,6 +132,13 @@ pub fn client(place: TypedPlace, typed: TypedClient) -> Result<Client> {
     Ok(Client { reach, namespace: typed.namespace.unwrap_or_else(|| "default".to_owned()) })
 }
 
+/// Where the key for a socket file lies, on hosts where the socket alone does not show who may (D19).
+pub fn key_file(socket: &Path) -> PathBuf {
+    let mut name = socket.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}
+
 /// Whether the person in front of the terminal asked for no colour (<https://no-color.org>).
 pub fn no_color() -> bool {
     variable("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -150,7 +157,8 @@ impl Surroundings {
         let number = |name| variable(name).and_then(|text| text.to_str()?.parse::<u32>().ok());
         // A parent may have meant somebody else: the variable survives forks, the process id tells.
         let is_ours = number("LISTEN_PID") == Some(std::process::id());
-        let passed_sockets = number("LISTEN_FDS").filter(|_| is_ours).and_then(|count| i32::try_from(count).ok());
+        let passed_sockets =
+            number("LISTEN_FDS").filter(|_| is_ours).and_then(|count| i32::try_from(count).ok());
         let path = variable("PATH").unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
         Surroundings {
             notify_socket: variable("NOTIFY_SOCKET"),

@@ -80,7 +80,12 @@ impl Refused {
     /// Too many wrong keys came from there.
     pub(super) fn too_many(retry_after_s: u64) -> Refused {
         let error = Error::new(Kind::Denied, "too many wrong keys came from this address; try again later");
-        Refused { status: 429, code: "Denied", header: Some(("Retry-After", retry_after_s.to_string())), error }
+        Refused {
+            status: 429,
+            code: "Denied",
+            header: Some(("Retry-After", retry_after_s.to_string())),
+            error,
+        }
     }
 
     /// The key does not suffice.

@@ -21,13 +21,16 @@ pub(super) struct Pairs<T>(pub(super) Vec<(String, T)>);
 impl<'a> Fields<'a> {
     /// The fields of a body, which must be a JSON object.
     pub(super) fn parse(body: &'a [u8]) -> Result<Fields<'a>> {
-        json::check(body).map_err(|why| Error::invalid(format!("the body must be JSON (RFC 8259): {why}")))?;
+        json::check(body)
+            .map_err(|why| Error::invalid(format!("the body must be JSON (RFC 8259): {why}")))?;
         let text = std::str::from_utf8(body).map_err(|_| Error::invalid("the body must be UTF-8"))?;
         Fields::of(String::new(), text)
     }
 
     fn of(of: String, text: &'a str) -> Result<Fields<'a>> {
-        let wrong = || Error::invalid(format!("{} must be a JSON object", if of.is_empty() { "the body" } else { &of }));
+        let wrong = || {
+            Error::invalid(format!("{} must be a JSON object", if of.is_empty() { "the body" } else { &of }))
+        };
         let Pairs(fields) = serde_json::from_str(text).map_err(|_| wrong())?;
         if let Some((name, _)) = fields.iter().enumerate().find_map(|(at, field)| {
             fields[..at].iter().any(|(earlier, _)| *earlier == field.0).then_some(field)

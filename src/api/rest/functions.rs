@@ -65,8 +65,11 @@ pub(super) fn put(rest: &Rest, call: Call) -> Result<Response> {
     let is_zip = has_zip_type(&call);
     let body = call.body.into_bytes()?;
     // A JSON text cannot begin with a P, a zip archive does: so callers who forget the type are understood too.
-    let (config, code) =
-        if is_zip || body.starts_with(b"PK") { from_query(&call.query, body)? } else { from_json(&call.query, &body)? };
+    let (config, code) = if is_zip || body.starts_with(b"PK") {
+        from_query(&call.query, body)?
+    } else {
+        from_json(&call.query, &body)?
+    };
     let deployed = rest.parts.functions.deploy(&namespace, &name, &config, code)?;
     let status = if deployed.is_new { 201 } else { 200 };
     Ok(answer::json(status, &body_of(&deployed.function, scope, Some(deployed.notes))))
@@ -135,7 +138,9 @@ fn has_zip_type(call: &Call) -> bool {
 /// Everything in the body.
 fn from_json(query: &Query, body: &[u8]) -> Result<(Config, Code)> {
     if let Some(name) = query.other_than(&["namespace"]) {
-        return Err(Error::invalid(format!("{name} belongs in the JSON body, or the body must be a zip archive")));
+        return Err(Error::invalid(format!(
+            "{name} belongs in the JSON body, or the body must be a zip archive"
+        )));
     }
     let mut fields = Fields::parse(body)?;
     let config = Wanted {
@@ -168,7 +173,8 @@ fn unbase64(json: &str) -> Result<Vec<u8>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
 
-    let wrong = |why: String| Error::invalid(format!("code.zip_base64 must be a zip archive in base64: {why}"));
+    let wrong =
+        |why: String| Error::invalid(format!("code.zip_base64 must be a zip archive in base64: {why}"));
     let Text(text) = serde_json::from_str(json).map_err(|_| wrong("it is no string".to_owned()))?;
     STANDARD.decode(text.as_bytes()).map_err(|cause| wrong(cause.to_string()))
 }

@@ -10,11 +10,19 @@ pub(super) fn parse(field: &str, text: &str, now_us: i64) -> Result<i64> {
     let found = if text.bytes().all(|b| b.is_ascii_digit()) {
         text.parse::<i64>().ok().and_then(|seconds| seconds.checked_mul(1_000_000))
     } else if text.contains(':') {
-        let fixed = text.rfind(' ').filter(|at| *at > 18).map(|at| format!("{}+{}", &text[..at], &text[at + 1..]));
-        fixed.as_deref().unwrap_or(text).parse::<jiff::Timestamp>().ok().map(|instant| instant.as_microsecond())
+        let fixed =
+            text.rfind(' ').filter(|at| *at > 18).map(|at| format!("{}+{}", &text[..at], &text[at + 1..]));
+        fixed
+            .as_deref()
+            .unwrap_or(text)
+            .parse::<jiff::Timestamp>()
+            .ok()
+            .map(|instant| instant.as_microsecond())
     } else {
         let length = text.parse::<Length>().ok();
-        length.and_then(|ago| i64::try_from(ago.0.as_micros()).ok()).and_then(|ago_us| now_us.checked_sub(ago_us))
+        length
+            .and_then(|ago| i64::try_from(ago.0.as_micros()).ok())
+            .and_then(|ago_us| now_us.checked_sub(ago_us))
     };
     found.ok_or_else(|| {
         Error::invalid(format!(

@@ -43,7 +43,8 @@ pub(super) fn create(rest: &Rest, call: Call) -> Result<Response> {
 }
 
 pub(super) fn revoke(rest: &Rest, call: Call) -> Result<Response> {
-    let id = call.part.parse().map_err(|_| Error::invalid("the key's id must be a number; the list has it"))?;
+    let id =
+        call.part.parse().map_err(|_| Error::invalid("the key's id must be a number; the list has it"))?;
     rest.parts.keys.revoke(id)?;
     Ok(Response::new(204))
 }

@@ -52,7 +52,8 @@ fn durations(text: &mut String, functions: &[std::sync::Arc<Counters>]) {
         }
         let all = counters.invocations.load(Ordering::Relaxed).max(so_far);
         line(text, &format!("{NAME}_bucket"), &format!("{labels},le=\"+Inf\""), all);
-        let sum = std::time::Duration::from_micros(counters.duration_us.load(Ordering::Relaxed)).as_secs_f64();
+        let sum =
+            std::time::Duration::from_micros(counters.duration_us.load(Ordering::Relaxed)).as_secs_f64();
         line(text, &format!("{NAME}_sum"), &labels, sum);
         line(text, &format!("{NAME}_count"), &labels, all);
     }
@@ -77,7 +78,12 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
         describe(text, name, "gauge", help);
         line(text, name, "", value);
     }
-    describe(text, "fnlite_log_lines_dropped_total", "counter", "Log lines dropped because the disk was too slow.");
+    describe(
+        text,
+        "fnlite_log_lines_dropped_total",
+        "counter",
+        "Log lines dropped because the disk was too slow.",
+    );
     line(text, "fnlite_log_lines_dropped_total", "", sizes.lines_dropped);
     Ok(())
 }

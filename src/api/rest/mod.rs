@@ -32,6 +32,7 @@ use crate::http::response::Response;
 use crate::instance::host::Host;
 use crate::model::key::Scope;
 use crate::pool::Pool;
+use crate::service::doctor::Doctor;
 use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
@@ -57,6 +58,7 @@ mod routes;
 mod tests;
 
 /// What the door stands before, and how it behaves.
+#[derive(Debug)]
 pub struct Parts {
     /// Deploys, finds, deletes.
     pub functions: Functions,
@@ -82,31 +84,6 @@ pub struct Parts {
     pub stopping: Arc<AtomicBool>,
     /// Whether requests over the socket file need a key too (D19).
     pub socket_needs_key: bool,
-}
-
-/// Looks at the host and tells.
-pub type Doctor = Box<dyn Fn() -> Vec<Check> + Send + Sync>;
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// What, in a word or two.
-    pub name: String,
-    /// How it was found.
-    pub verdict: Verdict,
-    /// A sentence, with what to do where something is missing.
-    pub detail: String,
-}
-
-/// How a thing was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, but not as well as it could.
-    Warn,
-    /// It does not work.
-    Fail,
 }
 
 /// The door.

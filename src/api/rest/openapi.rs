@@ -63,9 +63,11 @@ fn operation(route: &Route) -> Value {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let part = route.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name);
-    let in_path = part.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+    let in_path = part
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
     let in_query = route.query.iter().map(|param| {
-        let schema: Value = serde_json::from_str(param.schema).expect("a test reads every schema on every build");
+        let schema: Value =
+            serde_json::from_str(param.schema).expect("a test reads every schema on every build");
         let schema = if param.repeats { json!({ "type": "array", "items": schema }) } else { schema };
         json!({ "name": param.name, "in": "query", "description": param.description, "schema": schema })
     });

@@ -163,11 +163,8 @@ const SINCE: Param = Param::new(
     r#"{"type":"string","examples":["15m","2026-01-31T12:00:00Z"]}"#,
 );
 const UNTIL: Param = Param::new("until", "Then or earlier, written as since.", r#"{"type":"string"}"#);
-const LIMIT: Param = Param::new(
-    "limit",
-    "Rows of one page.",
-    r#"{"type":"integer","minimum":1,"maximum":1000,"default":50}"#,
-);
+const LIMIT: Param =
+    Param::new("limit", "Rows of one page.", r#"{"type":"integer","minimum":1,"maximum":1000,"default":50}"#);
 const CURSOR: Param = Param::new("cursor", "The next_cursor of the page before.", r#"{"type":"string"}"#);
 
 const ZIP: &str = "application/zip";
@@ -186,7 +183,10 @@ pub(super) static ROUTES: &[Route] = &[
         path: "/v1/functions/{name}/invoke",
         access: INVOKE,
         handle: invoke::post,
-        query: &[NAMESPACE, Param::new("qualifier", "A version; $LATEST by default.", r#"{"type":"string"}"#)],
+        query: &[
+            NAMESPACE,
+            Param::new("qualifier", "A version; $LATEST by default.", r#"{"type":"string"}"#),
+        ],
         body_max: EVENT_BODY_BYTES,
         id: "invoke",
         summary: "Run a function. The body is the event, any JSON; nothing means {}. Answers when the run has ended, with \
@@ -224,11 +224,16 @@ pub(super) static ROUTES: &[Route] = &[
             Param::new("runtime", "With a zip body: the runtime.", r#"{"type":"string"}"#),
             Param::new("handler", "With a zip body: the handler.", r#"{"type":"string"}"#),
             Param::new("timeout_s", "With a zip body.", r#"{"type":"integer","minimum":1,"maximum":900}"#),
-            Param::new("init_timeout_s", "With a zip body.", r#"{"type":"integer","minimum":1,"maximum":300}"#),
+            Param::new(
+                "init_timeout_s",
+                "With a zip body.",
+                r#"{"type":"integer","minimum":1,"maximum":300}"#,
+            ),
             Param::new("memory_mb", "With a zip body.", r#"{"type":"integer","minimum":64,"maximum":3072}"#),
             Param::new("reserved_mb", "With a zip body.", r#"{"type":"integer","minimum":0}"#),
             Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
-            Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#).repeated(),
+            Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#)
+                .repeated(),
         ],
         body_max: PACKAGE_BODY_BYTES,
         id: "deploy",
@@ -497,7 +502,15 @@ mod tests {
         check(Method::Post, "/v1/functions/hello", "PUT, GET, HEAD, DELETE");
         check(Method::Get, "/v1/functions/hello/invoke", "POST");
         check(Method::Options, "/v1/keys", "GET, HEAD, POST");
-        for path in ["/", "*", "/healthz/", "/v1/functions/", "/v1/functions//invoke", "/v1/functions/a/b", "/V1/keys"] {
+        for path in [
+            "/",
+            "*",
+            "/healthz/",
+            "/v1/functions/",
+            "/v1/functions//invoke",
+            "/v1/functions/a/b",
+            "/V1/keys",
+        ] {
             check(Method::Get, path, "nothing");
         }
     }
