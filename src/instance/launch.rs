@@ -132,6 +132,8 @@ impl Launcher {
     fn build_inside(&mut self) -> Result<std::convert::Infallible, Step> {
         // Opened while the host's /proc is still there: inside a container the view may have none.
         let own = open_self()?;
+        // Here and not before the fork: the supervisor stays in the host's view, where its /proc is.
+        sys::unshare(UnshareFlags::NEWNS).map_err(|e| Step("mount namespace", e))?;
         self.order.walls.fresh_proc = view::enter(&self.order, runtime::python::BOOTSTRAP)?;
         self.become_user()?;
         self.enter_inner_namespaces(&own)?;
