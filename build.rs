@@ -1,10 +1,11 @@
 //! Compiles the C of `src/instance/shim`: a shared object the zygotes load and a static init, both without libc, left in
 //! `OUT_DIR` for `instance/shim.rs` to embed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: &str = "src/instance/shim";
+const SHIM: &str = "src/instance/shim";
+const PYTHON: &str = "src/instance/runtime/python/module.c";
 
 /// Both are mapped into processes of other languages, so they must not depend on what the compiler's defaults expect of a
 /// C library: no stack protector, no libc calls made up by the optimiser, no executable stack.
@@ -24,19 +25,30 @@ const FLAGS: &[&str] = &[
     "-Wl,-s",
 ];
 
+/// Undefined symbols are the interpreter's, which has them when it loads the object.
+const MODULE: &[&str] = &["-shared", "-fPIC"];
+
 fn main() {
-    println!("cargo::rerun-if-changed={SOURCES}");
-    compile("shim.c", "shim.so", &["-shared", "-fPIC", "-Wl,-z,defs"]);
-    compile("init.c", "init", &["-static", "-no-pie", "-fno-pic", "-Wl,-z,norelro", "-Wl,-n"]);
+    println!("cargo::rerun-if-changed={SHIM}");
+    println!("cargo::rerun-if-changed={PYTHON}");
+    let shim = ["shim.c", "zygote.c", "event.c"].map(|name| Path::new(SHIM).join(name));
+    let with_shim = |glue: &str| [&shim[..], &[Path::new(glue).to_owned()]].concat();
+    compile(&with_shim(PYTHON), "python.so", MODULE);
+    compile(
+        &[Path::new(SHIM).join("init.c")],
+        "init",
+        &["-static", "-no-pie", "-fno-pic", "-Wl,-z,norelro", "-Wl,-n"],
+    );
 }
 
-fn compile(source: &str, target: &str, flags: &[&str]) {
+#[expect(clippy::disallowed_methods, reason = "a build script has its environment and its compiler")]
+fn compile(sources: &[PathBuf], target: &str, flags: &[&str]) {
     let out = std::env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     let compiler = cc::Build::new().cargo_metadata(false).get_compiler();
     let mut command = Command::new(compiler.path());
     command.args(FLAGS).args(flags);
-    command.arg("-o").arg(Path::new(&out).join(target)).arg(Path::new(SOURCES).join(source));
+    command.arg("-o").arg(Path::new(&out).join(target)).args(sources);
     let status =
         command.status().expect("a C compiler is needed to build fnlite (on Debian: apt-get install gcc)");
-    assert!(status.success(), "{source} does not compile");
+    assert!(status.success(), "{target} does not compile");
 }

@@ -1,9 +1,53 @@
 //! Opens, starts, drains and stops the parts, in order.
+//!
+//! The order is that of what needs what: the database (whose lock keeps a second server away) before everything on disk, the
+//! walls before the pool, listening last, so that whoever reaches us is answered. Stopping goes the other way: no new
+//! requests, the ones in flight are answered, at the drain time-out runs are ended so that even their callers get an answer,
+//! then processes, then the database.
 
-use std::net::SocketAddr;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::config::Serve;
-use crate::error::{Error, Result};
+use crossbeam_channel::RecvTimeoutError;
+
+use crate::api::rest::{self, Rest};
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::id::{IdSource, SystemIds};
+use crate::base::sys::{self, StopSignals};
+use crate::base::thread;
+use crate::config::{self, Serve};
+use crate::error::{Error, Kind, Result};
+use crate::http;
+use crate::instance::host::{Account, Host};
+use crate::instance::package::cache::Packages;
+use crate::model::limits;
+use crate::pool::Pool;
+use crate::service::doctor::Doctor;
+use crate::service::functions::Functions;
+use crate::service::invoke::Invoker;
+use crate::service::keys::Keys;
+use crate::service::logs::Logs;
+use crate::store::{self, Store};
+
+/// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+/// Threads beyond one per possible run: for everything that is no run.
+const WORKERS_SPARE: usize = 16;
+
+/// The first descriptor systemd passes (sd_listen_fds).
+const PASSED_FROM: i32 = 3;
 
 /// What is known once a server is ready.
 #[derive(Debug)]
@@ -16,7 +60,254 @@ pub struct Ready {
     pub first_key: Option<String>,
 }
 
-/// Serves until told to stop; `announce` is called once, when requests are answered.
-pub fn serve(_options: Serve, _announce: impl FnOnce(&Ready)) -> Result<()> {
-    Err(Error::internal("to come"))
+/// Serves until told to stop by SIGTERM or SIGINT; `announce` is called once, when requests are answered.
+///
+/// Fails with `Conflict` when another server has the file, `Invalid` when file, address or isolation cannot be had.
+pub fn serve(options: Serve, announce: impl FnOnce(&Ready)) -> Result<()> {
+    let signals = StopSignals::hold()?;
+    let mut parts = Parts::open(&options)?;
+    let (server, address) = listen(&options, &parts)?;
+    let sweeping = sweep_packages(&parts)?;
+    let first_key = parts.first_key.take();
+    announce(&Ready { address, isolation_level: parts.host.sandbox.level, first_key });
+    notify(&options, b"READY=1");
+    signals.wait();
+    log::info!("stopping");
+    notify(&options, b"STOPPING=1");
+    parts.stopping.store(true, Ordering::Relaxed);
+    drain(server, &parts.pool, signals, options.drain_timeout)?;
+    // What is not there any more need not be removed.
+    let _ = fs::remove_file(&options.socket);
+    let _ = fs::remove_file(config::key_file(&options.socket));
+    if sweeping.join().is_err() {
+        log::error!("clearing old code away had panicked");
+    }
+    let Parts { store, rest, pool, .. } = parts;
+    // Processes go before the database that keeps their records.
+    drop((rest, pool));
+    store.close();
+    Ok(())
+}
+
+struct Parts {
+    clock: Arc<dyn Clock>,
+    store: Store,
+    host: Arc<Host>,
+    pool: Arc<Pool>,
+    packages: Arc<Packages>,
+    rest: Arc<Rest>,
+    stopping: Arc<AtomicBool>,
+    first_key: Option<String>,
+}
+
+impl Parts {
+    fn open(options: &Serve) -> Result<Parts> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn IdSource> = Arc::new(SystemIds);
+        let store_options = store::Options { path: options.db.clone(), external_checkpointer: false };
+        let store = Store::open(&store_options, Arc::clone(&clock))?;
+        let folder = beside(&options.db);
+        let packages = Arc::new(Packages::open(&folder.join("packages"))?);
+        let host = Arc::new(host(options, &folder)?);
+        let pool = Arc::new(pool(options, &store, &host, &packages, &clock)?);
+        let invoker = Invoker::new(store.clone(), Arc::clone(&pool), Arc::clone(&clock), Arc::clone(&ids))?;
+        let invoker = Arc::new(invoker);
+        let keys = Keys::new(store.clone(), Arc::clone(&ids))?;
+        let first_key = keys.ensure_first()?;
+        let socket_needs_key = socket_needs_key(&host);
+        if socket_needs_key {
+            write_key(&config::key_file(&options.socket), &keys.local_secret())?;
+        }
+        let stopping = Arc::new(AtomicBool::new(false));
+        let rest = Rest::new(rest::Parts {
+            functions: Functions::new(
+                store.clone(),
+                Arc::clone(&invoker),
+                Arc::clone(&pool),
+                Arc::clone(&host),
+            ),
+            logs: Logs::new(store.clone(), Arc::clone(&invoker)),
+            doctor: Doctor::new(Arc::clone(&host), store.clone(), Arc::clone(&pool)),
+            invoker,
+            keys,
+            store: store.clone(),
+            pool: Arc::clone(&pool),
+            host: Arc::clone(&host),
+            clock: Arc::clone(&clock),
+            ids,
+            stopping: Arc::clone(&stopping),
+            socket_needs_key,
+        });
+        Ok(Parts { clock, store, host, pool, packages, rest: Arc::new(rest), stopping, first_key })
+    }
+}
+
+fn pool(
+    options: &Serve,
+    store: &Store,
+    host: &Arc<Host>,
+    packages: &Arc<Packages>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Pool> {
+    let store = store.clone();
+    let gone = || Error::internal("a package is not in the database any more");
+    let fetch = move |digest| store.package(digest)?.ok_or_else(gone);
+    Pool::new(
+        Arc::clone(host),
+        Arc::clone(packages),
+        Box::new(fetch),
+        Arc::clone(clock),
+        options.total_concurrency_mb,
+    )
+}
+
+/// Where functions have the server's own user id and can reach its files' folders, opening the socket shows nothing
+/// (D19).
+fn socket_needs_key(host: &Host) -> bool {
+    !(rustix::process::geteuid().is_root() || host.sandbox.level >= 3)
+}
+
+/// A file only this user may read.
+fn write_key(path: &Path, secret: &str) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let _ = fs::remove_file(path);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "{secret}")
+    };
+    write().map_err(|cause| Error::invalid(format!("{} cannot be written: {cause}", path.display())))
+}
+
+/// The folder beside the database for what can be made again from it.
+fn beside(db: &Path) -> PathBuf {
+    let mut name = db.as_os_str().to_owned();
+    name.push(".d");
+    PathBuf::from(name)
+}
+
+fn host(options: &Serve, folder: &Path) -> Result<Host> {
+    let account = Account {
+        region: options.account.region.clone(),
+        appid: options.account.appid.clone(),
+        uin: options.account.uin.clone(),
+    };
+    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"));
+    let sandbox = &host.sandbox;
+    if sandbox.level < options.isolation.min {
+        let why = sandbox.notes.join("; ");
+        return Err(Error::invalid(format!(
+            "isolation-min is {} and this host gives level {}: {why}",
+            options.isolation.min, sandbox.level
+        )));
+    }
+    sandbox.notes.iter().for_each(|note| log::warn!("isolation level {}: {note}", sandbox.level));
+    Ok(host)
+}
+
+fn listen(options: &Serve, parts: &Parts) -> Result<(http::server::Server, SocketAddr)> {
+    let mut listeners = tcp_listeners(options)?;
+    listeners.push(socket_file(&options.socket)?);
+    let runs_max = options.total_concurrency_mb / limits::MEMORY_MB_MIN;
+    let front = http::limits::Options {
+        workers: usize::try_from(runs_max).unwrap_or(usize::MAX).saturating_add(WORKERS_SPARE),
+        connections_max: options.front.connections_max,
+        head_timeout: options.front.head_timeout,
+        idle_timeout: options.front.idle_timeout,
+        write_timeout: options.front.write_timeout,
+        budget_memory_bytes: options.front.body_memory_bytes,
+        budget_spool_bytes: options.front.body_spool_bytes,
+        spool_dir: spool_folder(&options.db)?,
+        drain_timeout: options.drain_timeout + LAST_ANSWERS,
+        ..http::limits::Options::default()
+    };
+    let door: Arc<dyn http::Handler> = Arc::clone(&parts.rest) as _;
+    let server = http::server::Server::start(listeners, front, door, Arc::clone(&parts.clock))?;
+    let address = server.addresses().first().copied();
+    let address = address.ok_or_else(|| Error::invalid("systemd passed no TCP socket to listen on"))?;
+    Ok((server, address))
+}
+
+/// Large bodies are spooled beside the database: it is the disk they will be stored on.
+fn spool_folder(db: &Path) -> Result<PathBuf> {
+    let folder = beside(db).join("spool");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn tcp_listeners(options: &Serve) -> Result<Vec<http::listener::Listener>> {
+    if options.passed_sockets > 0 {
+        let passed = PASSED_FROM..PASSED_FROM + options.passed_sockets;
+        let take =
+            |number| Ok(http::listener::Listener::Tcp(TcpListener::from(sys::passed_descriptor(number)?)));
+        return passed.map(take).collect();
+    }
+    let listener = TcpListener::bind(options.listen)
+        .map_err(|cause| Error::invalid(format!("{} cannot be listened on: {cause}", options.listen)))?;
+    Ok(vec![http::listener::Listener::Tcp(listener)])
+}
+
+/// The socket file, for this user only. One that is there was left by a server that was killed: the database's lock says
+/// that none is alive.
+fn socket_file(path: &Path) -> Result<http::listener::Listener> {
+    if fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
+        fs::remove_file(path)?;
+    }
+    let refused = |cause| Error::invalid(format!("socket {} cannot be made: {cause}", path.display()));
+    // Narrowed before it exists, so that nobody can connect in between.
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(path).map_err(refused);
+    rustix::process::umask(before);
+    Ok(http::listener::Listener::Unix(bound?))
+}
+
+/// Removes unpacked code that nothing deploys any more, while requests are answered already.
+fn sweep_packages(parts: &Parts) -> Result<JoinHandle<()>> {
+    let (packages, store) = (Arc::clone(&parts.packages), parts.store.clone());
+    thread::spawn("package-sweep", move || {
+        // When in doubt it stays.
+        if let Err(error) = packages.sweep(|digest| store.has_package(digest).unwrap_or(true)) {
+            log::warn!("old unpacked code was not removed: {error:#}");
+        }
+    })
+}
+
+/// Answers what is in flight; at the time-out, or at a second signal, what still runs is ended.
+fn drain(
+    server: http::server::Server,
+    pool: &Arc<Pool>,
+    signals: StopSignals,
+    patience: Duration,
+) -> Result<()> {
+    let (done, waiting) = crossbeam_channel::bounded::<()>(0);
+    let runs = Arc::clone(pool);
+    let limit = thread::spawn("drain-limit", move || {
+        if waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            log::warn!("the drain time-out is over: what still runs is ended");
+            runs.stop_runs();
+        }
+    })?;
+    let runs = Arc::clone(pool);
+    // Not joined: it waits for a signal that need not come.
+    thread::spawn("second-signal", move || {
+        signals.wait();
+        runs.stop_runs();
+    })?;
+    server.stop();
+    drop(done);
+    limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))
+}
+
+/// Tells systemd, if it wants to know (sd_notify).
+fn notify(options: &Serve, state: &[u8]) {
+    let Some(name) = &options.notify_socket else { return };
+    if let Err(cause) = send_datagram(name, state) {
+        log::warn!("systemd could not be told: {cause}");
+    }
+}
+
+fn send_datagram(name: &OsStr, bytes: &[u8]) -> std::io::Result<()> {
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(hidden) => std::os::unix::net::SocketAddr::from_abstract_name(hidden)?,
+        None => std::os::unix::net::SocketAddr::from_pathname(name)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(bytes, &address).map(drop)
 }

@@ -9,7 +9,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::length::Length;
@@ -70,6 +70,10 @@ pub struct Serve {
     pub log: log::LevelFilter,
     /// Where systemd wants to hear that we are ready, if it started us.
     pub notify_socket: Option<OsString>,
+    /// How many listening sockets systemd passed us, from descriptor 3 on (sd_listen_fds); they replace `listen`.
+    pub passed_sockets: i32,
+    /// Where interpreters are looked for, in order.
+    pub search: Vec<PathBuf>,
 }
 
 /// Isolation levels between which a server may run, both included.
@@ -113,8 +117,7 @@ pub struct Front {
 pub fn serve(place: TypedPlace, typed: TypedServe) -> Result<Serve> {
     let file = read_file(place.config.as_deref())?;
     let (db, socket) = place.over(&file)?;
-    let notify_socket = variable("NOTIFY_SOCKET");
-    typed.over(file.serve).mean(db, socket, notify_socket)
+    typed.over(file.serve).mean(db, socket, Surroundings::read())
 }
 
 /// Where a command finds its server, from flags and file.
@@ -129,9 +132,40 @@ pub fn client(place: TypedPlace, typed: TypedClient) -> Result<Client> {
     Ok(Client { reach, namespace: typed.namespace.unwrap_or_else(|| "default".to_owned()) })
 }
 
+/// Where the key for a socket file lies, on hosts where the socket alone does not show who may (D19).
+pub fn key_file(socket: &Path) -> PathBuf {
+    let mut name = socket.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}
+
 /// Whether the person in front of the terminal asked for no colour (<https://no-color.org>).
 pub fn no_color() -> bool {
     variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// What others put into our environment.
+#[derive(Debug, Default)]
+struct Surroundings {
+    notify_socket: Option<OsString>,
+    passed_sockets: i32,
+    search: Vec<PathBuf>,
+}
+
+impl Surroundings {
+    fn read() -> Surroundings {
+        let number = |name| variable(name).and_then(|text| text.to_str()?.parse::<u32>().ok());
+        // A parent may have meant somebody else: the variable survives forks, the process id tells.
+        let is_ours = number("LISTEN_PID") == Some(std::process::id());
+        let passed_sockets =
+            number("LISTEN_FDS").filter(|_| is_ours).and_then(|count| i32::try_from(count).ok());
+        let path = variable("PATH").unwrap_or_else(|| OsString::from("/usr/local/bin:/usr/bin:/bin"));
+        Surroundings {
+            notify_socket: variable("NOTIFY_SOCKET"),
+            passed_sockets: passed_sockets.unwrap_or(0),
+            search: env::split_paths(&path).filter(|folder| folder.is_absolute()).collect(),
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the environment's home")]
@@ -158,11 +192,13 @@ impl TypedPlace {
 }
 
 impl TypedServe {
-    fn mean(self, db: PathBuf, socket: PathBuf, notify_socket: Option<OsString>) -> Result<Serve> {
+    fn mean(self, db: PathBuf, socket: PathBuf, surroundings: Surroundings) -> Result<Serve> {
         Ok(Serve {
             db,
             socket,
-            notify_socket,
+            notify_socket: surroundings.notify_socket,
+            passed_sockets: surroundings.passed_sockets,
+            search: surroundings.search,
             listen: listen(self.listen.as_deref().unwrap_or("127.0.0.1:9980"))?,
             isolation: isolation(self.isolation_min, self.isolation_max)?,
             total_concurrency_mb: total_concurrency(self.total_concurrency_mb)?,
@@ -259,7 +295,7 @@ mod tests {
     fn meaning(typed: TypedServe, file: &str) -> Result<Serve> {
         let file = parse_file(file).map_err(Error::invalid)?;
         let (db, socket) = TypedPlace::default().over(&file)?;
-        typed.over(file.serve).mean(db, socket, None)
+        typed.over(file.serve).mean(db, socket, Surroundings::default())
     }
 
     #[test]

@@ -77,6 +77,46 @@ pub fn has_seccomp() -> bool {
     unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0u32, &raw const errno_action) == 0 }
 }
 
+/// Signals that ask the process to stop, held back from every thread so that one can wait for them.
+#[derive(Debug)]
+pub struct StopSignals(libc::sigset_t);
+
+impl StopSignals {
+    /// Holds back SIGTERM and SIGINT. Call it before other threads are started: they inherit it. Children started
+    /// through std do not.
+    pub fn hold() -> io::Result<StopSignals> {
+        // SAFETY: a signal set is plain bits, for which zero is a value, and all pointers are to it.
+        let (set, result) = unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigaddset(&raw mut set, libc::SIGTERM);
+            libc::sigaddset(&raw mut set, libc::SIGINT);
+            (set, libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()))
+        };
+        if result == 0 { Ok(StopSignals(set)) } else { Err(io::Error::from_raw_os_error(result)) }
+    }
+
+    /// Waits for the next one.
+    pub fn wait(&self) {
+        let mut signal = 0;
+        // SAFETY: both pointers are to live values. It fails only for a set that holds no signal.
+        unsafe { libc::sigwait(&raw const self.0, &raw mut signal) };
+    }
+}
+
+/// Takes over a descriptor that was passed to this process at its start, once.
+pub fn passed_descriptor(number: i32) -> io::Result<std::os::fd::OwnedFd> {
+    static TAKEN: std::sync::Mutex<Vec<i32>> = std::sync::Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().map_err(|_| io::Error::other("poisoned"))?;
+    // SAFETY: asking for flags passes no memory; a number that is no descriptor is an error.
+    let open = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } >= 0;
+    if !open || number <= 2 || taken.contains(&number) {
+        return Err(io::Error::from(io::ErrorKind::NotFound));
+    }
+    taken.push(number);
+    // SAFETY: it is open, and the list makes this its only owner here: nobody else in this process was given the number.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(number) })
+}
+
 /// Lets a descriptor pass an exec, under the number `as_number`.
 pub fn hand_over(fd: BorrowedFd<'_>, as_number: i32) -> io::Result<()> {
     let keep = if fd.as_raw_fd() == as_number {

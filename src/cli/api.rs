@@ -47,7 +47,10 @@ struct ErrorDetail {
 impl Api {
     pub(super) fn new(found: config::Client) -> Result<Api, Failure> {
         let (address, key) = match found.reach {
-            Reach::Socket(path) => (Address::Unix(path), None),
+            Reach::Socket(path) => {
+                let key = std::fs::read_to_string(config::key_file(&path)).ok();
+                (Address::Unix(path), key.map(|key| key.trim().to_owned()))
+            }
             Reach::Url { url, key } => {
                 (Address::from_url(&url).map_err(|error| Failure::unusable(&error))?, key)
             }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use super::client::{Address, Call, Stream};
@@ -70,37 +70,32 @@ pub fn run(load: &Load, call: &Call<'_>, clock: &Arc<dyn Clock>) -> Result<Repor
     let mut request = call.encode_head(&load.address)?;
     request.extend_from_slice(call.body);
     load.address.connect(ANSWER_TIMEOUT)?;
-    let start = clock.now();
-    let schedule = Arc::new(Schedule {
-        start,
-        end: start + load.duration,
-        next: AtomicU64::new(0),
-        rate: load.rate_per_s,
-    });
+    let schedule = Arc::new(Schedule::new(load, clock.now()));
     let (report_to, reports) = crossbeam_channel::bounded(load.connections);
-    let mut threads = Vec::new();
-    for number in 0..load.connections {
-        let mut sender = Sender {
-            address: load.address.clone(),
-            request: request.clone(),
-            is_head: call.method == "HEAD",
-            schedule: Arc::clone(&schedule),
-            clock: Arc::clone(clock),
-            connection: None,
-            report: Report::default(),
-        };
-        let report_to = report_to.clone();
-        threads.push(spawn(&format!("bench-{number}"), move || {
-            sender.run();
-            // The other end waits for all reports, so it is there.
-            let _ = report_to.send(sender.report);
-        })?);
-    }
+    let threads: Vec<JoinHandle<()>> = (0..load.connections)
+        .map(|number| {
+            let mut sender = Sender {
+                address: load.address.clone(),
+                request: request.clone(),
+                is_head: call.method == "HEAD",
+                schedule: Arc::clone(&schedule),
+                clock: Arc::clone(clock),
+                connection: None,
+                report: Report::default(),
+            };
+            let report_to = report_to.clone();
+            spawn(&format!("bench-{number}"), move || {
+                sender.run();
+                // Nobody is there only if a later thread could not be started.
+                let _ = report_to.send(sender.report);
+            })
+        })
+        .collect::<Result<_>>()?;
     drop(report_to);
     let mut total = Report::default();
     reports.iter().for_each(|report| total.merge(&report));
-    total.elapsed = clock.now().saturating_duration_since(start);
-    // Their reports are here, so they have ended or are about to.
+    total.elapsed = clock.now().saturating_duration_since(schedule.start);
+    // A thread that panicked sent no report, which shows in the counts.
     threads.into_iter().for_each(|thread| drop(thread.join()));
     Ok(total)
 }
@@ -116,6 +111,10 @@ struct Schedule {
 }
 
 impl Schedule {
+    fn new(load: &Load, start: Instant) -> Schedule {
+        Schedule { start, end: start + load.duration, next: AtomicU64::new(0), rate: load.rate_per_s }
+    }
+
     /// The instant of the next request, `None` at the end.
     fn due(&self, now: Instant) -> Option<Instant> {
         let due = match self.rate {

@@ -5,6 +5,7 @@
 //! writes are done in turns of bounded size for the same reason.
 
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -81,7 +82,7 @@ impl EventLoop {
             self.now = self.front.clock.now();
             self.front.take_returned(&mut returned);
             returned.drain(..).for_each(|returned| self.welcome(returned));
-            ready.drain(..).for_each(|key| self.on_ready(key));
+            ready.drain(..).for_each(|key| self.walled(key, |this| this.on_ready(key)));
             self.keep_time();
         }
         self.front.cut.store(true, Ordering::Relaxed);
@@ -93,6 +94,14 @@ impl EventLoop {
         let tick = (self.table.count() > 0 || self.drain_until.is_some()).then_some(self.tick_at);
         let next = [tick, self.accept_at].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.now))
+    }
+
+    /// Does something for a connection such that a fault of ours costs that connection and not the server.
+    fn walled(&mut self, key: u64, work: impl FnOnce(&mut EventLoop)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            log::error!("a connection was lost to a panic of the event loop");
+            self.table.release(key);
+        }
     }
 
     fn on_ready(&mut self, key: u64) {
@@ -112,7 +121,9 @@ impl EventLoop {
     fn welcome(&mut self, returned: Returned) {
         match returned {
             Returned::Gone(key) => self.table.release(key),
-            Returned::Back(connection) if connection.has_more() => self.go_on_pending(connection),
+            Returned::Back(connection) if connection.has_more() => {
+                self.walled(connection.key, |this| this.go_on_pending(connection));
+            }
             Returned::Back(connection) => self.table.put(connection),
         }
     }
@@ -141,12 +152,15 @@ impl EventLoop {
         let index = usize::try_from(key - LISTENER_KEYS).unwrap_or(usize::MAX);
         for _ in 0..ACCEPTS_A_TURN {
             let is_full = self.table.count() >= self.front.options.connections_max;
-            if is_full && !self.close_longest_idle() {
+            let least_needed = if is_full { self.longest_idle() } else { None };
+            if is_full && least_needed.is_none() {
                 return self.rest_accepting();
             }
             let Some(listener) = self.listeners.get(index) else { return };
             match listener.accept() {
                 Accepted::Connection(socket, peer) => {
+                    // Only now: before, nobody may have been waiting.
+                    least_needed.into_iter().for_each(|key| self.close(key));
                     let key = self.table.reserve();
                     self.begin(Connection::new(key, socket, peer, self.now));
                 }
@@ -154,7 +168,7 @@ impl EventLoop {
                 Accepted::Nobody => return,
                 Accepted::Exhausted(errno) => {
                     log::warn!("no connection can be accepted for now: {errno}");
-                    self.close_longest_idle();
+                    self.longest_idle().into_iter().for_each(|key| self.close(key));
                     return self.rest_accepting();
                 }
             }
@@ -171,14 +185,10 @@ impl EventLoop {
         }
     }
 
-    /// Makes room; false if every connection is at work.
-    fn close_longest_idle(&mut self) -> bool {
+    /// The connection to close for a new one; none if every one is at work.
+    fn longest_idle(&self) -> Option<u64> {
         let idle = self.table.iter().filter(|connection| connection.is_idle());
-        let Some(key) = idle.min_by_key(|connection| connection.since).map(|longest| longest.key) else {
-            return false;
-        };
-        self.close(key);
-        true
+        idle.min_by_key(|connection| connection.since).map(|longest| longest.key)
     }
 
     /// Clients wait in the backlog meanwhile; a listener that stays watched would make the loop spin.

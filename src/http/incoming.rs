@@ -181,3 +181,110 @@ fn push_chunked(
     }
     Ok((used, false))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::clock::{Clock, SystemClock};
+    use crate::http::Handler;
+    use crate::http::poller::Poller;
+    use crate::http::request::Peer;
+    use crate::http::response::Response;
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn body_max(&self, _head: &Head) -> u64 {
+            30
+        }
+
+        fn handle(&self, _request: Request) -> Response {
+            unreachable!("requests are read here and not answered")
+        }
+    }
+
+    fn front() -> Front {
+        let options = Options { body_memory_bytes: 8, ..Options::default() };
+        Front::new(options, Arc::new(Nobody), Arc::new(SystemClock), Poller::new().unwrap())
+    }
+
+    /// What came of a stream of bytes that arrive in pieces: target and body of each request, the status of a refusal.
+    fn read(front: &Front, bytes: &[u8], piece: usize) -> Vec<Result<(String, Vec<u8>), u16>> {
+        let (now, socket) = (SystemClock.now(), UnixStream::pair().unwrap().0.into());
+        let mut connection = Connection::new(0, socket, Peer::Unix { uid: 0, pid: 1 }, now);
+        let mut seen = Vec::new();
+        for piece in bytes.chunks(piece) {
+            let mut intake = connection.take_in(piece, front, now);
+            while let Intake::Whole(request) = intake {
+                let target = request.head.target().to_owned();
+                seen.push(Ok((target, request.body.into_bytes().unwrap())));
+                intake = connection.take_in(&[], front, now);
+            }
+            if let Intake::Refused(refusal, _) = intake {
+                seen.push(Err(refusal.status().0));
+                return seen;
+            }
+        }
+        seen
+    }
+
+    /// A stream of numbers that look random (xorshift), the same in every run.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 >> 1).unwrap() % bound
+        }
+
+        /// One small change of the kind an attacker tries.
+        fn mutate(&mut self, bytes: &mut Vec<u8>) {
+            const SALT: &[u8] = b"\r\n\0 \t:;0fF-+,%/\x7f\xff";
+            let at = self.below(bytes.len());
+            match self.below(4) {
+                0 => bytes[at] = SALT[self.below(SALT.len())],
+                1 => bytes.insert(at, SALT[self.below(SALT.len())]),
+                2 => drop(bytes.remove(at)),
+                _ => {
+                    let end = bytes.len().min(at + 1 + self.below(12));
+                    let part = bytes[at..end].to_vec();
+                    let to = self.below(bytes.len());
+                    bytes.splice(to..to, part);
+                }
+            }
+        }
+    }
+
+    const STREAM: &str = "\r\nGET /a?b HTTP/1.1\r\nHost: h\r\n\r\n\
+        POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello\
+        POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
+        5;x=\"y\"\r\nworld\r\n0010\r\n0123456789abcdef\r\n0\r\nT: t\r\n\r\n\
+        OPTIONS * HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+
+    #[test]
+    fn a_stream_of_requests_is_read_in_order() {
+        let expected = [("/a?b", ""), ("/b", "hello"), ("/c", "world0123456789abcdef"), ("*", "")];
+        let expected = expected.map(|(target, body)| Ok((target.to_owned(), body.as_bytes().to_vec())));
+        assert_eq!(read(&front(), STREAM.as_bytes(), STREAM.len()), expected);
+    }
+
+    /// If the same bytes meant different things in different pieces, somebody could smuggle.
+    #[test]
+    fn mutated_streams_mean_the_same_in_whatever_pieces_they_come() {
+        let (front, mut dice) = (front(), Dice(0x5eed));
+        for _ in 0..2000 {
+            let mut bytes = STREAM.as_bytes().to_vec();
+            for _ in 0..=dice.below(3) {
+                dice.mutate(&mut bytes);
+            }
+            let whole = read(&front, &bytes, bytes.len());
+            let piece = 1 + dice.below(9);
+            assert_eq!(read(&front, &bytes, piece), whole, "{piece}: {:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}

@@ -4,26 +4,26 @@
 //! [`HTTPVersion`](tiny_http::HTTPVersion)), httparse reads heads, epoll tells what is ready. tiny_http's own server
 //! is not used: it has no time limits, no bound on heads, reads ambiguous framing, and dies when descriptors run
 //! out. Nor is its `Response::raw_print`: it wants a blocking writer, allocates for every header, holds ASCII only
-//! and writes out CR LF within values. [`encode`] is what replaces it.
+//! and writes out CR LF within values. `encode` is what replaces it.
 //!
 //! # A request's way
 //!
-//! 1. [`event_loop`], one thread, accepts the connection and waits for its bytes together with all others'.
-//! 2. What was read goes through [`incoming`]: [`scan`] finds the end of the head, [`head`] checks it, [`chunked`] and
+//! 1. `event_loop`, one thread, accepts the connection and waits for its bytes together with all others'.
+//! 2. What was read goes through `incoming`: `scan` finds the end of the head, [`head`] checks it, `chunked` and
 //!    [`body`] collect the body, in memory or in a file. What breaks a rule becomes a [`refusal`].
-//! 3. A whole request goes to a [`worker`] over a bounded [`queue`], and with it its [`connection`].
-//! 4. The worker runs the [`Handler`] behind a panic wall and [`deliver`]s the answer: [`encode`]d and written at once,
-//!    without blocking. What the socket does not take ([`outgoing`]) is written by the loop.
-//! 5. The worker gives the connection back and arms it, without waking the loop ([`front`], [`poller`]). What came of
+//! 3. A whole request goes to a `worker` over a bounded `queue`, and with it its `connection`.
+//! 4. The worker runs the [`Handler`] behind a panic wall and delivers the answer (`deliver`): encoded and written at once,
+//!    without blocking. What the socket does not take (`outgoing`) is written by the loop.
+//! 5. The worker gives the connection back and arms it, without waking the loop (`front`, `poller`). What came of
 //!    the next request meanwhile is looked at only now, so answers keep their order and nothing piles up.
 //!
-//! Long polls and answers of unknown length run on threads of their own ([`streams`]).
+//! Long polls and answers of unknown length run on threads of their own (`streams`).
 //!
 //! # What must stay true
 //!
 //! - A worker never waits for a socket, the loop never for anything but its poller.
 //! - A connection has one owner at a time; nothing of it is read while a worker has it.
-//! - Everything a client can make us hold is bounded: connections, heads, bodies ([`budget`]), the rest of an
+//! - Everything a client can make us hold is bounded: connections, heads, bodies (`budget`), the rest of an
 //!   answer, threads; everything it can make us wait for has a limit of time ([`limits`]).
 //! - Where a message ends is never guessed. What could be read in two ways is refused and its connection closed.
 //! - Nothing a handler puts into a header can end that header.

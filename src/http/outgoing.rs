@@ -61,7 +61,8 @@ impl Outgoing {
 
     /// Writes without blocking until all is sent, the socket is full, or a turn's worth has moved.
     pub(super) fn write(&mut self, socket: BorrowedFd<'_>) -> rustix::io::Result<Progress> {
-        let sent = send(socket, &self.bytes[self.at..], self.file.is_some())?;
+        let turn_end = self.bytes.len().min(self.at + limits::TURN_BYTES);
+        let sent = send(socket, &self.bytes[self.at..turn_end], self.file.is_some())?;
         self.at += sent;
         if self.at < self.bytes.len() {
             return Ok(Progress::Blocked { moved: sent > 0 });
@@ -105,6 +106,7 @@ impl FileRest {
         let mut turn = limits::TURN_BYTES;
         while self.left > 0 && turn > 0 {
             let wanted = usize::try_from(self.left).map_or(turn, |left| left.min(turn));
+            // It knows no NOSIGNAL, but Rust programs ignore SIGPIPE.
             match rustix::fs::sendfile(socket, self.file.as_fd(), Some(&mut self.at), wanted) {
                 // The file is shorter than was promised: the client must see that the body is not whole.
                 Ok(0) => return Err(Errno::PIPE),

@@ -125,13 +125,15 @@ impl Launcher {
             Err(step) => step,
         };
         tell(&self.control, "L", &format!("{name}: {cause}"));
-        #[expect(clippy::exit, reason = "a forked child must not run its parent's way out of main")]
+        // A forked child must not run its parent's way out of main.
         std::process::exit(1)
     }
 
     fn build_inside(&mut self) -> Result<std::convert::Infallible, Step> {
         // Opened while the host's /proc is still there: inside a container the view may have none.
         let own = open_self()?;
+        // Here and not before the fork: the supervisor stays in the host's view, where its /proc is.
+        sys::unshare(UnshareFlags::NEWNS).map_err(|e| Step("mount namespace", e))?;
         self.order.walls.fresh_proc = view::enter(&self.order, runtime::python::BOOTSTRAP)?;
         self.become_user()?;
         self.enter_inner_namespaces(&own)?;
@@ -224,7 +226,7 @@ impl Launcher {
             let at = |name: &str| format!("{}/{name}", view::RUNTIME);
             return Ok(Paths {
                 bootstrap: at("bootstrap"),
-                shim: at("shim.so"),
+                shim: at("python.so"),
                 code: view::CODE.to_owned(),
                 _keep: vec![],
             });
@@ -238,7 +240,7 @@ impl Launcher {
             Ok(path)
         };
         let bootstrap = memory("bootstrap", runtime::python::BOOTSTRAP.as_bytes())?;
-        let shim = memory("shim", shim::SHIM)?;
+        let shim = memory("python", shim::PYTHON)?;
         let code = self.order.package.to_string_lossy().into_owned();
         Ok(Paths { bootstrap, shim, code, _keep: keep })
     }
@@ -251,7 +253,6 @@ impl Launcher {
         let mut config = self.order.function.clone();
         config["single"] = json!(!forks);
         config["shim"] = json!(shim);
-        config["init_fd"] = json!(protocol::INIT_FD);
         config["code"] = json!(if inside { Path::new(view::CODE) } else { &self.order.package });
         config["layers"] = json!(view::LAYERS);
         config["site_packages"] = json!(self.order.interpreter.packages);
@@ -266,7 +267,7 @@ impl Launcher {
         config
     }
 
-    /// Rows for the shim's `landlock`: mode and path, each ended by NUL.
+    /// Lines for the shim's `landlock`: mode and path. A path with a line end in it could not be told; there is none.
     fn landlock_rules(&self) -> String {
         let mut rules: Vec<(char, String)> = ["null", "zero", "full", "random", "urandom"]
             .iter()
@@ -282,7 +283,7 @@ impl Launcher {
             rules.push(('r', self.order.package.to_string_lossy().into_owned()));
             rules.extend(self.order.tmp.iter().map(|path| ('w', path.to_string_lossy().into_owned())));
         }
-        rules.iter().map(|(mode, path)| format!("{mode}{path}\0")).collect()
+        rules.iter().map(|(mode, path)| format!("{mode}{path}\n")).collect()
     }
 
     /// Does what each Instance will do for itself, in a child, and reports; the returned step ends the probe.
@@ -297,12 +298,12 @@ impl Launcher {
                     Ok(()) => tell(&self.control, "P", &walls(view::mount_proc().is_ok())),
                     Err(cause) => tell(&self.control, "L", &format!("an Instance's own mounts: {cause}")),
                 }
-                #[expect(clippy::exit, reason = "a forked child must not run its parent's way out of main")]
+                // A forked child must not run its parent's way out of main.
                 std::process::exit(0)
             }
             Ok(Some(pid)) => {
                 let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-                #[expect(clippy::exit, reason = "the probe has said all; its namespaces end with it")]
+                // The probe has said all; its namespaces end with it.
                 std::process::exit(0)
             }
             Err(cause) => Step("fork", cause),

@@ -66,7 +66,7 @@ enum Origin {
     /// Forked in a pid namespace of its own.
     Forked { zygote: Arc<Zygote>, number: u64 },
     /// Forked under a supervisor that holds the other end of this leash.
-    Supervised { zygote: Arc<Zygote>, leash: OwnedFd },
+    Supervised { _zygote: Arc<Zygote>, leash: OwnedFd },
     /// Started by itself.
     Single(Tree),
 }
@@ -89,7 +89,7 @@ impl Instance {
         let zygote = Arc::clone(zygote);
         let origin = match leash {
             None => Origin::Forked { zygote, number },
-            Some((leash, _)) => Origin::Supervised { zygote, leash },
+            Some((leash, _)) => Origin::Supervised { _zygote: zygote, leash },
         };
         Ok(channel.into_instance(origin))
     }

@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::MemfdFlags;
 
-/// The shared object a zygote loads.
-pub(crate) const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shim.so"));
+/// The shim as a Python module.
+pub(crate) const PYTHON: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/python.so"));
 
 /// The static init: see `shim/init.c` for its lives.
 pub(crate) const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));

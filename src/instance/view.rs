@@ -187,7 +187,7 @@ fn furnish(bootstrap: &str) -> io::Result<()> {
     )?;
     fs::write(below(Path::new("etc/group")), "root:x:0:\nqcloud:x:1000:\n")?;
     fs::write(below(Path::new("var/runtime/bootstrap")), bootstrap)?;
-    fs::write(below(Path::new("var/runtime/shim.so")), shim::SHIM)?;
+    fs::write(below(Path::new("var/runtime/python.so")), shim::PYTHON)?;
     let init = below(Path::new("var/runtime/init"));
     fs::write(&init, shim::INIT)?;
     fs::set_permissions(init, std::os::unix::fs::PermissionsExt::from_mode(0o755))

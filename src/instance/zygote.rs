@@ -131,11 +131,6 @@ impl Zygote {
         }
     }
 
-    /// The supervisor's process id, whose descendants are the zygote and its Instances.
-    pub(crate) fn supervisor_pid(&self) -> u32 {
-        self.tree.supervisor_pid()
-    }
-
     /// Whether it has ended; orders to it are in vain then.
     pub(crate) fn is_gone(&self) -> bool {
         self.tree.is_gone()

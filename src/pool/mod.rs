@@ -49,7 +49,7 @@ pub struct Pool {
 
 pub(crate) struct Shared {
     host: Arc<Host>,
-    packages: Packages,
+    packages: Arc<Packages>,
     fetch: Fetch,
     clock: Arc<dyn Clock>,
     quota: Mutex<Quota>,
@@ -90,7 +90,7 @@ impl Pool {
     /// A pool that runs at most `total_mb` of functions at once.
     pub fn new(
         host: Arc<Host>,
-        packages: Packages,
+        packages: Arc<Packages>,
         fetch: Fetch,
         clock: Arc<dyn Clock>,
         total_mb: u32,

@@ -40,6 +40,14 @@ impl Drop for Pin {
 }
 
 impl Store {
+    /// Whether the code of that digest is here, as it is written (64 hex digits).
+    pub fn has_package(&self, digest: &str) -> Result<bool> {
+        self.read(|tx| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM package WHERE complete = 1 AND sha256 = unhex(?1))";
+            Ok(tx.prepare_cached(sql)?.query_row([digest], |row| row.get(0))?)
+        })
+    }
+
     /// The archive of that digest, checked against it.
     pub fn package(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
         let bytes = self.read(|tx| {

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
-use crate::api::rest::{Rest, Verdict, openapi};
+use crate::api::rest::{Rest, openapi};
 use crate::error::Result;
 use crate::http::response::Response;
+use crate::service::doctor::Verdict;
 use crate::store;
 
 #[derive(Serialize)]
@@ -51,7 +52,7 @@ pub(super) fn version(_: &Rest, _: Call) -> Result<Response> {
 }
 
 pub(super) fn doctor(rest: &Rest, _: Call) -> Result<Response> {
-    let checks = (rest.parts.doctor)();
+    let checks = rest.parts.doctor.checks();
     let checks = checks.iter().map(|check| CheckBody {
         name: &check.name,
         verdict: match check.verdict {

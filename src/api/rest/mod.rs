@@ -32,6 +32,7 @@ use crate::http::response::Response;
 use crate::instance::host::Host;
 use crate::model::key::Scope;
 use crate::pool::Pool;
+use crate::service::doctor::Doctor;
 use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
@@ -57,6 +58,7 @@ mod routes;
 mod tests;
 
 /// What the door stands before, and how it behaves.
+#[derive(Debug)]
 pub struct Parts {
     /// Deploys, finds, deletes.
     pub functions: Functions,
@@ -84,41 +86,10 @@ pub struct Parts {
     pub socket_needs_key: bool,
 }
 
-/// Looks at the host and tells.
-pub type Doctor = Box<dyn Fn() -> Vec<Check> + Send + Sync>;
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// What, in a word or two.
-    pub name: String,
-    /// How it was found.
-    pub verdict: Verdict,
-    /// A sentence, with what to do where something is missing.
-    pub detail: String,
-}
-
-/// How a thing was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, but not as well as it could.
-    Warn,
-    /// It does not work.
-    Fail,
-}
-
 /// The door.
 pub struct Rest {
     parts: Parts,
     failures: Failures,
-}
-
-impl fmt::Debug for Parts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts").field("store", &self.store).finish_non_exhaustive()
-    }
 }
 
 impl fmt::Debug for Rest {

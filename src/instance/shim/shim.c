@@ -1,13 +1,11 @@
 /* What a language runtime cannot do for itself: give the process it is about to fork a pid namespace with an init, and
- * wall that process in once it exists. Loaded into the zygote as a shared object without libc; called by the runtime's
- * bootstrap before the fork, after it in the parent, and after it in the child, in that order.
+ * wall that process in once it exists.
  *
  * Everything here may run in a process whose other threads are gone: no allocation, no locks, no libc.
  * A negative result is -errno; `fnlite_isolate` adds the failed step times 1000, so that the log can name it.
  */
+#include "shim.h"
 #include "sys.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 /* clone(CLONE_VM | CLONE_VFORK) whose child does nothing but execveat, on a stack of its own: sharing the parent's would
  * let the child overwrite its return address. */
@@ -56,7 +54,7 @@ static long spawn_init(int program, char **args, char **env)
 
 /* Once in a new interpreter: it dies with whatever started it, and its main stack may grow to 8 MB. The launcher sets the
  * soft limit to what glibc shall give each thread, and glibc has read it by now. */
-EXPORT void fnlite_setup(void)
+void fnlite_setup(void)
 {
     struct rlimit_ stack = { 8 << 20, 8 << 20 };
     SYS4(NR_prlimit64, 0, 3 /* RLIMIT_STACK */, &stack, 0);
@@ -64,7 +62,7 @@ EXPORT void fnlite_setup(void)
 }
 
 /* Before fork: what is forked next lands in a new pid namespace whose pid 1 is `init_program`. Returns the init's pid. */
-EXPORT int fnlite_before_fork(int init_program)
+int fnlite_before_fork(int init_program)
 {
     static char *args[] = { "init", 0 };
     static char *env[] = { 0 };
@@ -73,27 +71,28 @@ EXPORT int fnlite_before_fork(int init_program)
 }
 
 /* After fork, in the parent: forks go to the parent's own pid namespace again. `own` is a pidfd of the parent. */
-EXPORT int fnlite_after_fork(int own)
+int fnlite_after_fork(int own)
 {
     return (int)SYS2(NR_setns, own, CLONE_NEWPID_);
 }
 
-EXPORT int fnlite_pidfd(int pid)
+static char *decimal(int value, char *end)
 {
-    return (int)SYS2(NR_pidfd_open, pid, 0);
+    *--end = 0;
+    do
+        *--end = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return end;
 }
 
 /* Becomes the supervisor of `main_pid` (see init.c): a fork of the zygote that gives its memory back. */
-EXPORT int fnlite_become_supervisor(int init_program, char *leash, char *main_pid)
+int fnlite_become_supervisor(int init_program, int leash, int main_pid)
 {
-    char *args[] = { "init", "s", leash, main_pid, 0 };
+    char leash_text[12], pid_text[12];
+    char *args[] = { "init", "s", decimal(leash, leash_text + 12), decimal(main_pid, pid_text + 12), 0 };
     char *env[] = { 0 };
+    SYS3(NR_fcntl, leash, 2 /* F_SETFD */, 0);
     return (int)SYS5(NR_execveat, init_program, "", args, env, AT_EMPTY_PATH_);
-}
-
-EXPORT int fnlite_be_subreaper(void)
-{
-    return (int)SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
 }
 
 /* Landlock (Linux 5.13+). Rights are named by the ABI that brought them. */
@@ -118,8 +117,21 @@ static u64 rights_of_abi(int abi)
     return rights;
 }
 
-/* `rules` is a row of strings, each a mode (r: read and execute, w: everything, f: a file read and written) followed by
- * a path, ended by an empty string. A path that is not there needs no rule. */
+/* Copies one line, without its end, and gives the beginning of the next; a line too long to be a path becomes empty. */
+static const char *take_line(const char *from, char *line, ulong room)
+{
+    ulong length = 0;
+    while (from[length] && from[length] != '\n')
+        length++;
+    ulong kept = length < room ? length : 0;
+    for (ulong i = 0; i < kept; i++)
+        line[i] = from[i];
+    line[kept] = 0;
+    return from + length + (from[length] == '\n');
+}
+
+/* `rules` is lines, each a mode (r: read and execute, w: everything, f: a file read and written) followed by a path. A
+ * path that is not there needs no rule. */
 static long landlock(int abi, const char *rules)
 {
     u64 all = rights_of_abi(abi);
@@ -127,20 +139,20 @@ static long landlock(int abi, const char *rules)
     long ruleset = SYS3(NR_landlock_create_ruleset, &set, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
     if (ruleset < 0)
         return ruleset;
+    char line[4096];
     while (*rules) {
-        u64 allowed = *rules == 'w' ? all
-            : *rules == 'f'         ? LL_READ_FILE | LL_WRITE_FILE | (all & (LL_TRUNCATE | LL_IOCTL_DEV))
-                                    : LL_EXECUTE | LL_READ_FILE | LL_READ_DIR;
-        long path = SYS4(NR_openat, AT_FDCWD_, rules + 1, O_PATH_ | O_CLOEXEC_, 0);
-        if (path >= 0) {
-            struct beneath rule = { allowed, (int)path };
-            long added = SYS4(NR_landlock_add_rule, ruleset, 1, &rule, 0);
-            SYS1(NR_close, path);
-            if (added < 0)
-                return added;
-        }
-        while (*rules++)
-            ;
+        rules = take_line(rules, line, sizeof line);
+        u64 allowed = *line == 'w' ? all
+            : *line == 'f'         ? LL_READ_FILE | LL_WRITE_FILE | (all & (LL_TRUNCATE | LL_IOCTL_DEV))
+                                   : LL_EXECUTE | LL_READ_FILE | LL_READ_DIR;
+        long path = SYS4(NR_openat, AT_FDCWD_, line + 1, O_PATH_ | O_CLOEXEC_, 0);
+        if (path < 0)
+            continue;
+        struct beneath rule = { allowed, (int)path };
+        long added = SYS4(NR_landlock_add_rule, ruleset, 1, &rule, 0);
+        SYS1(NR_close, path);
+        if (added < 0)
+            return added;
     }
     long result = SYS2(NR_landlock_restrict_self, ruleset, 0);
     SYS1(NR_close, ruleset);
@@ -187,17 +199,6 @@ static long announce(int socket, int top_pid)
     return result < 0 ? result : 0;
 }
 
-struct isolation {
-    int fresh_mounts;        /* private /tmp, /dev/shm and SysV IPC */
-    int fresh_proc;          /* a /proc of the new pid namespace */
-    int landlock_abi;        /* 0: none */
-    int event, out, err;     /* descriptors handed over by the server; become the only ones beside stdin */
-    int event_as;            /* the number `event` gets */
-    int top_pid;             /* whose pidfd ends this tree; 0: none to announce */
-    const char *tmp_options; /* of the two tmpfs */
-    const char *landlock_rules;
-};
-
 #define STEP(number, call)                                                                                             \
     do {                                                                                                               \
         long result_ = (call);                                                                                         \
@@ -208,17 +209,17 @@ struct isolation {
 /* In the child: from here on it is the walled-in Instance. Landlock comes after the mounts, since a landlocked process
  * may not mount; capabilities go last of what needs them; PDEATHSIG is set again because a change of credentials clears
  * it. */
-EXPORT int fnlite_isolate(const struct isolation *how)
+int fnlite_isolate(const struct isolation *how, int event, int out, int err, int top_pid)
 {
     u64 no_signals = 0;
     SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &no_signals, 0, 8);
     SYS0(NR_setsid); /* fails where this process leads a session already, which is as good */
-    if (how->out != 1)
-        STEP(1, SYS3(NR_dup3, how->out, 1, 0));
-    if (how->err != 2)
-        STEP(1, SYS3(NR_dup3, how->err, 2, 0));
-    if (how->event != how->event_as)
-        STEP(1, SYS3(NR_dup3, how->event, how->event_as, O_CLOEXEC_));
+    if (out != 1)
+        STEP(1, SYS3(NR_dup3, out, 1, 0));
+    if (err != 2)
+        STEP(1, SYS3(NR_dup3, err, 2, 0));
+    if (event != EVENT_FD)
+        STEP(1, SYS3(NR_dup3, event, EVENT_FD, O_CLOEXEC_));
     if (how->fresh_mounts)
         STEP(2, own_mounts(how->tmp_options));
     if (how->fresh_proc)
@@ -226,8 +227,7 @@ EXPORT int fnlite_isolate(const struct isolation *how)
     STEP(4, drop_capabilities());
     STEP(5, SYS5(NR_prctl, PR_SET_NO_NEW_PRIVS_, 1, 0, 0, 0));
     STEP(6, SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_));
-    if (how->top_pid)
-        STEP(7, announce(how->event_as, how->top_pid));
+    STEP(7, announce(EVENT_FD, top_pid));
     if (how->landlock_abi)
         STEP(8, landlock(how->landlock_abi, how->landlock_rules));
     return 0;

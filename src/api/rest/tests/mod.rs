@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::api::rest::{Check, Parts, Rest, Verdict};
+use crate::api::rest::{Parts, Rest};
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, RequestId, SystemIds};
 use crate::http::Handler;
@@ -24,6 +24,7 @@ use crate::model::invocation::{FinishedRun, Record, State};
 use crate::model::key::Scope;
 use crate::model::log::{Level, LogLine, Stream};
 use crate::pool::Pool;
+use crate::service::doctor::Doctor;
 use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
@@ -70,7 +71,7 @@ impl Door {
         let account = Account { region: "r".into(), appid: "1".into(), uin: "2".into() };
         let host =
             Arc::new(Host::new(1, account, vec![PathBuf::from("/usr/bin")], folder.path().join("scratch")));
-        let packages = Packages::open(&folder.path().join("packages")).unwrap();
+        let packages = Arc::new(Packages::open(&folder.path().join("packages")).unwrap());
         let code = store.clone();
         let fetch = Box::new(move |digest| Ok(code.package(digest)?.unwrap_or_default()));
         let pool = Arc::new(Pool::new(host.clone(), packages, fetch, clock.clone(), 1024).unwrap());
@@ -79,7 +80,7 @@ impl Door {
         let keys = Keys::new(store.clone(), ids.clone()).unwrap();
         let admin = keys.ensure_first().unwrap().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
-        let found = Check { name: "disk".into(), verdict: Verdict::Warn, detail: "small".into() };
+        let doctor = Doctor::new(host.clone(), store.clone(), pool.clone());
         let rest = Rest::new(Parts {
             functions: Functions::new(store.clone(), invoker.clone(), pool.clone(), host.clone()),
             logs: Logs::new(store.clone(), invoker.clone()),
@@ -88,7 +89,7 @@ impl Door {
             store: store.clone(),
             pool,
             host,
-            doctor: Box::new(move || vec![found.clone()]),
+            doctor,
             clock,
             ids,
             stopping: stopping.clone(),

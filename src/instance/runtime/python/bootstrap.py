@@ -1,43 +1,69 @@
 """The platform's side of a Python function, for CPython 3.6 and newer.
 
-Started by the launcher as `python -I -S -B bootstrap.py CONFIG`, where CONFIG is JSON (see instance/launch.rs). It loads
-the user's module once. As a *zygote* it then forks an Instance for every order on its control socket; as a *single* it is
-the one Instance itself. An Instance walls itself in through the shim, warms up, takes one event, answers, and is killed.
+Started by the launcher as `python -I -S -B bootstrap CONFIG`, where CONFIG is JSON (see instance/launch.rs). It loads the
+user's module once. As a *zygote* it then forks an Instance for every order on its control socket; as a *single* it is the
+one Instance itself. An Instance walls itself in, warms up, takes one event, answers, and is killed. Forking, walls and
+frames are C: module.c beside this file.
 
-What must stay true: nothing of ours is importable by user code; the user's code sees the contract's environment, context
-and streams; the parent never runs user code after loading; no module is imported here that a hello-world does not need,
-since every page touched here is a page copied for each Instance.
+What must stay true: the parent never runs user code after loading; nothing is imported here that the interpreter has not
+loaded or built in already, since every page touched here is a page copied for each Instance (`json`, `socket`, `os` and
+`ctypes` together cost a fifth of an Instance's processor time).
 """
-import ctypes
+import _imp
+import _json
 import gc
 import io
-import json
-import os
-import socket
-import struct
+import posix
 import sys
 import time
 
-EVENT_FD = 3
-DUMMY_EVENT = b'{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"\xc3\xa9"}]}'
 TRACE_CHARS_MAX = 16000  # a report from the zygote must fit one datagram, escapes included
+DUMMY_EVENT = b'{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"\xc3\xa9"}]}'
+DUMMY_ID = "00000000-0000-0000-0000-000000000000"
 HERE = __file__
 
 
-class Isolation(ctypes.Structure):
-    """`struct isolation` of shim.c."""
-
-    _fields_ = [(name, ctypes.c_int) for name in
-                ("fresh_mounts", "fresh_proc", "landlock_abi", "event", "out", "err", "event_as", "top_pid")] + [
-        ("tmp_options", ctypes.c_char_p), ("landlock_rules", ctypes.c_char_p)]
-
-
 class Failure(Exception):
-    """The function cannot run: a frame's kind and its text."""
+    """The function cannot run: an answer's kind and its text."""
 
     def __init__(self, kind, text):
         super().__init__(text)
         self.kind, self.text = kind, text
+
+
+# ------------------------------------------------------------------------------------------------------------------- JSON
+
+class Scanning:
+    """What `json.JSONDecoder` would tell the C scanner."""
+
+    strict, object_hook, object_pairs_hook, parse_float, parse_int, parse_constant = True, None, None, float, int, float
+
+
+scan = _json.make_scanner(Scanning)
+
+
+def decode(text):
+    """A JSON text, which has been checked to be one, as a value."""
+    json = sys.modules.get("json")
+    return json.loads(text) if json else scan(text.strip(" \t\n\r"), 0)[0]
+
+
+def encode(value):
+    """The contract's JSON (3.1): non-ASCII kept, no NaN. Where the user's code has loaded `json`, that module encodes, so
+    that what the code changed in it holds."""
+    decimal = sys.modules.get("decimal")
+    if decimal and isinstance(value, decimal.Decimal):
+        value = str(value)
+    json = sys.modules.get("json")
+    if json:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    encoder = _json.make_encoder(
+        {}, refuse, _json.encode_basestring, None, ": ", ", ", False, False, False)
+    return "".join(encoder(value, 0))
+
+
+def refuse(value):
+    raise TypeError("Object of type %s is not JSON serializable" % value.__class__.__name__)
 
 
 # ---------------------------------------------------------------------------------------------- loading the user's code
@@ -82,9 +108,8 @@ def load_handler(config):
     except MemoryError as error:
         raise Failure("M", trace(error))
     except BaseException as error:
-        if isinstance(error, ImportError) and error.name == file and not own_frames(error.__traceback__):
-            raise Failure("H", str(error))
-        raise Failure("E", trace(error))
+        missing = isinstance(error, ImportError) and error.name == file and not own_frames(error.__traceback__)
+        raise Failure("H", str(error)) if missing else Failure("E", trace(error))
     try:
         return getattr(module, function)
     except AttributeError as error:
@@ -92,14 +117,17 @@ def load_handler(config):
 
 
 def load_module(code, file):
-    """The user's module; a name that one of our own imports already took is loaded from the user's file all the same."""
+    """The user's module; a name that the interpreter's own modules already took is loaded from the user's file all the
+    same."""
     if file not in sys.modules:
         return __import__(file)
     import importlib.util
-    path = os.path.join(code, file + ".py")
+    path = "%s/%s.py" % (code, file)
     spec = importlib.util.spec_from_file_location(file, path)
-    if not os.path.exists(path):
-        raise ModuleNotFoundError("No module named %r" % file, name=file)
+    try:
+        posix.stat(path)
+    except OSError:
+        raise ImportError("No module named %r" % file, name=file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -116,14 +144,19 @@ def own_frames(tb):
 
 
 def trace(error):
-    """The traceback as the language prints it, without our frames, paths as the platform shows them."""
-    import traceback
+    """The error as the interpreter itself would print it, without our frames, paths as the platform shows them."""
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename == HERE:
         tb = tb.tb_next
-    lines = traceback.format_exception(type(error), error, tb)
-    text = "".join(lines).rstrip("\n").replace(CODE + "/", "/var/user/")
-    return text if len(text) <= TRACE_CHARS_MAX else text[:TRACE_CHARS_MAX // 2] + "\n...\n" + text[-TRACE_CHARS_MAX // 2:]
+    stderr, sys.stderr = sys.stderr, io.StringIO()
+    try:
+        sys.__excepthook__(type(error), error.with_traceback(tb), tb)
+        text = sys.stderr.getvalue()
+    finally:
+        sys.stderr = stderr
+    text = text.rstrip("\n").replace(CODE + "/", "/var/user/")
+    half = TRACE_CHARS_MAX // 2
+    return text if len(text) <= TRACE_CHARS_MAX else text[:half] + "\n...\n" + text[-half:]
 
 
 def exit_code(error):
@@ -149,9 +182,13 @@ def parameter_count(handler):
 def open_kinds():
     """Open descriptors that a fork would share in a harmful way, by number."""
     kinds = {}
-    for number in os.listdir("/proc/self/fd"):
+    try:
+        numbers = posix.listdir("/proc/self/fd")
+    except OSError:
+        return kinds
+    for number in numbers:
         try:
-            link = os.readlink("/proc/self/fd/" + number)
+            link = posix.readlink("/proc/self/fd/" + number)
         except OSError:
             continue
         if link.startswith(("socket:", "anon_inode:")):
@@ -161,18 +198,18 @@ def open_kinds():
 
 def unsafe_to_fork(before, private_tmp):
     """Why forking this process would not give a faithful copy; empty when it would."""
-    if private_tmp and (os.listdir("/tmp") or os.listdir("/dev/shm")):
+    if private_tmp and (posix.listdir("/tmp") or posix.listdir("/dev/shm")):
         return "a file was written to /tmp at import"
     try:
-        if len(os.listdir("/proc/self/task")) > 1:
+        if len(posix.listdir("/proc/self/task")) > 1:
             return "a thread was started at import"
         with open("/proc/thread-self/children") as children:
             if children.read().strip():
                 return "a child process was started at import"
-        opened = [kind for number, kind in open_kinds().items() if before.get(number) != kind]
     except OSError:  # no /proc here: threads are what we can still see
         threading = sys.modules.get("threading")
         return "a thread was started at import" if threading and threading.active_count() > 1 else ""
+    opened = [kind for number, kind in open_kinds().items() if before.get(number) != kind]
     if any(kind.startswith("socket:") for kind in opened):
         return "a socket was opened at import"
     return "an event descriptor was opened at import" if opened else ""
@@ -180,77 +217,39 @@ def unsafe_to_fork(before, private_tmp):
 
 # ----------------------------------------------------------------------------------------------------------- one Instance
 
-class Instance:
-    """A process that has the code loaded and runs exactly one event."""
-
-    def __init__(self, config, handler, failure):
-        self.handler, self.failure = handler, failure
-        self.count = parameter_count(handler) if handler else 2
-        self.context = config["context"]
-
-    def run(self, sock):
-        self.answer(DUMMY_EVENT, "0" * 36, lambda event, context: event)
-        header, event = receive(sock)
-        if self.failure:
-            kind, payload = self.failure.kind, self.failure.text
-        else:
-            kind, payload = self.answer(event, header.decode(), self.call)
-        flush()
-        if not isinstance(payload, bytes):
-            payload = payload.encode("utf-8", "replace")
-        sock.sendall(struct.pack("<cI", kind.encode(), len(payload)) + payload)
-        sock.recv(1)  # the server ends us once it has what it needs; leaving by ourselves would slow its reader down
-        os._exit(0)
-
-    def call(self, event, context):
-        return self.handler(*(event, context)[:self.count])
-
-    def answer(self, event, request_id, call):
-        try:
-            context = dict(self.context, request_id=request_id)
-            value = call(json.loads(event.decode()), context)
-        except SystemExit as error:
-            return "X", str(exit_code(error))
-        except MemoryError as error:
-            return "M", trace(error)
-        except BaseException as error:
-            return "E", trace(error)
-        return encode(value)
+def run(shim, handler, failure, context):
+    """Takes one event and answers it; never returns."""
+    count = parameter_count(handler) if handler else 2
+    outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), lambda event, context: event)
+    request_id, event = shim.receive()
+    if failure:
+        kind, text = failure.kind, failure.text
+    else:
+        context = dict(context, request_id=request_id.decode())
+        kind, text = outcome(event, context, lambda *both: handler(*both[:count]))
+    flush()
+    shim.answer(ord(kind), text.encode("utf-8", "replace"))
 
 
-def encode(value):
-    """The contract's JSON (3.1): non-ASCII kept, no NaN; a value that is none is the user's error."""
+def outcome(event, context, call):
+    """Kind and text of the answer."""
     try:
-        decimal = sys.modules.get("decimal")
-        if decimal and isinstance(value, decimal.Decimal):
-            value = str(value)
-        return "R", json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        value = call(decode(event.decode()), context)
+    except SystemExit as error:
+        return "X", str(exit_code(error))
+    except MemoryError as error:
+        return "M", trace(error)
+    except BaseException as error:
+        return "E", trace(error)
+    try:
+        text = encode(value)
+        text.encode()
+        return "R", text
     except MemoryError:
         return "M", "MemoryError"
-    except BaseException as error:
+    except BaseException as error:  # no JSON: no frame of this is the user's
         error.__traceback__ = error.__context__ = error.__cause__ = None
         return "E", trace(error)
-
-
-def receive(sock):
-    """One frame: two lengths, request id, event."""
-    data = sock.recv(65536)
-    while len(data) < 8:
-        more = sock.recv(65536)
-        if not more:
-            os._exit(0)
-        data += more
-    first, second = struct.unpack_from("<II", data)
-    total = 8 + first + second
-    if len(data) < total:
-        parts, size = [data], len(data)
-        while size < total:
-            parts.append(sock.recv(min(1 << 20, total - size)))
-            if not parts[-1]:
-                os._exit(0)
-            size += len(parts[-1])
-        data = b"".join(parts)
-    return data[8:8 + first], data[8 + first:total]
 
 
 def flush():
@@ -270,181 +269,77 @@ def reseed():
         numpy_random.seed()
 
 
-# ------------------------------------------------------------------------------------------------------------- the zygote
-
-class Zygote:
-    """Forks Instances on order. Orders are one byte and a number: N (new, with descriptors), W (wait for that one and tell
-    how it ended), R (reap what has died)."""
-
-    def __init__(self, config, shim, control, instance):
-        self.shim, self.control, self.instance = shim, control, instance
-        self.config, self.init = config["isolation"], config["init_fd"]
-        self.namespaces = self.config["pid_namespace"]
-        self.own = shim.fnlite_pidfd(os.getpid())
-        self.pids, self.ended = {}, {}
-
-    def serve(self):
-        room = socket.CMSG_SPACE(4 * 4)
-        while True:
-            order, ancillary, _, _ = self.control.recvmsg(16, room)
-            if not order:
-                os._exit(0)
-            kind, number = struct.unpack("<cQ", order)
-            if kind == b"N":
-                fds = struct.unpack("<%di" % (len(ancillary[0][2]) // 4), ancillary[0][2])
-                self.fork(number, fds)
-                for fd in fds:
-                    os.close(fd)
-            elif kind == b"W":
-                self.control.send(struct.pack("<cQi", b"W", number, self.wait(number)))
-            while self.reap() and kind == b"R":
-                time.sleep(0.002)  # what was just reaped lets an init die
-
-    def fork(self, number, fds):
-        if self.namespaces:
-            top = self.shim.fnlite_before_fork(self.init)
-            if top < 0:
-                return refuse(fds[0], "pid namespace", -top)
-            try:
-                pid = os.fork()
-            except OSError as error:
-                self.shim.fnlite_after_fork(self.own)
-                self.pids[top] = None
-                return refuse(fds[0], "fork", error.errno)
-            if pid:
-                self.shim.fnlite_after_fork(self.own)
-                self.pids[pid], self.pids[top] = number, None
-                return None
-        else:
-            pid = os.fork()
-            if pid:
-                self.pids[pid] = number
-                return None
-            self.supervise(fds)
-        self.child(fds, 1 if self.namespaces else os.getppid())
-
-    def supervise(self, fds):
-        """Without namespaces: this fork becomes the reaper of its child's tree; the child returns and is the Instance."""
-        self.shim.fnlite_be_subreaper()
-        pid = os.fork()
-        if pid == 0:
-            os.close(fds[3])
-            return
-        self.shim.fnlite_become_supervisor(self.init, str(fds[3]).encode(), str(pid).encode())
-        os._exit(127)
-
-    def child(self, fds, top):
-        try:
-            self.control.close()
-            os.close(self.own)
-            os.close(self.init)
-            isolate(self.shim, self.config, fds, top)
-            for fd in fds[:3]:
-                if fd != EVENT_FD:
-                    os.close(fd)
-            reseed()
-            self.instance.run(socket.socket(fileno=EVENT_FD))
-        except BaseException as error:  # ours, not the user's: the server sees an Instance that ended before its event
-            os.write(2, ("the platform could not start an Instance: %s\n" % error).encode())
-        finally:
-            os._exit(70)
+def walled(result):
+    """Ends a process whose walls do not stand."""
+    if result:
+        step, errno = divmod(-result, 1000)
+        posix.write(2, ("isolation step %d: %s\n" % (step, posix.strerror(errno))).encode())
+        posix._exit(70)
 
 
-    def reap(self):
-        """Whoever has died. An Instance goes first: its namespace's init is dead only when nobody is left in it."""
-        reaped = 0
-        while self.pids:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            self.note(pid, status)
-            reaped += 1
-        return reaped
+# ------------------------------------------------------------------------------------------------------------------- roles
 
-    def note(self, pid, status):
-        number = self.pids.pop(pid, None)
-        if number is not None and status != 9:
-            if len(self.ended) > 1000:
-                self.ended.clear()
-            self.ended[number] = status
-
-    def wait(self, number):
-        """The wait status of that Instance's process, which has ended; 9 (killed) once nobody remembers it."""
-        for pid, owner in list(self.pids.items()):
-            if owner == number:
-                self.note(pid, os.waitpid(pid, 0)[1])
-                break
-        return self.ended.pop(number, 9)
+def single(shim, config, isolation):
+    walled(shim.isolate(*isolation))
+    handler, failure, _ = load(config)
+    shim.notice(ord("K"))
+    run(shim, handler, failure, config["context"])
 
 
-def refuse(event, step, errno):
-    """Tells the server on the Instance's own socket that there will be none."""
-    os.write(event, ("!%s: %s" % (step, os.strerror(errno))).encode())
-
-
-def isolate(shim, config, fds, top):
-    how = Isolation(
-        fresh_mounts=config["fresh_mounts"], fresh_proc=config["fresh_proc"], landlock_abi=config["landlock_abi"],
-        event=fds[0], out=fds[1], err=fds[2], event_as=EVENT_FD, top_pid=top,
-        tmp_options=config["tmp_options"].encode(), landlock_rules=config["landlock_rules"].encode())
-    failed = shim.fnlite_isolate(ctypes.byref(how))
-    if failed:
-        raise OSError(-failed % 1000, "isolation step %d: %s" % (-failed // 1000, os.strerror(-failed % 1000)))
+def zygote(shim, config, isolation):
+    before = open_kinds()
+    handler, failure, took_us = load(config)
+    unsafe = "" if failure else unsafe_to_fork(before, config["isolation"]["fresh_mounts"])
+    kind, text = (failure.kind, failure.text) if failure else ("F" if unsafe else "Z", unsafe)
+    gc.collect()
+    if hasattr(gc, "freeze"):
+        gc.freeze()
+    posix.write(3, encode({"kind": kind, "text": text, "load_us": took_us}).encode("utf-8", "replace"))
+    if kind != "Z":
+        posix._exit(0)
+    null = posix.open("/dev/null", posix.O_WRONLY)
+    posix.dup2(null, 1)
+    posix.dup2(null, 2)
+    posix.close(null)
+    walled(shim.serve(*isolation))
+    reseed()
+    run(shim, handler, None, config["context"])
 
 
 def load(config):
-    """The handler, or why there is none."""
+    """The handler, or why there is none, and how long finding out took."""
+    began = time.monotonic()
     sys.meta_path.insert(0, LoggingSetUp)
     sys.path[:] = [config["code"], config["layers"]] + sys.path + config["site_packages"]
+    handler = failure = None
     try:
-        return load_handler(config), None
-    except Failure as failure:
-        return None, failure
+        handler = load_handler(config)
+    except Failure as error:
+        failure = error
+    flush()
+    return handler, failure, int((time.monotonic() - began) * 1e6)
+
+
+def open_shim(path):
+    class Spec:
+        name, origin, loader = "_fnlite", path, None
+    return _imp.create_dynamic(Spec)
 
 
 def main():
     global CODE
-    config = json.loads(sys.argv.pop())
+    config = decode(sys.argv.pop())
     CODE = config["code"]
     sys.argv[:] = [""]
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)  # an integer of any length is JSON
     open_streams()
-    shim = ctypes.PyDLL(config["shim"])
-    shim.fnlite_setup()
-    if config["single"]:
-        isolate(shim, config["isolation"], (EVENT_FD, 1, 2), os.getpid())
-        handler, failure = load(config)
-        flush()
-        sock = socket.socket(fileno=EVENT_FD)
-        sock.send(b"K")
-        Instance(config, handler, failure).run(sock)
-    control = socket.socket(fileno=EVENT_FD)
-    try:
-        before = open_kinds()
-    except OSError:
-        before = {}
-    began = time.monotonic()
-    handler, failure = load(config)
-    took_us = int((time.monotonic() - began) * 1e6)
-    flush()
-    unsafe = "" if failure else unsafe_to_fork(before, config["isolation"]["fresh_mounts"])
-    report = {"kind": failure.kind, "text": failure.text} if failure else {"kind": "F" if unsafe else "Z", "text": unsafe}
-    report["load_us"] = took_us
-    gc.collect()
-    if hasattr(gc, "freeze"):
-        gc.freeze()
-    control.send(json.dumps(report).encode())
-    if failure or unsafe:
-        os._exit(0)
-    null = os.open("/dev/null", os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
-    os.close(null)
-    Zygote(config, shim, control, Instance(config, handler, failure)).serve()
+    shim = open_shim(config["shim"])
+    shim.setup()
+    walls = config["isolation"]
+    isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["landlock_abi"],
+                 walls["tmp_options"].encode(), walls["landlock_rules"].encode())
+    (single if config["single"] else zygote)(shim, config, isolation)
 
 
 CODE = "/var/user"

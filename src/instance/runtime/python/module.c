@@ -1,0 +1,160 @@
+/* The shim as a Python module: `_fnlite`, for CPython 3.6 and newer.
+ *
+ * A module instead of ctypes, whose import costs each Instance some 40 copied pages. Only functions of the stable ABI are
+ * used, declared here so that building needs no Python headers; what newer versions brought is weak.
+ */
+#include "../../shim/shim.h"
+#include "../../shim/sys.h"
+
+typedef struct object Object;
+typedef long Size;
+
+struct method {
+    const char *name;
+    Object *(*call)(Object *self, Object *args);
+    int flags;
+    const char *doc;
+};
+
+/* PyModuleDef; the first four are PyModuleDef_HEAD_INIT. */
+struct module {
+    Size references;
+    void *type;
+    void *init;
+    Size index;
+    void *copy;
+    const char *name, *doc;
+    Size size;
+    struct method *methods;
+    void *slots, *traverse, *clear, *free;
+};
+
+enum { METH_VARARGS_ = 1, METH_NOARGS_ = 4, API_VERSION = 3 };
+
+extern Object *PyModule_Create2(struct module *definition, int api_version);
+extern int PyArg_ParseTuple(Object *args, const char *format, ...);
+extern Object *PyBytes_FromStringAndSize(const char *bytes, Size length);
+extern int PyBytes_AsStringAndSize(Object *bytes, char **start, Size *length);
+extern char *PyBytes_AsString(Object *bytes);
+extern Object *PyTuple_Pack(Size count, ...);
+extern Object *PyLong_FromLong(long value);
+extern Object *PyErr_NoMemory(void);
+extern void Py_DecRef(Object *object);
+extern void *PyEval_SaveThread(void);
+extern void PyEval_RestoreThread(void *state);
+extern void PyOS_BeforeFork(void) __attribute__((weak));
+extern void PyOS_AfterFork_Parent(void) __attribute__((weak));
+extern void PyOS_AfterFork_Child(void) __attribute__((weak));
+extern void PyOS_AfterFork(void) __attribute__((weak)); /* 3.6 */
+
+static const char ISOLATION[] = "iiiiyy";
+
+static int isolation_of(Object *args, struct isolation *how)
+{
+    return PyArg_ParseTuple(args, ISOLATION, &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc,
+                            &how->landlock_abi, &how->tmp_options, &how->landlock_rules);
+}
+
+/* setup(): once, before the user's code. */
+static Object *setup(Object *self, Object *args)
+{
+    (void)self, (void)args;
+    fnlite_setup();
+    return PyLong_FromLong(0);
+}
+
+/* serve(isolation...) -> int: forks for ever; returns in each Instance, 0 or what the walls failed with. */
+static Object *serve(Object *self, Object *args)
+{
+    struct isolation how;
+    struct fork_hooks hooks = { PyOS_BeforeFork, PyOS_AfterFork_Parent, PyOS_AfterFork_Child };
+    if (!hooks.in_child)
+        hooks.in_child = PyOS_AfterFork;
+    (void)self;
+    if (!isolation_of(args, &how))
+        return 0;
+    return PyLong_FromLong(fnlite_serve(INIT_FD, &how, &hooks));
+}
+
+/* isolate(isolation...) -> int: walls this very process in. */
+static Object *isolate(Object *self, Object *args)
+{
+    struct isolation how;
+    (void)self;
+    if (!isolation_of(args, &how))
+        return 0;
+    return PyLong_FromLong(fnlite_isolate(&how, EVENT_FD, 1, 2, (int)SYS0(NR_getpid)));
+}
+
+static Object *receive_bytes(ulong length)
+{
+    Object *bytes = PyBytes_FromStringAndSize(0, (Size)length);
+    if (!bytes)
+        return 0;
+    void *state = PyEval_SaveThread();
+    int failed = fnlite_receive(PyBytes_AsString(bytes), length);
+    PyEval_RestoreThread(state);
+    if (failed)
+        SYS1(NR_exit_group, 0);
+    return bytes;
+}
+
+/* receive() -> (request id, event), both bytes; ends the process where there is none to come. */
+static Object *receive(Object *self, Object *args)
+{
+    unsigned lengths[2];
+    (void)self, (void)args;
+    void *state = PyEval_SaveThread();
+    int failed = fnlite_receive_lengths(lengths);
+    PyEval_RestoreThread(state);
+    if (failed)
+        SYS1(NR_exit_group, 0);
+    Object *id = receive_bytes(lengths[0]), *event = id ? receive_bytes(lengths[1]) : 0;
+    Object *both = event ? PyTuple_Pack(2, id, event) : 0;
+    if (id)
+        Py_DecRef(id);
+    if (event)
+        Py_DecRef(event);
+    return both;
+}
+
+/* notice(byte): tells the server something ahead of the answer. */
+static Object *notice(Object *self, Object *args)
+{
+    int byte;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "i", &byte))
+        return 0;
+    return PyLong_FromLong(fnlite_notice((char)byte));
+}
+
+/* answer(kind, payload): sends the answer and waits to be ended. */
+static Object *answer(Object *self, Object *args)
+{
+    int kind;
+    Object *payload;
+    char *start;
+    Size length;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "iO", &kind, &payload) || PyBytes_AsStringAndSize(payload, &start, &length))
+        return 0;
+    void *state = PyEval_SaveThread();
+    fnlite_answer((char)kind, start, (ulong)length);
+    fnlite_leave();
+    PyEval_RestoreThread(state);
+    return PyLong_FromLong(0);
+}
+
+static struct method methods[] = {
+    { "setup", setup, METH_NOARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
+    { "isolate", isolate, METH_VARARGS_, 0 }, { "receive", receive, METH_NOARGS_, 0 },
+    { "notice", notice, METH_VARARGS_, 0 }, { "answer", answer, METH_VARARGS_, 0 },
+    { 0, 0, 0, 0 },
+};
+
+static struct module module = { .references = 1, .name = "_fnlite", .size = -1, .methods = methods };
+
+__attribute__((visibility("default"))) Object *PyInit__fnlite(void)
+{
+    return PyModule_Create2(&module, API_VERSION);
+}

@@ -1,0 +1,70 @@
+/* The Instance's side of one event: frames on the event socket (see instance/protocol.rs). */
+#include "shim.h"
+#include "sys.h"
+
+/* Reads exactly that much; -1 at the end or on an error. */
+int fnlite_receive(void *into, unsigned long length)
+{
+    char *at = into;
+    while (length > 0) {
+        long got = SYS3(NR_read, EVENT_FD, at, length);
+        if (got == -EINTR_)
+            continue;
+        if (got <= 0)
+            return -1;
+        at += got;
+        length -= (ulong)got;
+    }
+    return 0;
+}
+
+/* The lengths of request id and event, which follow. */
+int fnlite_receive_lengths(unsigned lengths[2])
+{
+    return fnlite_receive(lengths, 8);
+}
+
+static int send_all(const void *from, ulong length)
+{
+    const char *at = from;
+    while (length > 0) {
+        long sent = SYS3(NR_write, EVENT_FD, at, length);
+        if (sent == -EINTR_)
+            continue;
+        if (sent < 0)
+            return -1;
+        at += sent;
+        length -= (ulong)sent;
+    }
+    return 0;
+}
+
+/* One byte ahead of the answer. */
+int fnlite_notice(char notice)
+{
+    return send_all(&notice, 1);
+}
+
+/* The answer frame: kind, length, payload; a small one in one write, so that its reader wakes once. */
+int fnlite_answer(char kind, const void *payload, unsigned long length)
+{
+    char head[5] = { kind, (char)length, (char)(length >> 8), (char)(length >> 16), (char)(length >> 24) };
+    char whole[4096];
+    if (length > sizeof whole - sizeof head)
+        return send_all(head, sizeof head) || send_all(payload, length) ? -1 : 0;
+    for (int i = 0; i < 5; i++)
+        whole[i] = head[i];
+    for (ulong i = 0; i < length; i++)
+        whole[sizeof head + i] = ((const char *)payload)[i];
+    return send_all(whole, sizeof head + length);
+}
+
+/* Waits until the server has no more use for this process. Leaving by ourselves would put our teardown in its reader's
+ * way. */
+void fnlite_leave(void)
+{
+    char byte;
+    while (SYS3(NR_read, EVENT_FD, &byte, 1) == -EINTR_)
+        ;
+    SYS1(NR_exit_group, 0);
+}

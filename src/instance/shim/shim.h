@@ -1,0 +1,43 @@
+/* The parts of the shim and what each language's glue calls. */
+#ifndef FNLITE_SHIM_H
+#define FNLITE_SHIM_H
+
+/* The descriptors a launched process is given: a zygote's control socket or an Instance's event socket, and the init
+ * program a zygote starts for each Instance. The same numbers stand in instance/protocol.rs. */
+enum { EVENT_FD = 3, INIT_FD = 4 };
+
+/* How an Instance is walled in. */
+struct isolation {
+    int pid_namespace;       /* forked into a pid namespace of its own; else under a supervisor */
+    int fresh_mounts;        /* private /tmp, /dev/shm and SysV IPC */
+    int fresh_proc;          /* a /proc of the new pid namespace */
+    int landlock_abi;        /* 0: none */
+    const char *tmp_options; /* of the two tmpfs */
+    const char *landlock_rules;
+};
+
+/* What a language runtime wants done around a fork; any may be null. */
+struct fork_hooks {
+    void (*before)(void);
+    void (*in_parent)(void);
+    void (*in_child)(void);
+};
+
+/* shim.c */
+void fnlite_setup(void);
+int fnlite_before_fork(int init_program);
+int fnlite_after_fork(int own);
+int fnlite_become_supervisor(int init_program, int leash, int main_pid);
+int fnlite_isolate(const struct isolation *how, int event, int out, int err, int top_pid);
+
+/* zygote.c: carries out orders for ever; returns in each Instance, walled in, with fnlite_isolate's result. */
+int fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks);
+
+/* event.c: the Instance's side of one event. */
+int fnlite_receive_lengths(unsigned lengths[2]);
+int fnlite_receive(void *into, unsigned long length);
+int fnlite_notice(char notice);
+int fnlite_answer(char kind, const void *payload, unsigned long length);
+void fnlite_leave(void);
+
+#endif

@@ -1,0 +1,219 @@
+/* The loop of a zygote, whatever its language: orders come in on the control socket, Instances are forked.
+ *
+ * It is C so that the parent touches as little memory as can be between two forks: each page it writes is copied once
+ * more for every child. Orders are nine bytes, a kind and a number: N (new; three descriptors travel along, four without
+ * namespaces), W (wait for that Instance and tell how it ended), R (reap what has died).
+ */
+#include "shim.h"
+#include "sys.h"
+
+/* libc's, so that its own fork handlers run. */
+extern int fork(void);
+
+enum { ORDER_BYTES = 9, FDS_MAX = 4, CHILDREN_MAX = 1024, SOL_SOCKET_ = 1, SCM_RIGHTS_ = 1 };
+
+/* An Instance that lives, or one that ended in a way somebody may ask about. */
+struct child {
+    u64 number;
+    int pid; /* 0: it has ended */
+    int status;
+};
+
+static struct child children[CHILDREN_MAX];
+
+struct order {
+    char kind;
+    u64 number;
+    int fds[FDS_MAX];
+    int fd_count;
+};
+
+static u64 number_at(const char *bytes)
+{
+    u64 number = 0;
+    for (int i = 7; i >= 0; i--)
+        number = number << 8 | (unsigned char)bytes[i];
+    return number;
+}
+
+/* Waits for the next order; false once the server is gone. */
+static int next_order(struct order *order)
+{
+    char bytes[16];
+    union { char room[64]; ulong aligned; } control;
+    struct iovec_ data = { bytes, sizeof bytes };
+    struct msghdr_ message = { 0, 0, &data, 1, control.room, sizeof control.room, 0 };
+    long length;
+    do
+        length = SYS3(NR_recvmsg, EVENT_FD, &message, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+    while (length == -EINTR_);
+    if (length < ORDER_BYTES)
+        return 0;
+    order->kind = bytes[0];
+    order->number = number_at(bytes + 1);
+    order->fd_count = 0;
+    if (message.controllen >= 16 && ((int *)control.room)[2] == SOL_SOCKET_ && ((int *)control.room)[3] == SCM_RIGHTS_) {
+        order->fd_count = (int)((*(ulong *)control.room - 16) / sizeof(int));
+        for (int i = 0; i < order->fd_count && i < FDS_MAX; i++)
+            order->fds[i] = ((int *)control.room)[4 + i];
+    }
+    return 1;
+}
+
+static struct child *find_child(u64 number, int pid)
+{
+    for (int i = 0; i < CHILDREN_MAX; i++)
+        if (pid ? children[i].pid == pid : children[i].number == number)
+            return &children[i];
+    return 0;
+}
+
+/* A free place; else that of somebody nobody asked about. More than CHILDREN_MAX cannot live: the server's quota is below. */
+static void note_child(u64 number, int pid)
+{
+    struct child *place = find_child(0, 0);
+    for (int i = 0; !place && i < CHILDREN_MAX; i++)
+        if (!children[i].pid)
+            place = &children[i];
+    if (place)
+        *place = (struct child){ number, pid, 0 };
+}
+
+/* Killed is how an Instance normally ends; only other endings are remembered. */
+static void note_end(int pid, int status)
+{
+    struct child *child = find_child(0, pid);
+    if (!child)
+        return;
+    child->pid = 0;
+    child->status = status;
+    if (status == SIGKILL_)
+        child->number = 0;
+}
+
+/* Whoever has died. An Instance goes before its namespace's init, which is dead only when nobody is left in it. */
+static int reap(void)
+{
+    int reaped = 0, status;
+    long pid;
+    while ((pid = SYS4(NR_wait4, -1, &status, WNOHANG_, 0)) > 0) {
+        note_end((int)pid, status);
+        reaped++;
+    }
+    return reaped;
+}
+
+static void reap_all(void)
+{
+    struct timespec_ moment = { 0, 2000000 };
+    while (reap())
+        SYS4(NR_ppoll, 0, 0, &moment, 0); /* what was just reaped lets an init die */
+}
+
+/* Tells how that Instance ended; killed once nobody remembers it. */
+static void tell_end(u64 number)
+{
+    struct child *child = find_child(number, 0);
+    char answer[ORDER_BYTES + sizeof(int)] = { 'W' };
+    int status = SIGKILL_;
+    if (child && child->pid && SYS4(NR_wait4, child->pid, &status, 0, 0) > 0)
+        child->pid = 0;
+    else if (child)
+        status = child->status;
+    if (child)
+        child->number = 0;
+    for (int i = 0; i < 8; i++)
+        answer[1 + i] = (char)(number >> (8 * i));
+    for (int i = 0; i < 4; i++)
+        answer[ORDER_BYTES + i] = (char)((u32)status >> (8 * i));
+    SYS3(NR_write, EVENT_FD, answer, sizeof answer);
+}
+
+/* Tells the server on the Instance's own socket that there will be none. */
+static void refuse(const struct order *order)
+{
+    SYS3(NR_write, order->fds[0], "!no process", 11);
+}
+
+static void close_all(const struct order *order)
+{
+    for (int i = 0; i < order->fd_count; i++)
+        SYS1(NR_close, order->fds[i]);
+}
+
+/* Without namespaces: this fork becomes the reaper of its child's tree; it returns only in the child. */
+static void supervise(int init_program, const struct order *order)
+{
+    SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
+    int pid = fork();
+    if (pid != 0) {
+        if (pid > 0)
+            fnlite_become_supervisor(init_program, order->fds[3], pid);
+        SYS1(NR_exit_group, 127);
+    }
+}
+
+/* Forks one Instance; true in it. */
+static int fork_child(int init_program, int own, const struct order *order, const struct isolation *how,
+                      const struct fork_hooks *hooks)
+{
+    if (how->pid_namespace && fnlite_before_fork(init_program) < 0) {
+        fnlite_after_fork(own);
+        refuse(order);
+        return 0;
+    }
+    if (hooks->before)
+        hooks->before();
+    int pid = fork();
+    if (pid == 0) {
+        if (!how->pid_namespace)
+            supervise(init_program, order);
+        if (hooks->in_child)
+            hooks->in_child();
+        return 1;
+    }
+    if (hooks->in_parent)
+        hooks->in_parent();
+    if (how->pid_namespace)
+        fnlite_after_fork(own);
+    if (pid < 0)
+        refuse(order);
+    else
+        note_child(order->number, pid);
+    return 0;
+}
+
+/* In the child: the walls, and nothing of the zygote's left open. */
+static int become_instance(int init_program, int own, const struct order *order, const struct isolation *how)
+{
+    SYS1(NR_close, own);
+    SYS1(NR_close, init_program);
+    int top = how->pid_namespace ? 1 : (int)SYS0(NR_getppid);
+    int result = fnlite_isolate(how, order->fds[0], order->fds[1], order->fds[2], top);
+    for (int i = 0; i < order->fd_count; i++)
+        if (order->fds[i] != EVENT_FD)
+            SYS1(NR_close, order->fds[i]);
+    return result;
+}
+
+int fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks)
+{
+    const int fds_wanted = how->pid_namespace ? 3 : 4;
+    int own = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);
+    struct order order;
+    while (next_order(&order)) {
+        if (order.kind == 'N' && order.fd_count == fds_wanted) {
+            if (fork_child(init_program, own, &order, how, hooks))
+                return become_instance(init_program, own, &order, how);
+        }
+        close_all(&order);
+        if (order.kind == 'W')
+            tell_end(order.number);
+        if (order.kind == 'R')
+            reap_all();
+        else
+            reap();
+    }
+    SYS1(NR_exit_group, 0);
+    return 0;
+}

@@ -1,0 +1,126 @@
+//! What a person should know about this host: how far functions are walled in, which runtimes run and why others do not,
+//! and whether there is room.
+
+use std::sync::Arc;
+
+use crate::instance::host::{Host, RuntimeFound};
+use crate::pool::Pool;
+use crate::store::Store;
+
+/// Free space on the database's disk below which we warn, bytes.
+const DISK_FREE_WARN_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The level at which a function sees nothing of the host that it need not see.
+const LEVEL_GOOD: u8 = 3;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What, in a word or two.
+    pub name: String,
+    /// How it was found.
+    pub verdict: Verdict,
+    /// A sentence, with what to do where something is missing.
+    pub detail: String,
+}
+
+/// How a thing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, but not as well as it could.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// Looks at the host.
+#[derive(Debug)]
+pub struct Doctor {
+    host: Arc<Host>,
+    store: Store,
+    pool: Arc<Pool>,
+}
+
+impl Doctor {
+    /// A doctor for this server.
+    pub fn new(host: Arc<Host>, store: Store, pool: Arc<Pool>) -> Doctor {
+        Doctor { host, store, pool }
+    }
+
+    /// Everything there is to say, now. Asks interpreters that nobody needed so far, which takes a moment.
+    pub fn checks(&self) -> Vec<Check> {
+        let mut checks = vec![self.isolation(), user()];
+        checks.extend(self.host.runtimes().into_iter().map(runtime));
+        checks.extend([self.disk(), self.database(), self.concurrency()]);
+        checks
+    }
+
+    fn isolation(&self) -> Check {
+        let sandbox = &self.host.sandbox;
+        let verdict = if sandbox.level >= LEVEL_GOOD { Verdict::Ok } else { Verdict::Warn };
+        let held = match sandbox.level {
+            3 => "own namespaces, root view, Landlock and system-call filter for every run",
+            2 => {
+                "Landlock and system-call filter for every run; no namespaces, so /tmp is one folder per function"
+            }
+            _ => "limits and a clean environment only; run nobody else's code here",
+        };
+        let notes: String = sandbox.notes.iter().map(|note| format!("; {note}")).collect();
+        check("isolation", verdict, format!("level {}: {held}{notes}", sandbox.level))
+    }
+
+    fn disk(&self) -> Check {
+        match self.store.sizes() {
+            Ok(sizes) => {
+                let low = sizes.disk_free_bytes < DISK_FREE_WARN_BYTES;
+                let verdict = if low { Verdict::Warn } else { Verdict::Ok };
+                check("disk", verdict, format!("{} MB free beside the database", sizes.disk_free_bytes >> 20))
+            }
+            Err(error) => check("disk", Verdict::Fail, error.message),
+        }
+    }
+
+    fn database(&self) -> Check {
+        match self.store.sizes() {
+            Ok(sizes) => {
+                let (db_mb, wal_mb) = (sizes.db_bytes >> 20, sizes.wal_bytes >> 20);
+                check("database", Verdict::Ok, format!("{db_mb} MB, and {wal_mb} MB of write-ahead log"))
+            }
+            Err(error) => check("database", Verdict::Fail, error.message),
+        }
+    }
+
+    fn concurrency(&self) -> Check {
+        let numbers = self.pool.numbers();
+        let detail = format!(
+            "{} of {} MB running; {} instances parked, {} zygotes",
+            numbers.used_mb, numbers.total_mb, numbers.parked, numbers.zygotes
+        );
+        check("concurrency", Verdict::Ok, detail)
+    }
+}
+
+fn user() -> Check {
+    let (verdict, detail) = if rustix::process::geteuid().is_root() {
+        (Verdict::Ok, "the server is root, so every function has a user id of its own")
+    } else {
+        (Verdict::Ok, "the server is not root, so functions have its user id outside their namespaces")
+    };
+    check("user", verdict, detail.to_owned())
+}
+
+fn runtime(found: RuntimeFound) -> Check {
+    match (found.program, found.note) {
+        (Ok(program), None) => check(found.runtime, Verdict::Ok, program.display().to_string()),
+        (Ok(program), Some(note)) => {
+            check(found.runtime, Verdict::Warn, format!("{note} ({})", program.display()))
+        }
+        (Err(missing), _) => check(found.runtime, Verdict::Fail, missing),
+    }
+}
+
+fn check(name: &str, verdict: Verdict, detail: String) -> Check {
+    Check { name: name.to_owned(), verdict, detail }
+}
