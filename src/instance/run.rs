@@ -16,7 +16,7 @@ use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::output::Output;
 use crate::instance::protocol::{self, AnswerReader, Said};
-use crate::instance::{Instance, LOADED, memory, tree};
+use crate::instance::{Instance, LOADED, Process, memory, tree};
 use crate::model::invocation::Outcome;
 use crate::model::log::LogLine;
 
@@ -101,6 +101,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
     {
         return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }));
     }
+    run.look_alive()?;
     let start = Start { at: clock.now(), wall_us: clock.wall_us() };
     let outcome = run.answer(task, start.at)?;
     Ok(run.end(outcome, start))
@@ -159,6 +160,18 @@ impl Run<'_> {
         let took = self.clock.now() - began;
         let init = Init { lines: self.output.take(), took, function: None, memory_kb: self.memory_kb };
         task.listener.loaded(init, task.first);
+    }
+
+    /// Fails for an Instance that died while it was parked, with its zygote for example: that is not the event's fault.
+    fn look_alive(&mut self) -> Result<()> {
+        if self.instance.process.is_none() {
+            self.meet()?;
+        }
+        let gone = |process: &Process| tree::wait_readable(&process.pidfd, Duration::ZERO);
+        if self.instance.process.as_ref().is_some_and(gone) {
+            return Err(Error::internal("an Instance died while it was parked"));
+        }
+        Ok(())
     }
 
     /// Hands the event over and waits for what becomes of it.
