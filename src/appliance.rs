@@ -179,7 +179,8 @@ fn write_key(path: &Path, secret: &str) -> Result<()> {
 
 /// The folder beside the database for what can be made again from it.
 fn beside(db: &Path) -> PathBuf {
-    let mut name = db.as_os_str().to_owned();
+    // Absolute: without a view of their own, functions are shown its folders from another working directory.
+    let mut name = std::path::absolute(db).unwrap_or_else(|_| db.to_owned()).into_os_string();
     name.push(".d");
     PathBuf::from(name)
 }

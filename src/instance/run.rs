@@ -16,7 +16,7 @@ use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::output::Output;
 use crate::instance::protocol::{self, AnswerReader, Said};
-use crate::instance::{Instance, LOADED, Process, memory, tree};
+use crate::instance::{Instance, LOADED, memory, tree};
 use crate::model::invocation::Outcome;
 use crate::model::log::LogLine;
 
@@ -93,6 +93,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         clock,
         reader: AnswerReader::default(),
         unsent: Vec::new(),
+        taken: false,
         memory_kb: 0,
         flushed: clock.now(),
     };
@@ -101,7 +102,6 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
     {
         return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }));
     }
-    run.look_alive()?;
     let start = Start { at: clock.now(), wall_us: clock.wall_us() };
     let outcome = run.answer(task, start.at)?;
     Ok(run.end(outcome, start))
@@ -118,6 +118,8 @@ struct Run<'a> {
     output: Output,
     reader: AnswerReader,
     unsent: Vec<u8>,
+    /// The Instance, or its socket, has taken the first byte of the event.
+    taken: bool,
     memory_kb: u64,
     flushed: Instant,
 }
@@ -162,18 +164,6 @@ impl Run<'_> {
         task.listener.loaded(init, task.first);
     }
 
-    /// Fails for an Instance that died while it was parked, with its zygote for example: that is not the event's fault.
-    fn look_alive(&mut self) -> Result<()> {
-        if self.instance.process.is_none() {
-            self.meet()?;
-        }
-        let gone = |process: &Process| tree::wait_readable(&process.pidfd, Duration::ZERO);
-        if self.instance.process.as_ref().is_some_and(gone) {
-            return Err(Error::internal("an Instance died while it was parked"));
-        }
-        Ok(())
-    }
-
     /// Hands the event over and waits for what becomes of it.
     fn answer(&mut self, task: &mut Task<'_>, began: Instant) -> Result<Outcome> {
         self.unsent = protocol::event_head(task.request_id, task.event);
@@ -188,6 +178,9 @@ impl Run<'_> {
             let open = !ready.event && !ready.exited || self.hear()?;
             if let Some(outcome) = self.said(task)? {
                 return Ok(outcome);
+            }
+            if (ready.exited || !open) && !self.taken && self.instance.process.is_some() {
+                return Err(Error::internal("an Instance was killed while it was parked"));
             }
             if ready.exited {
                 return self.died();
@@ -259,7 +252,10 @@ impl Run<'_> {
         while !self.unsent.is_empty() {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
             match rustix::net::send(&self.instance.event, &self.unsent, flags) {
-                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Ok(sent) => {
+                    self.unsent.drain(..sent);
+                    self.taken = true;
+                }
                 // Full: poll tells when there is room. Closed: poll tells that too.
                 Err(_) => return,
             }

@@ -42,19 +42,25 @@ class Scanning:
 scan = _json.make_scanner(Scanning)
 
 
+def users_json():
+    """The library's `json` where the user's code has loaded it, so that what the code changed in it holds; a file of the
+    user's own by that name is not meant."""
+    json = sys.modules.get("json")
+    return None if (getattr(json, "__file__", None) or "").startswith(CODE + "/") else json
+
+
 def decode(text):
     """A JSON text, which has been checked to be one, as a value."""
-    json = sys.modules.get("json")
+    json = users_json()
     return json.loads(text) if json else scan(text.strip(" \t\n\r"), 0)[0]
 
 
 def encode(value):
-    """The contract's JSON (3.1): non-ASCII kept, no NaN. Where the user's code has loaded `json`, that module encodes, so
-    that what the code changed in it holds."""
-    decimal = sys.modules.get("decimal")
-    if decimal and isinstance(value, decimal.Decimal):
+    """The contract's JSON (3.1): non-ASCII kept, no NaN."""
+    decimal = getattr(sys.modules.get("decimal"), "Decimal", None)
+    if isinstance(decimal, type) and isinstance(value, decimal):
         value = str(value)
-    json = sys.modules.get("json")
+    json = users_json()
     if json:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     encoder = _json.make_encoder(
