@@ -185,6 +185,14 @@ fn processes_that_end() -> Vec<Ending> {
             (439, 502),
             "1 code exit unexpected",
         ),
+        ending(
+            "children-ignored",
+            source(
+                "import os, signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\ndef main_handler(event, context):\n    os._exit(3)",
+            ),
+            (439, 502),
+            "3 code exit unexpected",
+        ),
     ]
 }
 

@@ -179,6 +179,20 @@ fn no_process_of_a_function_survives_the_server() {
 }
 
 #[test]
+fn an_instance_that_never_comes_to_be_leaves_no_init() {
+    let server = Server::start(&[]);
+    let hook = "import os\nos.register_at_fork(after_in_child=lambda: os._exit(9))\ndef main_handler(event, context): pass";
+    server.deploy("unborn", &source(hook));
+    for _ in 0..3 {
+        assert_eq!(server.invoke("unborn", "{}").status, 500);
+    }
+    let inits =
+        || processes::below(server.pid()).into_iter().filter(|process| process.arguments() == ["init"]);
+    let gone = wait::within(wait::PATIENCE, || (inits().count() == 0).then_some(()));
+    assert!(gone.is_some(), "{} are left", inits().count());
+}
+
+#[test]
 fn three_hundred_runs_of_all_kinds_leave_no_process_and_no_descriptor() {
     let server = Server::start(&[]);
     let kinds = [

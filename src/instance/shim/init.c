@@ -22,12 +22,6 @@ static ulong number(const char *text)
     return value;
 }
 
-static void block_sigchld(void)
-{
-    u64 mask = 1ull << (SIGCHLD_ - 1);
-    SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &mask, 0, 8);
-}
-
 /* Everything from descriptor 0 up but `keep`: an inherited descriptor would keep a pipe or a file of the user's alive. */
 static void close_all_but(ulong keep)
 {
@@ -38,9 +32,8 @@ static void close_all_but(ulong keep)
 
 static void be_init(void)
 {
-    /* An ignored SIGCHLD makes the kernel reap for us. */
-    struct { void *handler; ulong flags; void *restorer; u64 mask; } ignore = { (void *)1, 0, 0, 0 };
-    SYS4(NR_rt_sigaction, SIGCHLD_, &ignore, 0, 8);
+    const struct sigaction_ ignored = { SIG_IGN_, 0, 0, 0 };
+    set_sigchld(&ignored, 0);
     SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_);
     SYS3(NR_close_range, 0, ~0u, 0);
     for (;;)
@@ -90,7 +83,6 @@ static void kill_children(void)
 
 static void sweep(ulong main_pid)
 {
-    struct timespec_ moment = { 0, 2000000 };
     SYS2(NR_kill, main_pid, SIGKILL_);
     for (;;) {
         kill_children();
@@ -99,7 +91,7 @@ static void sweep(ulong main_pid)
             ;
         if (pid == -ECHILD_)
             SYS1(NR_exit_group, 0);
-        SYS4(NR_ppoll, 0, 0, &moment, 0);
+        pause_ms(2);
     }
 }
 
@@ -107,8 +99,11 @@ static void be_supervisor(ulong leash, ulong main_pid)
 {
     close_all_but(leash);
     SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
-    block_sigchld();
+    /* Whoever started us may have ignored it. */
+    const struct sigaction_ usual = { SIG_DFL_, 0, 0, 0 };
+    set_sigchld(&usual, 0);
     u64 mask = 1ull << (SIGCHLD_ - 1);
+    SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &mask, 0, 8);
     long signals = SYS4(NR_signalfd4, -1, &mask, 8, O_CLOEXEC_);
     for (;;) {
         /* Reaping comes first: a child that ended before the signal was blocked sends none. */

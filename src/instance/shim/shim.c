@@ -186,14 +186,14 @@ static long announce(int socket, int top_pid)
     if (init < 0 || self < 0)
         return init < 0 ? init : self;
     *(ulong *)control.room = 16 + 2 * sizeof(int);
-    *(int *)(control.room + 8) = 1;  /* SOL_SOCKET */
-    *(int *)(control.room + 12) = 1; /* SCM_RIGHTS */
+    *(int *)(control.room + 8) = SOL_SOCKET_;
+    *(int *)(control.room + 12) = SCM_RIGHTS_;
     *(int *)(control.room + 16) = init;
     *(int *)(control.room + 20) = self;
     char byte = 'P';
     struct iovec_ data = { &byte, 1 };
     struct msghdr_ message = { 0, 0, &data, 1, control.room, 24, 0 };
-    long result = SYS3(NR_sendmsg, socket, &message, 0x4000 /* MSG_NOSIGNAL */);
+    long result = SYS3(NR_sendmsg, socket, &message, MSG_NOSIGNAL_);
     SYS1(NR_close, init);
     SYS1(NR_close, self);
     return result < 0 ? result : 0;

@@ -13,12 +13,13 @@ extern int fork(void);
 /* So many Instances were wanted that collapsing the heap pays; before, it would only delay the first. */
 enum { COLLAPSE_AT = 8 };
 
-enum { ORDER_BYTES = 9, FDS_MAX = 4, CHILDREN_MAX = 1024, SOL_SOCKET_ = 1, SCM_RIGHTS_ = 1 };
+enum { ORDER_BYTES = 9, FDS_MAX = 4, CHILDREN_MAX = 1024 };
 
 /* An Instance that lives, or one that ended in a way somebody may ask about. */
 struct child {
     u64 number;
-    int pid; /* 0: it has ended */
+    int pid;  /* 0: it has ended */
+    int init; /* of its pid namespace; 0: it has none */
     int status;
 };
 
@@ -43,12 +44,13 @@ static u64 number_at(const char *bytes)
 static int next_order(struct order *order)
 {
     char bytes[16];
-    union { char room[64]; ulong aligned; } control;
+    /* More descriptors than there is room for do not get here: the kernel closes them. */
+    union { char room[16 + FDS_MAX * sizeof(int)]; ulong aligned; } control;
     struct iovec_ data = { bytes, sizeof bytes };
     struct msghdr_ message = { 0, 0, &data, 1, control.room, sizeof control.room, 0 };
     long length;
     do
-        length = SYS3(NR_recvmsg, EVENT_FD, &message, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+        length = SYS3(NR_recvmsg, EVENT_FD, &message, MSG_CMSG_CLOEXEC_);
     while (length == -EINTR_);
     if (length < ORDER_BYTES)
         return 0;
@@ -57,7 +59,7 @@ static int next_order(struct order *order)
     order->fd_count = 0;
     if (message.controllen >= 16 && ((int *)control.room)[2] == SOL_SOCKET_ && ((int *)control.room)[3] == SCM_RIGHTS_) {
         order->fd_count = (int)((*(ulong *)control.room - 16) / sizeof(int));
-        for (int i = 0; i < order->fd_count && i < FDS_MAX; i++)
+        for (int i = 0; i < order->fd_count; i++)
             order->fds[i] = ((int *)control.room)[4 + i];
     }
     return 1;
@@ -71,36 +73,40 @@ static struct child *find_child(u64 number, int pid)
     return 0;
 }
 
-/* A free place; else that of somebody nobody asked about. More than CHILDREN_MAX cannot live: the server's quota is below. */
-static void note_child(u64 number, int pid)
+/* A free place; else that of somebody nobody asked about. More than CHILDREN_MAX cannot live: each is two processes, of
+ * which a function may have 1,024. */
+static void note_child(u64 number, int pid, int init)
 {
     struct child *place = find_child(0, 0);
     for (int i = 0; !place && i < CHILDREN_MAX; i++)
         if (!children[i].pid)
             place = &children[i];
     if (place)
-        *place = (struct child){ number, pid, 0 };
+        *place = (struct child){ number, pid, init, 0 };
 }
 
-/* Killed is how an Instance normally ends; only other endings are remembered. */
-static void note_end(int pid, int status)
+/* An Instance has been reaped. Its init goes with it, although nobody may have learnt of it; it cannot have been reaped
+ * before, so the number is still its own. */
+static void note_end(struct child *child, int status)
 {
-    struct child *child = find_child(0, pid);
-    if (!child)
-        return;
-    child->pid = 0;
+    if (child->init)
+        SYS2(NR_kill, child->init, SIGKILL_);
+    child->pid = child->init = 0;
     child->status = status;
-    if (status == SIGKILL_)
-        child->number = 0;
 }
 
-/* Whoever has died. An Instance goes before its namespace's init, which is dead only when nobody is left in it. */
+/* Whoever has died. An Instance goes before its namespace's init, which is dead only when nobody is left in it. Killed is
+ * how an Instance normally ends; only other endings are remembered. */
 static int reap(void)
 {
     int reaped = 0, status;
     long pid;
     while ((pid = SYS4(NR_wait4, -1, &status, WNOHANG_, 0)) > 0) {
-        note_end((int)pid, status);
+        struct child *child = find_child(0, (int)pid);
+        if (child)
+            note_end(child, status);
+        if (child && status == SIGKILL_)
+            child->number = 0;
         reaped++;
     }
     return reaped;
@@ -108,9 +114,16 @@ static int reap(void)
 
 static void reap_all(void)
 {
-    struct timespec_ moment = { 0, 2000000 };
     while (reap())
-        SYS4(NR_ppoll, 0, 0, &moment, 0); /* what was just reaped lets an init die */
+        pause_ms(2); /* what was just reaped lets an init die */
+}
+
+static void wait_for(struct child *child)
+{
+    int status = SIGKILL_;
+    while (SYS4(NR_wait4, child->pid, &status, 0, 0) == -EINTR_)
+        ;
+    note_end(child, status);
 }
 
 /* Tells how that Instance ended; killed once nobody remembers it. */
@@ -119,12 +132,12 @@ static void tell_end(u64 number)
     struct child *child = find_child(number, 0);
     char answer[ORDER_BYTES + sizeof(int)] = { 'W' };
     int status = SIGKILL_;
-    if (child && child->pid && SYS4(NR_wait4, child->pid, &status, 0, 0) > 0)
-        child->pid = 0;
-    else if (child)
+    if (child) {
+        if (child->pid)
+            wait_for(child);
         status = child->status;
-    if (child)
         child->number = 0;
+    }
     for (int i = 0; i < 8; i++)
         answer[1 + i] = (char)(number >> (8 * i));
     for (int i = 0; i < 4; i++)
@@ -135,7 +148,7 @@ static void tell_end(u64 number)
 /* Tells the server on the Instance's own socket that there will be none. */
 static void refuse(const struct order *order)
 {
-    SYS3(NR_write, order->fds[0], "!no process", 11);
+    SYS4(NR_sendto, order->fds[0], "!no process", 11, MSG_NOSIGNAL_);
 }
 
 static void close_all(const struct order *order)
@@ -160,7 +173,8 @@ static void supervise(int init_program, const struct order *order)
 static int fork_child(int init_program, int own, const struct order *order, const struct isolation *how,
                       const struct fork_hooks *hooks)
 {
-    if (how->pid_namespace && fnlite_before_fork(init_program) < 0) {
+    int init = how->pid_namespace ? fnlite_before_fork(init_program) : 0;
+    if (init < 0) {
         fnlite_after_fork(own);
         refuse(order);
         return 0;
@@ -179,16 +193,21 @@ static int fork_child(int init_program, int own, const struct order *order, cons
         hooks->in_parent();
     if (how->pid_namespace)
         fnlite_after_fork(own);
-    if (pid < 0)
-        refuse(order);
-    else
-        note_child(order->number, pid);
+    if (pid > 0) {
+        note_child(order->number, pid, init);
+        return 0;
+    }
+    if (init)
+        SYS2(NR_kill, init, SIGKILL_);
+    refuse(order);
     return 0;
 }
 
-/* In the child: the walls, and nothing of the zygote's left open. */
-static int become_instance(int init_program, int own, const struct order *order, const struct isolation *how)
+/* In the child: what the code has set for itself, the walls, and nothing of the zygote's left open. */
+static int become_instance(int init_program, int own, const struct order *order, const struct isolation *how,
+                           const struct sigaction_ *users)
 {
+    set_sigchld(users, 0);
     SYS1(NR_close, own);
     SYS1(NR_close, init_program);
     int top = how->pid_namespace ? 1 : (int)SYS0(NR_getppid);
@@ -205,12 +224,15 @@ int fnlite_serve(int init_program, const struct isolation *how, const struct for
     int own = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);
     int forked = 0;
     struct order order;
+    const struct sigaction_ usual = { SIG_DFL_, 0, 0, 0 };
+    struct sigaction_ users;
+    set_sigchld(&usual, &users);
     while (next_order(&order)) {
         if (order.kind == 'N' && order.fd_count == fds_wanted) {
             if (++forked == COLLAPSE_AT)
                 fnlite_collapse_heap();
             if (fork_child(init_program, own, &order, how, hooks))
-                return become_instance(init_program, own, &order, how);
+                return become_instance(init_program, own, &order, how, &users);
         }
         close_all(&order);
         if (order.kind == 'W')

@@ -38,7 +38,6 @@ extern int PyBytes_AsStringAndSize(Object *bytes, char **start, Size *length);
 extern char *PyBytes_AsString(Object *bytes);
 extern Object *PyTuple_Pack(Size count, ...);
 extern Object *PyLong_FromLong(long value);
-extern Object *PyErr_NoMemory(void);
 extern void Py_DecRef(Object *object);
 extern void *PyEval_SaveThread(void);
 extern void PyEval_RestoreThread(void *state);
