@@ -24,7 +24,7 @@ pub(crate) mod view;
 pub(crate) mod wire;
 pub(crate) mod zygote;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +36,6 @@ use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::tree::Tree;
 use crate::instance::zygote::Zygote;
-
-/// How long a just forked child may take to say that it is there.
-const ANNOUNCED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A process that has the code loaded, or is loading it, and runs exactly one Event.
 #[derive(Debug)]
@@ -57,7 +54,8 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// Readable once the process has ended.
     pub(crate) pidfd: OwnedFd,
-    /// Whose death is the death of everything the Instance started, where a namespace holds it.
+    /// Whose death is the death of everything the Instance started, where a namespace holds it. It is the child's word:
+    /// see [`Whose`].
     top: OwnedFd,
 }
 
@@ -150,30 +148,72 @@ impl Instance {
         zygote::launch_failure(&tree.control)
     }
 
-    /// Ends everything it started; nothing happens the second time.
+    /// Ends everything it started, without waiting for that; nothing happens the second time.
     pub(crate) fn kill(&mut self) {
-        if let Origin::Supervised { leash, .. } = &self.origin {
-            // Gone already is as good.
-            let _ = rustix::net::shutdown(leash, Shutdown::Both);
-            return;
+        match &self.origin {
+            Origin::Forked { zygote, .. } => {
+                let zygote = Arc::clone(zygote);
+                self.kill_forked(&zygote);
+                zygote.note_killed();
+            }
+            Origin::Supervised { leash, .. } => tree::let_go(leash),
+            Origin::Single(tree) => tree.let_go(),
         }
-        let Origin::Forked { zygote, .. } = &self.origin else {
-            return;
-        };
-        let zygote = Arc::clone(zygote);
-        if self.process.is_none() && tree::wait_readable(&self.event, ANNOUNCED_WITHIN) {
-            // One that ended before it was there has an init that goes with the zygote.
+    }
+
+    fn kill_forked(&mut self, zygote: &Zygote) {
+        if self.process.is_none() {
+            // From here on it cannot announce itself, and ends because of that before it reads an event (shim.c). If it
+            // has announced itself already, that is still there to be read.
+            let _ = rustix::net::shutdown(&self.event, Shutdown::Both);
             let _ = self.meet();
         }
-        if let Some(process) = &self.process {
-            let _ = rustix::process::pidfd_send_signal(&process.top, Signal::KILL);
+        let Some(process) = &self.process else { return };
+        match whose(&process.top) {
+            Whose::Ours => {
+                let _ = rustix::process::pidfd_send_signal(&process.top, Signal::KILL);
+            }
+            Whose::Nobodys => {}
+            Whose::Others => {
+                log::warn!("a function named a process that is not its own as its init; all of it is ended");
+                zygote.let_go();
+            }
         }
-        zygote.note_killed();
+    }
+}
+
+/// Whose init a process id descriptor leads to. A function can send one in place of ours, of any process it has a socket
+/// to (SO_PEERPIDFD), the server among them; signalled unseen, the server would kill on its behalf.
+#[derive(Debug, PartialEq, Eq)]
+enum Whose {
+    /// The init of a pid namespace as deep below ours as only Instances are.
+    Ours,
+    /// Of a process that is gone.
+    Nobodys,
+    Others,
+}
+
+/// Pid namespaces an Instance's init has below the server's: its tree's, its zygote's, its own.
+const NAMESPACES_BELOW: usize = 3;
+
+fn whose(pidfd: &OwnedFd) -> Whose {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
+    info.map_or(Whose::Others, |info| whose_info(&info))
+}
+
+/// Reads the `NSpid` line of a process id descriptor's fdinfo: its process's ids in each namespace, ours first.
+fn whose_info(info: &str) -> Whose {
+    let Some(ids) = info.lines().find_map(|line| line.strip_prefix("NSpid:")) else { return Whose::Others };
+    let ids: Vec<&str> = ids.split_ascii_whitespace().collect();
+    match ids[..] {
+        ["-1"] => Whose::Nobodys,
+        [_, .., "1"] if ids.len() > NAMESPACES_BELOW => Whose::Ours,
+        _ => Whose::Others,
     }
 }
 
 impl Drop for Instance {
-    /// Everything the Instance started dies with it. A single's tree is dropped as a field.
+    /// Everything the Instance started dies with it.
     fn drop(&mut self) {
         self.kill();
     }
@@ -209,5 +249,27 @@ pub(crate) fn receive_now(event: &OwnedFd, buffer: &mut [u8]) -> std::io::Result
             Err(errno) => return Err(errno.into()),
             Ok((length, _)) => return Ok(length),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_init_far_below_us_is_an_instances() {
+        for (ids, whose) in [
+            ("4242\t40\t7\t1", Whose::Ours),
+            ("4242", Whose::Others),
+            ("1", Whose::Others),
+            ("4242\t1", Whose::Others),
+            ("4242\t40\t7\t2", Whose::Others),
+            ("0", Whose::Others),
+            ("-1", Whose::Nobodys),
+        ] {
+            let info = format!("pos:\t0\nflags:\t02\nPid:\t4242\nNSpid:\t{ids}\n");
+            assert_eq!(whose_info(&info), whose, "{ids}");
+        }
+        assert_eq!(whose_info("pos:\t0\nflags:\t02\n"), Whose::Others, "no process's");
     }
 }

@@ -66,9 +66,13 @@ impl Tree {
         self.supervisor.id()
     }
 
+    /// Has the tree killed, without waiting for it.
+    pub(crate) fn let_go(&self) {
+        let_go(&self.leash);
+    }
+
     fn kill(&mut self) -> io::Result<()> {
-        // Already gone is as good as shut down.
-        let _ = rustix::net::shutdown(&self.leash, Shutdown::Both);
+        self.let_go();
         let pid = rustix::process::Pid::from_child(&self.supervisor);
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
         if !wait_readable(&pidfd, GONE_WITHIN) {
@@ -84,6 +88,12 @@ impl Drop for Tree {
             log::error!("a process tree under pid {} is not gone yet: {cause}", self.supervisor.id());
         }
     }
+}
+
+/// Has the supervisor at the other end of a leash kill its tree.
+pub(crate) fn let_go(leash: &OwnedFd) {
+    // Already gone is as good as shut down.
+    let _ = rustix::net::shutdown(leash, Shutdown::Both);
 }
 
 /// The wait status a supervisor wrote on its leash, if it does within `patience`.

@@ -131,6 +131,11 @@ impl Zygote {
         }
     }
 
+    /// Has it and all its Instances killed, without waiting for it.
+    pub(crate) fn let_go(&self) {
+        self.tree.let_go();
+    }
+
     /// Whether it has ended; orders to it are in vain then.
     pub(crate) fn is_gone(&self) -> bool {
         self.tree.is_gone()
