@@ -10,6 +10,7 @@
 //! Order matters and is the order of the functions below: the view before the change of user (it needs the host's files),
 //! the user before the inner namespaces (they belong to whoever makes them), capabilities and the filter last.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -41,24 +42,11 @@ const INNER_ID: u32 = 1000;
 
 /// The launcher's `main`. Returns only when something failed, after telling the server what.
 pub fn main() -> ExitCode {
-    let Ok(control) = rustix::io::dup(rustix::stdio::stdin()) else { return ExitCode::FAILURE };
-    let Ok((order, mut fds)) = receive(&control) else { return ExitCode::FAILURE };
-    if fds.is_empty() {
-        return ExitCode::FAILURE;
-    }
-    // Away from the low numbers, which the interpreter's descriptors will take.
-    let Ok(leash) = rustix::io::fcntl_dupfd_cloexec(fds.remove(0), shim::HIGH_FD) else {
-        return ExitCode::FAILURE;
-    };
-    let launched = Launcher { order, control, event: fds.pop() }.launch(&leash);
-    let Err((Step(name, cause), control)) = launched else { return ExitCode::SUCCESS };
-    tell(&control, "L", &format!("{name}: {cause}"));
+    // A launcher without an order has nobody to tell.
+    let Ok((mut launcher, leash)) = Launcher::receive() else { return ExitCode::FAILURE };
+    let Err(step) = launcher.bind_tree(&leash);
+    launcher.tell_failed(&step);
     ExitCode::FAILURE
-}
-
-fn receive(control: &OwnedFd) -> io::Result<(LaunchOrder, Vec<OwnedFd>)> {
-    let (bytes, fds) = wire::receive(control)?;
-    Ok((serde_json::from_slice(&bytes)?, fds))
 }
 
 fn tell(control: &OwnedFd, kind: &str, text: &str) {
@@ -75,32 +63,47 @@ struct Launcher {
 }
 
 impl Launcher {
-    /// Ends in an exec, or with the step that failed and the socket to tell it on.
-    fn launch(mut self, leash: &OwnedFd) -> Result<(), (Step, OwnedFd)> {
-        let failed = match self.bind_tree(leash) {
-            Ok(()) => return Ok(()),
-            Err(step) => step,
-        };
-        Err((failed, self.control))
+    /// The order, and the leash that came with it.
+    fn receive() -> io::Result<(Launcher, OwnedFd)> {
+        // Away from the low numbers, which the interpreter's descriptors will take.
+        let away = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, shim::HIGH_FD);
+        let control = away(rustix::stdio::stdin())?;
+        let (bytes, fds) = wire::receive(&control)?;
+        let order = serde_json::from_slice(&bytes)?;
+        let mut fds = fds.into_iter();
+        let leash = fds.next().ok_or_else(|| io::Error::other("no leash came"))?;
+        Ok((Launcher { order, control, event: fds.next() }, away(borrow(&leash))?))
     }
 
-    fn bind_tree(&mut self, leash: &OwnedFd) -> Result<(), Step> {
+    fn tell_failed(&self, Step(name, cause): &Step) {
+        tell(&self.control, "L", &format!("{name}: {cause}"));
+    }
+
+    /// Ends in an exec, or with the step that failed.
+    fn bind_tree(&mut self, leash: &OwnedFd) -> Result<Infallible, Step> {
+        // Made before there is a process that a failure here would leave alone.
+        let (init, _keep) = init_outside()?;
         let main = if self.order.walls.namespaces {
             self.enter_outer_namespaces()?;
             match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
-                Some(pid) => pid.as_raw_nonzero().get().cast_unsigned(),
+                Some(pid) => pid,
                 None => self.be_first_of_namespace(),
             }
         } else {
+            raise_oom_score();
             self.become_user()?;
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
                 .map_err(|e| Step("subreaper", e.into()))?;
-            self.start_interpreter()?.id()
+            rustix::process::Pid::from_child(&self.start_interpreter()?)
         };
-        let (init, _keep) = init_outside()?;
-        sys::hand_over(borrow(leash), leash.as_raw_fd()).map_err(|e| Step("leash", e))?;
-        let args = ["s".to_owned(), leash.as_raw_fd().to_string(), main.to_string()];
-        Err(exec(&init, &args))
+        let args = ["s".to_owned(), leash.as_raw_fd().to_string(), main.as_raw_nonzero().to_string()];
+        let failed = match sys::hand_over(borrow(leash), leash.as_raw_fd()) {
+            Ok(()) => exec(&init, &args),
+            Err(cause) => Step("leash", cause),
+        };
+        // Nobody would hold it.
+        let _ = rustix::process::kill_process(main, rustix::process::Signal::KILL);
+        Err(failed)
     }
 
     fn enter_outer_namespaces(&self) -> Result<(), Step> {
@@ -120,16 +123,14 @@ impl Launcher {
 
     /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
     fn be_first_of_namespace(&mut self) -> ! {
-        let Step(name, cause) = match self.build_inside() {
-            Ok(never) => match never {},
-            Err(step) => step,
-        };
-        tell(&self.control, "L", &format!("{name}: {cause}"));
+        let Err(step) = self.build_inside();
+        self.tell_failed(&step);
         // A forked child must not run its parent's way out of main.
         std::process::exit(1)
     }
 
-    fn build_inside(&mut self) -> Result<std::convert::Infallible, Step> {
+    fn build_inside(&mut self) -> Result<Infallible, Step> {
+        raise_oom_score();
         // Opened while the host's /proc is still there: inside a container the view may have none.
         let own = open_self()?;
         // Here and not before the fork: the supervisor stays in the host's view, where its /proc is.
@@ -173,8 +174,6 @@ impl Launcher {
 
     /// Becomes the function's user for good; a no-op where the server is not root.
     fn become_user(&self) -> Result<(), Step> {
-        // Set while still allowed to: inherited by all that follows. Raising it is never refused.
-        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         let Some(id) = self.order.uid else { return Ok(()) };
         let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
         let change = || {
@@ -248,7 +247,7 @@ impl Launcher {
         Ok(Paths { bootstrap, shim, code, _keep: keep })
     }
 
-    /// What bootstrap.py is told; its own doc comment and this function describe one another.
+    /// What bootstrap.py is told.
     fn bootstrap_config(&self, shim: &str) -> Value {
         let walls = self.order.walls;
         let inside = walls.namespaces;
@@ -320,6 +319,12 @@ struct Paths {
     shim: String,
     code: String,
     _keep: Vec<OwnedFd>,
+}
+
+/// Makes the kernel end functions before it ends anything else of the host, inherited by all that follows. Done while
+/// there is still a /proc; raising it is never refused.
+fn raise_oom_score() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
