@@ -11,7 +11,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -191,7 +191,8 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         appid: options.account.appid.clone(),
         uin: options.account.uin.clone(),
     };
-    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"));
+    let server = fs::metadata(&options.db)?.ino();
+    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"), server);
     let sandbox = &host.sandbox;
     if sandbox.level < options.isolation.min {
         let why = sandbox.notes.join("; ");
