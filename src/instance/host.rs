@@ -68,7 +68,13 @@ impl Host {
     pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf, server: u64) -> Host {
         let block = u32::try_from(server % SERVERS).expect("it is below the number of blocks");
         let first_uid = FIRST_UID + block * IDS_PER_SERVER;
-        let sandbox = sandbox::probe(level_max, first_uid);
+        let mut sandbox = sandbox::probe(level_max, first_uid);
+        if let Some(closed) = closed_to_functions(&sandbox, &scratch) {
+            sandbox.notes.push(format!(
+                "functions cannot reach their code: {} is closed to other users; keep the database elsewhere",
+                closed.display()
+            ));
+        }
         Host { sandbox, account, search, scratch, first_uid, found: Mutex::default() }
     }
 
@@ -98,7 +104,8 @@ impl Host {
         if let Some(found) = known.get(runtime.name).filter(|found| found.interpreter.program.exists()) {
             return Ok(Arc::clone(found));
         }
-        let found = Arc::new(python::find(runtime, &self.search)?);
+        let reachable = |program: &Path| closed_to_functions(&self.sandbox, program).is_none();
+        let found = Arc::new(python::find(runtime, &self.search, &reachable)?);
         known.insert(runtime.name, Arc::clone(&found));
         Ok(found)
     }
@@ -221,4 +228,17 @@ impl Host {
             },
         })
     }
+}
+
+/// The folder on the way to `path` that keeps functions out, where they are another user and have no view of their own.
+fn closed_to_functions(sandbox: &Sandbox, path: &Path) -> Option<PathBuf> {
+    const OTHERS_MAY_PASS: u32 = 0o001;
+    if sandbox.walls.namespaces || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let mode = |folder: &Path| {
+        std::fs::metadata(folder).map(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()))
+    };
+    let closed = |folder: &&Path| mode(folder).is_ok_and(|mode| mode & OTHERS_MAY_PASS == 0);
+    path.ancestors().skip(1).find(closed).map(Path::to_owned)
 }
