@@ -304,7 +304,7 @@ impl Run<'_> {
             return None;
         }
         if task.stopping.load(Ordering::Relaxed) {
-            return Some(Outcome::PlatformFailed("the server is stopping".to_owned()));
+            return Some(Outcome::stopping());
         }
         if now - self.flushed >= FLUSH_EVERY {
             self.flushed = now;

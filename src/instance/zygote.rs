@@ -57,14 +57,20 @@ pub(crate) enum LoadResult {
 }
 
 impl Zygote {
-    /// Launches an interpreter and lets it load the code, for at most `patience`.
-    pub(crate) fn load(order: &LaunchOrder, patience: Duration, clock: &dyn Clock) -> Result<Loaded> {
+    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set.
+    pub(crate) fn load(
+        order: &LaunchOrder,
+        patience: Duration,
+        stopping: &AtomicBool,
+        clock: &dyn Clock,
+    ) -> Result<Loaded> {
         let failed = |cause| Error::internal("a process could not be started").because(cause);
         let began = clock.now();
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
         let tree = Tree::start(order, None, out, err)?;
         let output = Output::new(clock.wall_us());
-        let mut loading = Loading { order, tree, pipes, output, memory_kb: 0, function: None, clock };
+        let mut loading =
+            Loading { order, stopping, tree, pipes, output, memory_kb: 0, function: None, clock };
         let result = loading.wait(began + patience, patience)?;
         loading.pipes.drain(&mut loading.output, clock);
         loading.output.finish(clock.wall_us());
@@ -159,6 +165,7 @@ enum Ending {
 /// A zygote that is loading its code.
 struct Loading<'a> {
     order: &'a LaunchOrder,
+    stopping: &'a AtomicBool,
     tree: Tree,
     pipes: Pipes,
     output: Output,
@@ -175,6 +182,9 @@ impl Loading<'_> {
             if left.is_zero() {
                 let init_timeout_s = u32::try_from(patience.as_secs()).unwrap_or(u32::MAX);
                 return Ok(Ending::Failed(Outcome::InitTimedOut { init_timeout_s }));
+            }
+            if self.stopping.load(Ordering::Relaxed) {
+                return Ok(Ending::Failed(Outcome::stopping()));
             }
             if self.poll(left.min(WATCH_EVERY)) {
                 return self.report();

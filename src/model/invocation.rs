@@ -97,6 +97,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The run could not go on because the server stops (D13).
+    pub(crate) fn stopping() -> Outcome {
+        Outcome::PlatformFailed("the server is stopping".to_owned())
+    }
+
     /// The platform's status code (contract 4.1, decisions "Endings").
     pub fn status(&self) -> u16 {
         match self {

@@ -147,7 +147,7 @@ impl Pool {
         let mut last = Error::internal("no Instance took the event");
         for _ in 0..TRIES {
             if self.shared.stopping.load(Ordering::Relaxed) {
-                return self.not_run(Outcome::PlatformFailed("the server is stopping".to_owned()));
+                return self.not_run(Outcome::stopping());
             }
             let (mut instance, first) = match self.take(slot, listener) {
                 Ok(taken) => taken,
@@ -281,7 +281,7 @@ impl Drop for Pool {
 
 impl Shared {
     pub(crate) fn means(&self) -> Means<'_> {
-        Means { host: &self.host, clock: &*self.clock }
+        Means { host: &self.host, clock: &*self.clock, stopping: &self.stopping }
     }
 
     /// The slots there are now.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,8 @@ pub(crate) enum NoInstance {
 pub(crate) struct Means<'a> {
     pub(crate) host: &'a Host,
     pub(crate) clock: &'a dyn Clock,
+    /// Set when the server can wait no longer.
+    pub(crate) stopping: &'a AtomicBool,
 }
 
 impl Slot {
@@ -165,7 +168,7 @@ impl Slot {
         let attempt = state.attempt;
         // The one who loads has a deadline of its own; this one only guards against its thread being lost.
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s) + 10);
-        let waiting = |state: &mut State| state.loading && state.attempt == attempt;
+        let waiting = |state: &mut State| waiting_still(state, attempt);
         let (state, _) = self
             .loaded
             .wait_timeout_while(state, patience, waiting)
@@ -226,7 +229,7 @@ impl Slot {
     fn load(&self, means: Means<'_>) -> Result<Loaded> {
         let order = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, patience, means.clock)
+        Zygote::load(&order, patience, means.stopping, means.clock)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {

@@ -236,6 +236,26 @@ fn a_run_that_outlasts_the_drain_is_told_so() {
 }
 
 #[test]
+fn a_run_whose_code_outlasts_the_drain_is_told_so() {
+    let server = Server::start(&["--drain-timeout", "200ms"]);
+    let gate = Gate::new();
+    let event = gate.event();
+    let module = format!("import socket\nsocket.create_connection(('127.0.0.1', {event}['port'])).recv(1)");
+    server.deploy("loading", &source(&module));
+    let mut caller = server.caller();
+    let run = std::thread::scope(|scope| {
+        let call = scope.spawn(move || caller.invoke("loading", "{}"));
+        let _held = gate.arrival();
+        server.terminate();
+        call.join().unwrap()
+    });
+    assert_eq!(run.failed(500).error_message, "the server is stopping");
+    let (status, place) = server.stop();
+    assert_eq!(status.code(), Some(0), "{}", place.said());
+    assert!(!place.said().contains("still runs its handler"), "{}", place.said());
+}
+
+#[test]
 fn a_backup_made_under_load_is_whole_and_can_be_served() {
     let server = Server::start(&[]);
     server.deploy("hello", &folder("hello"));
