@@ -28,10 +28,10 @@ impl Quota {
     pub(crate) fn enter(&mut self, function_id: i64, name: &str, memory_mb: u32) -> Result<(), String> {
         let own = self.used_mb.get(&function_id).copied().unwrap_or(0);
         match self.reserved_mb.get(&function_id) {
-            Some(limit) if own + memory_mb > *limit => {
+            Some(limit) if own.saturating_add(memory_mb) > *limit => {
                 return Err(format!("Function [ {name} ] concurrency exceeded reserved quota {limit} MB"));
             }
-            None if self.unreserved_used_mb() + memory_mb > self.unreserved_mb() => {
+            None if self.unreserved_used_mb().saturating_add(memory_mb) > self.unreserved_mb() => {
                 let limit = self.unreserved_mb();
                 return Err(format!(
                     "Function [ {name} ] concurrency exceeded region unreserved quota {limit} MB"
@@ -64,7 +64,7 @@ impl Quota {
     }
 
     fn unreserved_mb(&self) -> u32 {
-        self.total_mb.saturating_sub(self.reserved_mb.values().sum())
+        self.reserved_mb.values().fold(self.total_mb, |left, mb| left.saturating_sub(*mb))
     }
 
     fn unreserved_used_mb(&self) -> u32 {
@@ -97,6 +97,15 @@ mod tests {
         assert!(quota.enter(1, "a", 128).is_ok());
         let refusal = quota.enter(1, "a", 128).unwrap_err();
         assert_eq!(refusal, "Function [ a ] concurrency exceeded reserved quota 128 MB");
+    }
+
+    #[test]
+    fn reservations_beyond_the_total_leave_nothing_to_others() {
+        let mut quota = Quota::new(384);
+        quota.reserve(1, Some(u32::MAX));
+        quota.reserve(2, Some(u32::MAX));
+        assert!(quota.enter(3, "c", 64).is_err());
+        assert!(quota.enter(1, "a", 1024).is_ok());
     }
 
     #[test]

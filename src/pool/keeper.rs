@@ -72,6 +72,8 @@ impl Keeper {
             let now = self.shared.clock.now();
             if now - cooled >= COOL_EVERY {
                 cooled = now;
+                // Before it kills some more: those of the last time are dead by now.
+                self.reap();
                 self.cool();
             }
         }

@@ -135,10 +135,9 @@ impl Pool {
             Err(_) if !current() => return None,
             Err(error) => return Some(self.failed(&error)),
         };
-        slot.enter(&*self.shared.clock);
+        let entered = slot.enter(&*self.shared.clock);
         let ran = current().then(|| self.run_in(&slot, invocation, listener));
-        slot.leave();
-        drop(permit);
+        drop((entered, permit));
         ran
     }
 

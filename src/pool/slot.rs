@@ -112,17 +112,13 @@ impl Slot {
         self.state.lock().expect("no holder of this lock can panic")
     }
 
-    /// A run begins.
-    pub(crate) fn enter(&self, clock: &dyn Clock) {
+    /// A run begins; it ends when the result is dropped.
+    pub(crate) fn enter(&self, clock: &dyn Clock) -> Entered<'_> {
         let mut state = self.lock();
         state.running += 1;
         let running = state.running;
         state.demand.note(running, clock.now());
-    }
-
-    /// A run has ended.
-    pub(crate) fn leave(&self) {
-        self.lock().running -= 1;
+        Entered(self)
     }
 
     /// A parked Instance, or a new one; loads the code first if nobody has, or waits for whoever is at it.
@@ -329,6 +325,16 @@ impl Slot {
             Way::Spawned(why) => (0, Some(why.clone())),
         };
         Look { parked: state.parked.len(), zygotes, last_used: state.demand.last_used(), spawned_because }
+    }
+}
+
+/// A run of a slot, while it lasts.
+#[derive(Debug)]
+pub(crate) struct Entered<'a>(&'a Slot);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
     }
 }
 
