@@ -103,7 +103,14 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }));
     }
     let start = Start { at: clock.now(), wall_us: clock.wall_us() };
-    let outcome = run.answer(task, start.at)?;
+    let outcome = match run.answer(task, start.at) {
+        // It may have begun, and a second Instance would do everything twice.
+        Err(error) if run.taken && run.instance.process.is_some() => {
+            log::error!("a run was lost: {error:#}");
+            Outcome::PlatformFailed(error.message)
+        }
+        answered => answered?,
+    };
     Ok(run.end(outcome, start))
 }
 

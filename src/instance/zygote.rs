@@ -33,6 +33,8 @@ pub(crate) struct Zygote {
     next: AtomicU64,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
+    /// It left a question without an answer.
+    mute: AtomicBool,
     unreaped: AtomicBool,
 }
 
@@ -94,6 +96,7 @@ impl Zygote {
             tree,
             next: AtomicU64::new(1),
             asking: Mutex::new(()),
+            mute: AtomicBool::new(false),
             unreaped: AtomicBool::new(false),
         }
     }
@@ -105,23 +108,27 @@ impl Zygote {
         Ok(number)
     }
 
-    /// The wait status of an Instance that has ended.
+    /// The wait status of an Instance that has ended. Only the first who asks in vain waits out `patience`: whoever comes
+    /// later finds the zygote gone.
     pub(crate) fn wait_status(&self, number: u64, patience: Duration) -> Option<i32> {
-        let _asking = self.asking.lock().ok()?;
-        wire::send(&self.tree.control, &protocol::order_wait(number), &[]).ok()?;
-        let mut answer = [0; 64];
-        // An answer to somebody who gave up earlier may still be in the way.
-        for _ in 0..8 {
-            if !tree::wait_readable(&self.tree.control, patience) {
-                return None;
-            }
-            let (length, _) =
-                wire::receive_into(&self.tree.control, &mut answer, RecvFlags::DONTWAIT).ok()?;
-            if let Some(status) = protocol::waited(&answer[..length], number) {
-                return Some(status);
-            }
+        let _asking = self.asking.lock().expect("no holder of this lock can panic");
+        if self.mute.load(Ordering::Relaxed) {
+            return None;
         }
-        None
+        wire::send(&self.tree.control, &protocol::order_wait(number), &[]).ok()?;
+        let status = self.told_status(number, patience);
+        self.mute.store(status.is_none(), Ordering::Relaxed);
+        status
+    }
+
+    fn told_status(&self, number: u64, patience: Duration) -> Option<i32> {
+        if !tree::wait_readable(&self.tree.control, patience) {
+            return None;
+        }
+        // Nothing else can be in the way: who gets no answer is the last to ask.
+        let mut answer = [0; 64];
+        let (length, _) = wire::receive_into(&self.tree.control, &mut answer, RecvFlags::DONTWAIT).ok()?;
+        protocol::waited(&answer[..length], number)
     }
 
     /// An Instance was killed and waits to be reaped.
@@ -142,9 +149,9 @@ impl Zygote {
         self.tree.let_go();
     }
 
-    /// Whether it has ended; orders to it are in vain then.
+    /// Whether it has ended or does not answer; orders to it are in vain then.
     pub(crate) fn is_gone(&self) -> bool {
-        self.tree.is_gone()
+        self.mute.load(Ordering::Relaxed) || self.tree.is_gone()
     }
 }
 
@@ -154,6 +161,12 @@ pub(crate) fn launch_failure(control: &OwnedFd) -> Option<String> {
     let (length, _) = wire::receive_into(control, &mut bytes, RecvFlags::DONTWAIT).ok()?;
     let report: Report = serde_json::from_slice(&bytes[..length]).ok()?;
     (report.kind == "L").then_some(report.text)
+}
+
+/// A reason as logs and lists may carry it, whoever wrote it: short, on one line.
+fn phrase(text: &str) -> String {
+    const CHARS_MAX: usize = 100;
+    text.chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 enum Ending {
@@ -220,7 +233,7 @@ impl Loading<'_> {
         self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
         match report.kind.as_bytes() {
             b"Z" => Ok(Ending::Ready),
-            b"F" => Ok(Ending::Unforkable(report.text)),
+            b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
             b"L" => Err(Error::internal("a process could not be walled in").because(report.text)),
             [kind] => Ok(Ending::Failed(
                 protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb)
@@ -229,5 +242,17 @@ impl Loading<'_> {
             )),
             _ => Err(Error::internal("a zygote's report is of no known kind")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_is_one_short_line_whatever_was_said() {
+        assert_eq!(phrase("a thread was started at import"), "a thread was started at import");
+        assert_eq!(phrase("x\n[ERROR] forged\x1b[2J"), "x [ERROR] forged [2J");
+        assert_eq!(phrase(&"é".repeat(1000)).chars().count(), 100);
     }
 }
