@@ -136,9 +136,21 @@ impl Invoker {
         let mut known = self.known.write().expect("no holder of this lock can panic");
         self.generation.fetch_add(1, Ordering::AcqRel);
         known.retain(|_, known| known.version.function_id != function_id);
-        drop(known);
+        // Under the same lock, or it could undo what somebody who looks the function up has just reserved for it.
         self.pool.reserve(function_id, None);
+        drop(known);
         self.pool.retire(function_id);
+    }
+
+    /// Called after a deploy has been committed: as [`forget`](Invoker::forget), and what the new version has reserved is
+    /// taken from all others from now on.
+    pub fn replaced(&self, namespace: &Namespace, name: &FunctionName, function_id: i64) {
+        self.forget(function_id);
+        let generation = self.generation.load(Ordering::Acquire);
+        // Whoever runs it first looks it up again.
+        if let Err(error) = self.resolve(&(namespace.clone(), name.clone()), generation) {
+            log::warn!("what {name} has reserved is not known before its first run: {error:#}");
+        }
     }
 
     fn lock_running(&self) -> std::sync::MutexGuard<'_, BTreeMap<i64, Arc<Invocation>>> {

@@ -417,6 +417,18 @@ fn the_largest_event_and_the_largest_answer_pass() {
 }
 
 #[test]
+fn what_a_function_has_reserved_is_kept_for_it_from_its_deploy_on() {
+    let server = Server::start(&["--total-concurrency-mb", "256"]);
+    server.deploy("other", &expression("1"));
+    server.invoke("other", "{}").returned();
+    server.deploy("kept", &expression("2").with("reserved_mb", 256));
+    server.invoke("other", "{}").failed(432);
+    server.invoke("kept", "{}").returned();
+    server.deploy("kept", &expression("2"));
+    server.invoke("other", "{}").returned();
+}
+
+#[test]
 fn runs_beyond_the_concurrency_are_refused_and_those_within_are_not() {
     let server = Server::start(&["--total-concurrency-mb", "256"]);
     server.deploy("two-at-once", &folder("sleep").with("timeout_s", 20));
