@@ -65,10 +65,11 @@ pub struct Ready {
 /// Fails with `Conflict` when another server has the file, `Invalid` when file, address or isolation cannot be had.
 pub fn serve(options: Serve, announce: impl FnOnce(&Ready)) -> Result<()> {
     let signals = StopSignals::hold()?;
-    let mut parts = Parts::open(&options)?;
+    let parts = Parts::open(&options)?;
     let (server, address) = listen(&options, &parts)?;
     let sweeping = sweep_packages(&parts)?;
-    let first_key = parts.first_key.take();
+    // Made last: it is shown once, and a start that fails shows nothing.
+    let first_key = parts.keys.ensure_first()?;
     announce(&Ready { address, isolation_level: parts.host.sandbox.level, first_key });
     notify(&options, b"READY=1");
     signals.wait();
@@ -95,9 +96,9 @@ struct Parts {
     host: Arc<Host>,
     pool: Arc<Pool>,
     packages: Arc<Packages>,
+    keys: Arc<Keys>,
     rest: Arc<Rest>,
     stopping: Arc<AtomicBool>,
-    first_key: Option<String>,
 }
 
 impl Parts {
@@ -112,8 +113,7 @@ impl Parts {
         let pool = Arc::new(pool(options, &store, &host, &packages, &clock)?);
         let invoker = Invoker::new(store.clone(), Arc::clone(&pool), Arc::clone(&clock), Arc::clone(&ids))?;
         let invoker = Arc::new(invoker);
-        let keys = Keys::new(store.clone(), Arc::clone(&ids))?;
-        let first_key = keys.ensure_first()?;
+        let keys = Arc::new(Keys::new(store.clone(), Arc::clone(&ids))?);
         let socket_needs_key = socket_needs_key(&host);
         if socket_needs_key {
             write_key(&config::key_file(&options.socket), &keys.local_secret())?;
@@ -129,7 +129,7 @@ impl Parts {
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),
             doctor: Doctor::new(Arc::clone(&host), store.clone(), Arc::clone(&pool)),
             invoker,
-            keys,
+            keys: Arc::clone(&keys),
             store: store.clone(),
             pool: Arc::clone(&pool),
             host: Arc::clone(&host),
@@ -138,7 +138,7 @@ impl Parts {
             stopping: Arc::clone(&stopping),
             socket_needs_key,
         });
-        Ok(Parts { clock, store, host, pool, packages, rest: Arc::new(rest), stopping, first_key })
+        Ok(Parts { clock, store, host, pool, packages, keys, rest: Arc::new(rest), stopping })
     }
 }
 

@@ -291,6 +291,16 @@ fn all_but_the_database_may_be_deleted_while_it_is_stopped() {
 }
 
 #[test]
+fn a_start_that_fails_leaves_the_first_key_to_the_next() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::new();
+    let output = place.fnlite_for_moments(&["serve", "--listen", &taken.local_addr().unwrap().to_string()]);
+    assert!(text(&output).contains("cannot be listened on"), "{}", text(&output));
+    let server = place.serve(&[]);
+    assert_eq!(server.call("GET", "/v1/functions", b"").status, 200);
+}
+
+#[test]
 fn the_first_start_prints_a_key_that_works_and_the_next_none() {
     let place = Place::new();
     let server = place.serve(&[]);

@@ -67,7 +67,7 @@ pub struct Parts {
     /// Records and logs.
     pub logs: Logs,
     /// Who may call.
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     /// Backups and sizes.
     pub store: Store,
     /// Numbers.

@@ -82,7 +82,7 @@ impl Door {
         let pool = Arc::new(Pool::new(host.clone(), packages, fetch, clock.clone(), 1024).unwrap());
         let invoker =
             Arc::new(Invoker::new(store.clone(), pool.clone(), clock.clone(), ids.clone()).unwrap());
-        let keys = Keys::new(store.clone(), ids.clone()).unwrap();
+        let keys = Arc::new(Keys::new(store.clone(), ids.clone()).unwrap());
         let admin = keys.ensure_first().unwrap().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
         let doctor = Doctor::new(host.clone(), store.clone(), pool.clone());
