@@ -108,7 +108,16 @@ pub(crate) fn status_on(leash: &OwnedFd, patience: Duration) -> Option<i32> {
 
 /// Waits until there is something to read, or the end, on a descriptor.
 pub(crate) fn wait_readable(fd: impl AsFd, patience: Duration) -> bool {
+    wait(fd, PollFlags::IN, patience)
+}
+
+/// Waits until something can be written to a descriptor, or nothing ever.
+pub(crate) fn wait_writable(fd: impl AsFd, patience: Duration) -> bool {
+    wait(fd, PollFlags::OUT, patience)
+}
+
+fn wait(fd: impl AsFd, what: PollFlags, patience: Duration) -> bool {
     let timeout = patience.try_into().ok();
-    let mut waits = [PollFd::new(&fd, PollFlags::IN)];
+    let mut waits = [PollFd::new(&fd, what)];
     matches!(rustix::event::poll(&mut waits, timeout.as_ref()), Ok(1..))
 }

@@ -3,6 +3,7 @@
 //! The zygote is believed as little as its code: it is told what to do, its report is bounded, and it can at worst end
 //! Instances of its own Version.
 
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +24,12 @@ use crate::model::invocation::Outcome;
 
 /// How often the memory of a loading zygote is looked at (D9).
 const WATCH_EVERY: Duration = Duration::from_millis(20);
+
+/// How long a zygote may take to make room for some 200 orders; it needs about a millisecond for each.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often others may be quicker to take that room: enough for thousands who order at once.
+const ROOM_WAITS_MAX: usize = 20;
 
 /// A loaded Version, ready to fork.
 #[derive(Debug)]
@@ -101,11 +108,19 @@ impl Zygote {
         }
     }
 
-    /// Orders an Instance that gets these descriptors; its number.
-    pub(crate) fn order(&self, fds: &[BorrowedFd<'_>]) -> std::io::Result<u64> {
+    /// Orders an Instance that gets these descriptors; its number. Where hundreds of orders are on their way already, it
+    /// waits for room.
+    pub(crate) fn order(&self, fds: &[BorrowedFd<'_>]) -> io::Result<u64> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        wire::send(&self.tree.control, &protocol::order_new(number), fds)?;
-        Ok(number)
+        for _ in 0..ROOM_WAITS_MAX {
+            match wire::send(&self.tree.control, &protocol::order_new(number), fds) {
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    tree::wait_writable(&self.tree.control, ROOM_WITHIN);
+                }
+                sent => return sent.map(|()| number),
+            }
+        }
+        Err(io::Error::from(io::ErrorKind::TimedOut))
     }
 
     /// The wait status of an Instance that has ended. Only the first who asks in vain waits out `patience`: whoever comes

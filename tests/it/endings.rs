@@ -417,6 +417,17 @@ fn the_largest_event_and_the_largest_answer_pass() {
 }
 
 #[test]
+fn hundreds_of_runs_that_wait_for_the_same_code_all_get_their_instance() {
+    let server = Server::start(&["--total-concurrency-mb", "60000"]);
+    server
+        .deploy("wanted", &source("import time\ntime.sleep(2)\ndef main_handler(event, context): return 1"));
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..400).map(|_| scope.spawn(|| server.invoke("wanted", "{}"))).collect();
+        calls.into_iter().for_each(|call| drop(call.join().unwrap().returned()));
+    });
+}
+
+#[test]
 fn what_a_function_has_reserved_is_kept_for_it_from_its_deploy_on() {
     let server = Server::start(&["--total-concurrency-mb", "256"]);
     server.deploy("other", &expression("1"));
