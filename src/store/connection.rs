@@ -35,6 +35,8 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // In a folder that others may write to, a link here would lead the number below into any file of ours.
+            .custom_flags(libc::O_NOFOLLOW)
             .open(beside(&real(path), ".lock"))
             .map_err(|cause| cannot_open(path, cause))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
