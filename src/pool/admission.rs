@@ -64,7 +64,8 @@ impl Quota {
     }
 
     fn unreserved_mb(&self) -> u32 {
-        self.total_mb.saturating_sub(self.reserved_mb.values().sum())
+        let reserved_mb = self.reserved_mb.values().fold(0u32, |sum, mb| sum.saturating_add(*mb));
+        self.total_mb.saturating_sub(reserved_mb)
     }
 
     fn unreserved_used_mb(&self) -> u32 {
@@ -97,6 +98,15 @@ mod tests {
         assert!(quota.enter(1, "a", 128).is_ok());
         let refusal = quota.enter(1, "a", 128).unwrap_err();
         assert_eq!(refusal, "Function [ a ] concurrency exceeded reserved quota 128 MB");
+    }
+
+    #[test]
+    fn reservations_beyond_all_numbers_leave_nothing_to_others() {
+        let mut quota = Quota::new(384);
+        quota.reserve(1, Some(u32::MAX));
+        quota.reserve(2, Some(u32::MAX));
+        assert!(quota.enter(3, "c", 64).is_err());
+        assert!(quota.enter(1, "a", 64).is_ok());
     }
 
     #[test]
