@@ -37,8 +37,8 @@ use crate::instance::protocol::LaunchOrder;
 use crate::instance::tree::Tree;
 use crate::instance::zygote::Zygote;
 
-/// How long a just forked child may take to say that it is there.
-const ANNOUNCED_WITHIN: Duration = Duration::from_secs(1);
+/// How long a child that is to be ended may take to say that it is there, so that it can be.
+const ANNOUNCED_WITHIN: Duration = Duration::from_millis(300);
 
 /// A process that has the code loaded, or is loading it, and runs exactly one Event.
 #[derive(Debug)]
@@ -57,8 +57,30 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// Readable once the process has ended.
     pub(crate) pidfd: OwnedFd,
-    /// Whose death is the death of everything the Instance started, where a namespace holds it.
+    /// Whose death is the death of everything the Instance started, where a namespace holds it. Sent by the child, so it
+    /// may be any process at all: see [`Process::kill_top`].
     top: OwnedFd,
+}
+
+impl Process {
+    /// The process above everything the Instance started.
+    fn top_pid(&self) -> Option<u32> {
+        memory::pid_of(self.top.as_fd())
+    }
+
+    /// Kills the top unless it has ended; false if it is not ours to kill. Code that took its zygote over may have sent us
+    /// a handle of somebody else, even of this very server (SO_PEERPIDFD gives it one); what a zygote forked is its child.
+    fn kill_top(&self, zygote: &Zygote) -> bool {
+        if tree::wait_readable(&self.top, Duration::ZERO) {
+            return true;
+        }
+        let ours = self.top_pid().and_then(memory::parent_of) == Some(zygote.pid);
+        if ours {
+            // It may end by itself just now.
+            let _ = rustix::process::pidfd_send_signal(&self.top, Signal::KILL);
+        }
+        ours
+    }
 }
 
 #[derive(Debug)]
@@ -66,7 +88,7 @@ enum Origin {
     /// Forked in a pid namespace of its own.
     Forked { zygote: Arc<Zygote>, number: u64 },
     /// Forked under a supervisor that holds the other end of this leash.
-    Supervised { _zygote: Arc<Zygote>, leash: OwnedFd },
+    Supervised { zygote: Arc<Zygote>, leash: OwnedFd },
     /// Started by itself.
     Single(Tree),
 }
@@ -89,7 +111,7 @@ impl Instance {
         let zygote = Arc::clone(zygote);
         let origin = match leash {
             None => Origin::Forked { zygote, number },
-            Some((leash, _)) => Origin::Supervised { _zygote: zygote, leash },
+            Some((leash, _)) => Origin::Supervised { zygote, leash },
         };
         Ok(channel.into_instance(origin))
     }
@@ -125,11 +147,13 @@ impl Instance {
         }))
     }
 
-    /// The processes whose descendants are everything this Instance started.
+    /// The processes whose descendants are everything this Instance started; with the top, since that inherits what loses
+    /// its parent.
     pub(crate) fn roots(&self) -> Vec<u32> {
-        match &self.origin {
-            Origin::Single(tree) => vec![tree.supervisor_pid()],
-            _ => self.process.iter().map(|process| process.pid).collect(),
+        match (&self.origin, &self.process) {
+            (Origin::Single(tree), _) => vec![tree.supervisor_pid()],
+            (_, Some(process)) => process.top_pid().into_iter().chain([process.pid]).collect(),
+            (_, None) => Vec::new(),
         }
     }
 
@@ -152,28 +176,41 @@ impl Instance {
 
     /// Ends everything it started; nothing happens the second time.
     pub(crate) fn kill(&mut self) {
-        if let Origin::Supervised { leash, .. } = &self.origin {
-            // Gone already is as good.
-            let _ = rustix::net::shutdown(leash, Shutdown::Both);
-            return;
+        let answers = self.is_single() || self.process.is_some() || self.is_heard_of();
+        match &self.origin {
+            Origin::Forked { zygote, .. } => {
+                let killed = self.process.as_ref().is_none_or(|process| process.kill_top(zygote));
+                if !answers || !killed {
+                    // Stopped, busy with something else or no zygote any more. What it forked ends with it.
+                    zygote.forsake();
+                }
+                zygote.note_killed();
+            }
+            Origin::Supervised { zygote, leash } => {
+                // Gone already is as good.
+                let _ = rustix::net::shutdown(leash, Shutdown::Both);
+                if !answers {
+                    zygote.forsake();
+                }
+            }
+            // Its tree is dropped as a field.
+            Origin::Single(_) => {}
         }
-        let Origin::Forked { zygote, .. } = &self.origin else {
-            return;
-        };
-        let zygote = Arc::clone(zygote);
-        if self.process.is_none() && tree::wait_readable(&self.event, ANNOUNCED_WITHIN) {
-            // One that ended before it was there has an init that goes with the zygote.
+    }
+
+    /// Meets a child that nobody has met yet; false if nothing is to be heard of it.
+    fn is_heard_of(&mut self) -> bool {
+        let heard = tree::wait_readable(&self.event, ANNOUNCED_WITHIN);
+        if heard {
+            // One that could not be made or ended before it was there has an init that goes with the zygote.
             let _ = self.meet();
         }
-        if let Some(process) = &self.process {
-            let _ = rustix::process::pidfd_send_signal(&process.top, Signal::KILL);
-        }
-        zygote.note_killed();
+        heard
     }
 }
 
 impl Drop for Instance {
-    /// Everything the Instance started dies with it. A single's tree is dropped as a field.
+    /// Everything the Instance started dies with it.
     fn drop(&mut self) {
         self.kill();
     }

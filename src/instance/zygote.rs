@@ -24,16 +24,22 @@ use crate::model::invocation::Outcome;
 /// How often the memory of a loading zygote is looked at (D9).
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 
+/// Longest reason that is kept of what a process tells of itself.
+const PHRASE_CHARS_MAX: usize = 500;
+
 /// A loaded Version, ready to fork.
 #[derive(Debug)]
 pub(crate) struct Zygote {
     /// The walls its Instances stand in.
     pub(crate) walls: Walls,
+    /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
+    pub(crate) pid: u32,
     tree: Tree,
     next: AtomicU64,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
     unreaped: AtomicBool,
+    forsaken: AtomicBool,
 }
 
 /// What loading the code came to.
@@ -75,20 +81,22 @@ impl Zygote {
             memory_kb: loading.memory_kb,
         };
         let result = match result {
-            Ending::Ready => LoadResult::Ready(Zygote::of(loading.tree, order.walls)),
+            Ending::Ready(pid) => LoadResult::Ready(Zygote::of(loading.tree, order.walls, pid)),
             Ending::Unforkable(why) => LoadResult::Unforkable(why),
             Ending::Failed(outcome) => LoadResult::Failed(outcome),
         };
         Ok(Loaded { result, init })
     }
 
-    fn of(tree: Tree, walls: Walls) -> Zygote {
+    fn of(tree: Tree, walls: Walls, pid: u32) -> Zygote {
         Zygote {
             walls,
+            pid,
             tree,
             next: AtomicU64::new(1),
             asking: Mutex::new(()),
             unreaped: AtomicBool::new(false),
+            forsaken: AtomicBool::new(false),
         }
     }
 
@@ -131,9 +139,14 @@ impl Zygote {
         }
     }
 
-    /// Whether it has ended; orders to it are in vain then.
+    /// Whether it has ended or was given up; orders to it are in vain then.
     pub(crate) fn is_gone(&self) -> bool {
-        self.tree.is_gone()
+        self.forsaken.load(Ordering::Relaxed) || self.tree.is_gone()
+    }
+
+    /// Orders to it came to nothing. Nobody orders from it again; its tree ends with the last Instance that runs in it.
+    pub(crate) fn forsake(&self) {
+        self.forsaken.store(true, Ordering::Relaxed);
     }
 }
 
@@ -146,7 +159,8 @@ pub(crate) fn launch_failure(control: &OwnedFd) -> Option<String> {
 }
 
 enum Ending {
-    Ready,
+    /// The zygote's process.
+    Ready(u32),
     Unforkable(String),
     Failed(Outcome),
 }
@@ -194,25 +208,35 @@ impl Loading<'_> {
     }
 
     fn report(&mut self) -> Result<Ending> {
-        let (bytes, _) = wire::receive(&self.tree.control)?;
+        let (bytes, pid) = wire::receive_from(&self.tree.control)?;
         if bytes.is_empty() {
             let code = self.tree.main_status(Duration::from_secs(1)).map_or(255, protocol::exit_code);
             return Ok(Ending::Failed(Outcome::Exited { code }));
         }
-        let report: Report = serde_json::from_slice(&bytes)
-            .map_err(|cause| Error::internal("a zygote's report is not readable").because(cause))?;
+        let Ok(report) = serde_json::from_slice::<Report>(&bytes) else { return Ok(forged()) };
         self.function = Some(Duration::from_micros(report.load_us));
         self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
         match report.kind.as_bytes() {
-            b"Z" => Ok(Ending::Ready),
-            b"F" => Ok(Ending::Unforkable(report.text)),
-            b"L" => Err(Error::internal("a process could not be walled in").because(report.text)),
-            [kind] => Ok(Ending::Failed(
-                protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb)
-                    .filter(|outcome| !matches!(outcome, Outcome::Returned(_)))
-                    .ok_or_else(|| Error::internal("a zygote's report is of no known kind"))?,
-            )),
-            _ => Err(Error::internal("a zygote's report is of no known kind")),
+            b"Z" => Ok(Ending::Ready(pid)),
+            b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
+            b"L" => Err(Error::internal("a process could not be walled in").because(phrase(&report.text))),
+            [b'R'] => Ok(forged()),
+            [kind] => {
+                let outcome = protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb);
+                Ok(outcome.map_or_else(forged, Ending::Failed))
+            }
+            _ => Ok(forged()),
         }
     }
+}
+
+/// Only the user's code can have said what our own side never does.
+fn forged() -> Ending {
+    let trace = "the function wrote to the platform's control socket".to_owned();
+    Ending::Failed(Outcome::Raised { trace })
+}
+
+/// A reason fit for a log: it may be the user's code that gives it.
+fn phrase(text: &str) -> String {
+    text.chars().take(PHRASE_CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
