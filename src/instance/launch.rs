@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use rustix::process::{Resource, Rlimit};
-use rustix::thread::{CapabilitySet, UnshareFlags};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, UnshareFlags};
 use serde_json::{Value, json};
 
 use crate::base::sys;
@@ -47,8 +47,12 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Away from the low numbers, which the interpreter's descriptors will take.
-    let Ok(leash) = rustix::io::fcntl_dupfd_cloexec(fds.remove(0), shim::HIGH_FD) else {
-        return ExitCode::FAILURE;
+    let leash = match rustix::io::fcntl_dupfd_cloexec(fds.remove(0), shim::HIGH_FD) {
+        Ok(leash) => leash,
+        Err(cause) => {
+            tell(&control, "L", &format!("descriptors: {cause}"));
+            return ExitCode::FAILURE;
+        }
     };
     let launched = Launcher { order, control, event: fds.pop() }.launch(&leash);
     let Err((Step(name, cause), control)) = launched else { return ExitCode::SUCCESS };
@@ -171,11 +175,11 @@ impl Launcher {
         Ok(())
     }
 
-    /// Becomes the function's user for good; a no-op where the server is not root.
+    /// Becomes the function's user for good; where there is none to become it stays the server's.
     fn become_user(&self) -> Result<(), Step> {
         // Set while still allowed to: inherited by all that follows. Raising it is never refused.
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-        let Some(id) = self.order.uid else { return Ok(()) };
+        let Some(id) = self.order.uid else { return lower_root().map_err(|e| Step("secure bits", e.into())) };
         let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
         let change = || {
             rustix::thread::set_thread_groups(&[])?;
@@ -352,6 +356,15 @@ fn keep_mount_right() -> rustix::io::Result<()> {
     sets.inheritable |= right;
     rustix::thread::set_capabilities(None, sets)?;
     rustix::thread::configure_capability_in_ambient_set(right, true)
+}
+
+/// Root that has nobody else to become is root no more for what it starts: no right comes with the number 0.
+fn lower_root() -> rustix::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let bits = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+    rustix::thread::set_capabilities_secure_bits(bits)
 }
 
 /// Puts both descriptors under their fixed numbers for the interpreter. What has those numbers now is moved out of the way

@@ -20,6 +20,7 @@ pub(crate) mod runtime;
 pub mod sandbox;
 pub(crate) mod shim;
 pub(crate) mod tree;
+pub(crate) mod users;
 pub(crate) mod view;
 pub(crate) mod wire;
 pub(crate) mod zygote;
