@@ -58,7 +58,13 @@ impl Host {
     /// server from others on the host, for example by its database's inode.
     pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf, server: u64) -> Host {
         let users = Users::find(server);
-        let sandbox = sandbox::probe(level_max, users.map(|users| users.of_function(0)));
+        let mut sandbox = sandbox::probe(level_max, users.map(|users| users.of_function(0)));
+        if let Some(closed) = closed_to_functions(&sandbox, users, &scratch) {
+            sandbox.notes.push(format!(
+                "functions cannot reach their code: {} is closed to other users; keep the database elsewhere",
+                closed.display()
+            ));
+        }
         Host { sandbox, account, search, scratch, users, found: Mutex::default() }
     }
 
@@ -88,7 +94,8 @@ impl Host {
         if let Some(found) = known.get(runtime.name).filter(|found| found.interpreter.program.exists()) {
             return Ok(Arc::clone(found));
         }
-        let found = Arc::new(python::find(runtime, &self.search)?);
+        let reachable = |program: &Path| closed_to_functions(&self.sandbox, self.users, program).is_none();
+        let found = Arc::new(python::find(runtime, &self.search, &reachable)?);
         known.insert(runtime.name, Arc::clone(&found));
         Ok(found)
     }
@@ -209,4 +216,17 @@ impl Host {
             },
         })
     }
+}
+
+/// The folder on the way to `path` that keeps functions out, where they are another user and have no view of their own.
+fn closed_to_functions(sandbox: &Sandbox, users: Option<Users>, path: &Path) -> Option<PathBuf> {
+    const OTHERS_MAY_PASS: u32 = 0o001;
+    if sandbox.walls.namespaces || users.is_none() {
+        return None;
+    }
+    let mode = |folder: &Path| {
+        std::fs::metadata(folder).map(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()))
+    };
+    let closed = |folder: &&Path| mode(folder).is_ok_and(|mode| mode & OTHERS_MAY_PASS == 0);
+    path.ancestors().skip(1).find(closed).map(Path::to_owned)
 }

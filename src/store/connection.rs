@@ -66,8 +66,7 @@ fn taken(path: &Path, file: &mut File) -> Error {
 }
 
 fn cannot_open(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let cause = cause.into();
-    Error::invalid(format!("{} cannot be opened: {cause}", path.display())).because(cause)
+    Error::invalid(format!("{} cannot be opened", path.display())).because(cause)
 }
 
 /// `path` with `suffix` after its whole name: `fnlite.db` and `-wal` give `fnlite.db-wal`.
