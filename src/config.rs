@@ -122,12 +122,17 @@ pub fn serve(place: TypedPlace, typed: TypedServe) -> Result<Serve> {
 
 /// Where a command finds its server, from flags and file.
 pub fn client(place: TypedPlace, typed: TypedClient) -> Result<Client> {
-    let file = read_file(place.config.as_deref())?;
+    client_meant(place.clone(), typed, read_file(place.config.as_deref())?)
+}
+
+fn client_meant(place: TypedPlace, typed: TypedClient, file: File) -> Result<Client> {
+    // Who types a file means the server that has it, whatever address the configuration holds.
+    let is_here = typed.url.is_none() && (place.db.is_some() || place.socket.is_some());
     let (_, socket) = place.over(&file)?;
     let typed = typed.over(file.client);
     let reach = match typed.url {
-        Some(url) => Reach::Url { url, key: typed.key },
-        None => Reach::Socket(socket),
+        Some(url) if !is_here => Reach::Url { url, key: typed.key },
+        _ => Reach::Socket(socket),
     };
     Ok(Client { reach, namespace: typed.namespace.unwrap_or_else(|| "default".to_owned()) })
 }
@@ -340,6 +345,22 @@ mod tests {
         }
         let long = format!("db = '/{}/x.db'", "a".repeat(120));
         assert!(meaning(TypedServe::default(), &long).unwrap_err().message.contains("socket must be"));
+    }
+
+    #[test]
+    fn a_file_that_was_typed_beats_an_address_in_the_configuration() {
+        let reached = |place: TypedPlace, typed: TypedClient| {
+            let file = "db = 'x.db'\n[client]\nurl = 'http://home'\nkey = 'secret'";
+            client_meant(place, typed, parse_file(file).unwrap()).unwrap().reach
+        };
+        let home = Reach::Url { url: "http://home".to_owned(), key: Some("secret".to_owned()) };
+        assert_eq!(reached(TypedPlace::default(), TypedClient::default()), home);
+        let db = TypedPlace { db: Some("y.db".into()), ..TypedPlace::default() };
+        assert_eq!(reached(db.clone(), TypedClient::default()), Reach::Socket("y.sock".into()));
+        let socket = TypedPlace { socket: Some("z.sock".into()), ..TypedPlace::default() };
+        assert_eq!(reached(socket, TypedClient::default()), Reach::Socket("z.sock".into()));
+        let typed = TypedClient { url: Some("http://typed".to_owned()), ..TypedClient::default() };
+        assert_eq!(reached(db, typed), Reach::Url { url: "http://typed".to_owned(), key: None });
     }
 
     #[test]

@@ -11,10 +11,15 @@ pub const DEPTH_MAX: usize = 512;
 /// Checks that `bytes` are one RFC 8259 text in UTF-8 without a byte order mark, nested at most [`DEPTH_MAX`]
 /// deep; the error is a phrase that says what is wrong and where.
 pub fn check(bytes: &[u8]) -> Result<(), String> {
-    let text = std::str::from_utf8(bytes).map_err(|e| format!("not UTF-8 from byte {}", e.valid_up_to()))?;
     if depth(bytes) > DEPTH_MAX {
         return Err(format!("nested deeper than {DEPTH_MAX} levels"));
     }
+    check_any_depth(bytes)
+}
+
+/// The same for texts of our own side, which may nest as deep as they like.
+pub fn check_any_depth(bytes: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(bytes).map_err(|e| format!("not UTF-8 from byte {}", e.valid_up_to()))?;
     serde_json::from_str::<&RawValue>(text).map(drop).map_err(|e| e.to_string())
 }
 
@@ -47,6 +52,15 @@ mod tests {
         assert!(check("[".repeat(10_000).as_bytes()).unwrap_err().contains("512"));
         let fits = format!("{}1{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
         assert_eq!(check(fits.as_bytes()), Ok(()));
+    }
+
+    #[test]
+    fn any_depth_is_checked_without_recursion() {
+        let deep = format!("{}1{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(check_any_depth(deep.as_bytes()), Ok(()));
+        assert!(check_any_depth(&deep.as_bytes()[1..]).is_err());
+        assert!(check_any_depth(b"\"\xff\"").is_err());
+        assert!(check_any_depth(b"").is_err());
     }
 
     #[test]

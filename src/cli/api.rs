@@ -40,6 +40,7 @@ struct ErrorBody {
 
 #[derive(Debug, Deserialize)]
 struct ErrorDetail {
+    code: String,
     message: String,
     request_id: Option<String>,
 }
@@ -159,17 +160,22 @@ impl Answer {
 
 /// What an answer of the API says against a request, if it does.
 fn refusal(status: u16, body: &[u8]) -> Option<Failure> {
-    let exit = match status {
-        200..=299 => return None,
-        401 | 403 => Exit::Denied,
-        404 => Exit::NotFound,
+    if (200..=299).contains(&status) {
+        return None;
+    }
+    let said = serde_json::from_slice::<ErrorBody>(body).map(|body| body.error);
+    let exit = match (status, &said) {
+        (401 | 403, _) => Exit::Denied,
+        (404, _) => Exit::NotFound,
+        // Too many wrong keys: still a matter of the key.
+        (429, Ok(error)) if error.code == "Denied" => Exit::Denied,
         _ => Exit::Error,
     };
-    let message = match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(ErrorBody { error: ErrorDetail { message, request_id: Some(id) } }) if status >= 500 => {
+    let message = match said {
+        Ok(ErrorDetail { message, request_id: Some(id), .. }) if status >= 500 => {
             format!("{message} (request {id})")
         }
-        Ok(ErrorBody { error }) => error.message,
+        Ok(error) => error.message,
         Err(_) => format!("the server answered with status {status}"),
     };
     Some(Failure::new(exit, message))
@@ -206,6 +212,10 @@ mod tests {
         {
             assert_eq!(refusal(status, body), Some(Failure::new(exit, "no function x")));
         }
+        let denied = br#"{"error":{"code":"Denied","message":"too many wrong keys"}}"#;
+        let busy = br#"{"error":{"code":"Busy","message":"not now"}}"#;
+        assert_eq!(refusal(429, denied).unwrap().exit, Exit::Denied);
+        assert_eq!(refusal(429, busy).unwrap().exit, Exit::Error);
         assert_eq!(refusal(500, body).unwrap().message, "no function x (request 1)");
         assert_eq!(refusal(502, b"<html>").unwrap().message, "the server answered with status 502");
         assert_eq!(refusal(204, b""), None);

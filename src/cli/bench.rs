@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Connections, each with one request at a time, 1 to 1024
     #[arg(long, short, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
-    /// How long
+    /// How long; the event is --data
     #[arg(long, short, default_value = "10s", value_name = "TIME")]
     duration: Length,
     /// Requests a second, all connections together, sent when they are due; without it, as fast as answers come

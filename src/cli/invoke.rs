@@ -107,5 +107,6 @@ fn summary(went: &Went<'_>, out: &Out) -> String {
     };
     let length = Duration::try_from_secs_f64(went.duration_ms / 1000.0).unwrap_or_default();
     let length = text::length(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
-    format!("{word} in {length}, {:.1} MB, request {}", went.memory_mb, went.request_id)
+    let memory = if went.memory_mb > 0.0 { format!(", {:.1} MB", went.memory_mb) } else { String::new() };
+    format!("{word} in {length}{memory}, request {}", went.request_id)
 }

@@ -24,6 +24,9 @@ pub(super) struct Args {
     /// Not older than that: 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Length>,
+    /// Not newer than that: 15m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    until: Option<Length>,
     /// Of runs with that ending only: succeeded, failed, or a status code such as 433
     #[arg(long, conflicts_with = "request_id")]
     status: Option<String>,
@@ -56,12 +59,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 
 /// The pages of lines that were asked for.
 fn ask(args: &Args, api: &mut Api, now_us: i64) -> Result<Vec<Answer>, Failure> {
-    let since = args.since.map(|length| text::before(now_us, length));
     match (&args.request_id, &args.status) {
         (Some(id), _) => whole_log(api, id),
-        (None, None) => Ok(vec![api.get("/v1/logs", newest_lines(args, since))?]),
+        (None, None) => Ok(vec![api.get("/v1/logs", newest_lines(args, now_us))?]),
         (None, Some(status)) => {
-            let runs: Runs = api.get("/v1/invocations", newest_runs(args, status, since))?.json()?;
+            let runs: Runs = api.get("/v1/invocations", newest_runs(args, status, now_us))?.json()?;
             // The server lists the newest run first; a log reads the other way.
             let logs = runs.invocations.iter().rev().map(|run| whole_log(api, &run.request_id));
             Ok(logs.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
@@ -69,20 +71,22 @@ fn ask(args: &Args, api: &mut Api, now_us: i64) -> Result<Vec<Answer>, Failure> 
     }
 }
 
-fn newest_lines(args: &Args, since: Option<String>) -> Query {
+fn newest_lines(args: &Args, now_us: i64) -> Query {
     vec![
         ("function", args.function.clone()),
-        ("since", since),
+        ("since", args.since.map(|length| text::before(now_us, length))),
+        ("until", args.until.map(|length| text::before(now_us, length))),
         ("order", Some("desc".to_owned())),
         ("limit", Some(args.limit.unwrap_or(LINES_DEFAULT).to_string())),
     ]
 }
 
-fn newest_runs(args: &Args, status: &str, since: Option<String>) -> Query {
+fn newest_runs(args: &Args, status: &str, now_us: i64) -> Query {
     vec![
         ("function", args.function.clone()),
         ("status", Some(status.to_owned())),
-        ("since", since),
+        ("since", args.since.map(|length| text::before(now_us, length))),
+        ("until", args.until.map(|length| text::before(now_us, length))),
         ("limit", Some(args.limit.unwrap_or(RUNS_DEFAULT).to_string())),
     ]
 }

@@ -180,7 +180,7 @@ mod tests {
             "show 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
             "logs hello --since 15m --status failed",
             "logs --request-id 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
-            "runs hello --limit 5",
+            "runs hello --since 2h --until 1h --limit 5",
             "list --json",
             "delete hello -n other",
             "backup x.db",

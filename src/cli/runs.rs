@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// Not older than that: 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Length>,
+    /// Not newer than that: 15m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    until: Option<Length>,
     /// At most that many, 1 to 1000
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -48,6 +51,7 @@ fn query(args: &Args, now_us: i64) -> Query {
         ("function", args.function.clone()),
         ("status", args.status.clone()),
         ("since", args.since.map(|length| text::before(now_us, length))),
+        ("until", args.until.map(|length| text::before(now_us, length))),
         ("limit", Some(args.limit.to_string())),
         ("cursor", args.cursor.clone()),
     ]
@@ -61,8 +65,8 @@ fn table(runs: &[Run], now_us: i64) -> Table {
             run.function.clone(),
             run.ending(),
             text::ago(now_us, run.created_us),
-            text::length(run.duration_us),
-            text::size(run.memory_used_kb * 1024),
+            if run.ended_us > 0 { text::length(run.duration_us) } else { "-".to_owned() },
+            text::memory(run.memory_used_kb).unwrap_or_else(|| "-".to_owned()),
             text::first_line(&run.error),
         ]);
     }

@@ -53,12 +53,10 @@ fn render(run: &Run, now_us: i64, out: &Out) -> String {
     if run.ended_us > 0 {
         field(
             "took",
-            &format!(
-                "{}, {} of {} MB",
-                text::length(run.duration_us),
-                text::size(run.memory_used_kb * 1024),
-                run.memory_mb
-            ),
+            &match text::memory(run.memory_used_kb) {
+                Some(used) => format!("{}, {used} of {} MB", text::length(run.duration_us), run.memory_mb),
+                None => text::length(run.duration_us),
+            },
         );
         field("timeline", &timeline(&spans(run), out));
     }

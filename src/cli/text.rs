@@ -51,13 +51,19 @@ pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect()
 }
 
-/// A size: `17 B`, `1.2 KB`, `9.8 MB`.
+/// A size: `17 B`, `1.2 KB`, `9.8 MB`; rounded, as `invoke` rounds what the server tells it.
 pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{}.{} KB", bytes / 1024, bytes % 1024 * 10 / 1024),
-        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+    let tenths = |unit: u64| bytes.saturating_mul(10).saturating_add(unit / 2) / unit;
+    match (tenths(1024), tenths(1_048_576)) {
+        _ if bytes < 1024 => format!("{bytes} B"),
+        (kb @ ..10_240, _) => format!("{}.{} KB", kb / 10, kb % 10),
+        (_, mb) => format!("{}.{} MB", mb / 10, mb % 10),
     }
+}
+
+/// The most memory a run was seen to use; none where it was not seen, as when it never began or ended by a signal.
+pub(super) fn memory(kb: u64) -> Option<String> {
+    (kb > 0).then(|| size(kb.saturating_mul(1024)))
 }
 
 /// `1 run`, `2 runs`.
@@ -73,6 +79,8 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([length(850), length(1240), length(2_504_000)], ["850 µs", "1.24 ms", "2.50 s"]);
         assert_eq!([size(17), size(1230), size(10_276_100)], ["17 B", "1.2 KB", "9.8 MB"]);
+        assert_eq!([size(1_048_575), size(13_086_720), size(0)], ["1.0 MB", "12.5 MB", "0 B"]);
+        assert_eq!([memory(0), memory(2048)], [None, Some("2.0 MB".to_owned())]);
         assert_eq!(instant(1_767_323_045_678_901), "2026-01-02 03:04:05.678");
         assert_eq!(clock(1_767_323_045_678_901), "03:04:05.678");
         let ago = |seconds: i64| ago(1_767_323_045_000_000, 1_767_323_045_000_000 - seconds * 1_000_000);

@@ -72,6 +72,16 @@ pub(crate) fn install() -> io::Result<()> {
     // clone3 passes its flags in memory, where a filter cannot look; ENOSYS makes C libraries fall back to clone.
     apply(&[(libc::SYS_clone3, vec![])], libc::ENOSYS)?;
     let mut rules: Vec<(i64, Vec<SeccompRule>)> = DENIED.iter().map(|number| (*number, vec![])).collect();
+    // A function can pass us a socket, and closing the last reference to one that lingers waits for its peer: it would hold
+    // a thread of ours far beyond any deadline. The option is left out, not refused, since programs expect to set it.
+    let option = |number: u8, value: libc::c_int| {
+        let value = u64::from(value.cast_unsigned());
+        SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
+            .map_err(io::Error::other)
+    };
+    let linger = vec![option(1, libc::SOL_SOCKET)?, option(2, libc::SO_LINGER)?];
+    let linger = SeccompRule::new(linger).map_err(io::Error::other)?;
+    apply(&[(libc::SYS_setsockopt, vec![linger])], 0)?;
     let new_user = u64::from(libc::CLONE_NEWUSER.cast_unsigned());
     for number in [libc::SYS_clone, libc::SYS_unshare] {
         rules.push((number, vec![flag_set(new_user)?]));

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::runtime::python::{self, Found};
 use crate::instance::sandbox::{self, Sandbox};
+use crate::instance::users::Users;
 use crate::instance::view;
 use crate::model::function::Version;
 use crate::model::invocation::FunctionNames;
@@ -27,16 +28,6 @@ pub struct Account {
     pub uin: String,
 }
 
-/// User ids of one server's functions. Two servers on a host have different blocks, or a function of one, where no pid
-/// namespace holds it, could signal those of the other.
-const IDS_PER_SERVER: u32 = 65_536;
-
-/// Blocks of ids to choose from; the last ends below 2^29, far from the ids systems give away from the top.
-const SERVERS: u64 = 4096;
-
-/// The first block begins above what containers' first ranges usually use.
-const FIRST_UID: u32 = 1 << 28;
-
 /// What this host gives, found out once.
 #[derive(Debug)]
 pub struct Host {
@@ -47,7 +38,7 @@ pub struct Host {
     search: Vec<PathBuf>,
     /// A folder for runs' temporary files where /tmp cannot be private.
     scratch: PathBuf,
-    first_uid: u32,
+    users: Option<Users>,
     found: Mutex<HashMap<&'static str, Arc<Found>>>,
 }
 
@@ -66,16 +57,15 @@ impl Host {
     /// Probes the walls up to `level_max`; interpreters are looked for when they are first needed. `server` tells this
     /// server from others on the host, for example by its database's inode.
     pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf, server: u64) -> Host {
-        let block = u32::try_from(server % SERVERS).expect("it is below the number of blocks");
-        let first_uid = FIRST_UID + block * IDS_PER_SERVER;
-        let mut sandbox = sandbox::probe(level_max, first_uid);
-        if let Some(closed) = closed_to_functions(&sandbox, &scratch) {
+        let users = Users::find(server);
+        let mut sandbox = sandbox::probe(level_max, users.map(|users| users.of_function(0)));
+        if let Some(closed) = closed_to_functions(&sandbox, users, &scratch) {
             sandbox.notes.push(format!(
                 "functions cannot reach their code: {} is closed to other users; keep the database elsewhere",
                 closed.display()
             ));
         }
-        Host { sandbox, account, search, scratch, first_uid, found: Mutex::default() }
+        Host { sandbox, account, search, scratch, users, found: Mutex::default() }
     }
 
     /// What `runtime` means here; an error names what to install.
@@ -104,7 +94,7 @@ impl Host {
         if let Some(found) = known.get(runtime.name).filter(|found| found.interpreter.program.exists()) {
             return Ok(Arc::clone(found));
         }
-        let reachable = |program: &Path| closed_to_functions(&self.sandbox, program).is_none();
+        let reachable = |program: &Path| closed_to_functions(&self.sandbox, self.users, program).is_none();
         let found = Arc::new(python::find(runtime, &self.search, &reachable)?);
         known.insert(runtime.name, Arc::clone(&found));
         Ok(found)
@@ -119,7 +109,7 @@ impl Host {
         role: Role,
     ) -> Result<LaunchOrder> {
         let walls = self.sandbox.walls;
-        let uid = self.uid(version.function_id);
+        let uid = self.users.map(|users| users.of_function(version.function_id));
         let tmp = if walls.namespaces { None } else { Some(self.scratch(version, uid)?) };
         let found = self.find(version.config.runtime)?;
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
@@ -136,11 +126,9 @@ impl Host {
         })
     }
 
-    /// A user of its own for each function, where the server is root (D8).
-    fn uid(&self, function_id: i64) -> Option<u32> {
-        let offset =
-            u32::try_from(function_id.rem_euclid(i64::from(IDS_PER_SERVER))).expect("it is below the range");
-        rustix::process::geteuid().is_root().then_some(self.first_uid + offset)
+    /// Whether each function has a user id of its own (D8); else they all have the server's.
+    pub fn gives_users(&self) -> bool {
+        self.users.is_some()
     }
 
     /// A folder for temporary files that only this function may enter. Without namespaces its runs share it.
@@ -231,9 +219,9 @@ impl Host {
 }
 
 /// The folder on the way to `path` that keeps functions out, where they are another user and have no view of their own.
-fn closed_to_functions(sandbox: &Sandbox, path: &Path) -> Option<PathBuf> {
+fn closed_to_functions(sandbox: &Sandbox, users: Option<Users>, path: &Path) -> Option<PathBuf> {
     const OTHERS_MAY_PASS: u32 = 0o001;
-    if sandbox.walls.namespaces || !rustix::process::geteuid().is_root() {
+    if sandbox.walls.namespaces || users.is_none() {
         return None;
     }
     let mode = |folder: &Path| {

@@ -12,13 +12,13 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use rustix::process::{Resource, Rlimit};
-use rustix::thread::{CapabilitySet, UnshareFlags};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, UnshareFlags};
 use serde_json::{Value, json};
 
 use crate::base::sys;
@@ -42,14 +42,23 @@ const INNER_ID: u32 = 1000;
 
 /// The launcher's `main`. Returns only when something failed, after telling the server what.
 pub fn main() -> ExitCode {
-    // A launcher without an order has nobody to tell.
-    let Ok((mut launcher, leash)) = Launcher::receive() else { return ExitCode::FAILURE };
+    let (mut launcher, leash) = match Launcher::receive() {
+        Ok(received) => received,
+        Err(cause) => {
+            tell_failed(rustix::stdio::stdin(), &Step("order", cause));
+            return ExitCode::FAILURE;
+        }
+    };
     let Err(step) = launcher.bind_tree(&leash);
-    launcher.tell_failed(&step);
+    tell_failed(&launcher.control, &step);
     ExitCode::FAILURE
 }
 
-fn tell(control: &OwnedFd, kind: &str, text: &str) {
+fn tell_failed(control: impl AsFd, Step(name, cause): &Step) {
+    tell(control, "L", &format!("{name}: {cause}"));
+}
+
+fn tell(control: impl AsFd, kind: &str, text: &str) {
     let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0 };
     let bytes = serde_json::to_vec(&report).expect("two strings are JSON");
     // A server that is gone needs no telling.
@@ -73,10 +82,6 @@ impl Launcher {
         let mut fds = fds.into_iter();
         let leash = fds.next().ok_or_else(|| io::Error::other("no leash came"))?;
         Ok((Launcher { order, control, event: fds.next() }, away(borrow(&leash))?))
-    }
-
-    fn tell_failed(&self, Step(name, cause): &Step) {
-        tell(&self.control, "L", &format!("{name}: {cause}"));
     }
 
     /// Ends in an exec, or with the step that failed.
@@ -124,7 +129,7 @@ impl Launcher {
     /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
     fn be_first_of_namespace(&mut self) -> ! {
         let Err(step) = self.build_inside();
-        self.tell_failed(&step);
+        tell_failed(&self.control, &step);
         // A forked child must not run its parent's way out of main.
         std::process::exit(1)
     }
@@ -172,9 +177,9 @@ impl Launcher {
         Ok(())
     }
 
-    /// Becomes the function's user for good; a no-op where the server is not root.
+    /// Becomes the function's user for good; where there is none to become it stays the server's.
     fn become_user(&self) -> Result<(), Step> {
-        let Some(id) = self.order.uid else { return Ok(()) };
+        let Some(id) = self.order.uid else { return lower_root().map_err(|e| Step("secure bits", e.into())) };
         let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
         let change = || {
             rustix::thread::set_thread_groups(&[])?;
@@ -328,7 +333,7 @@ fn raise_oom_score() {
 }
 
 fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
-    std::os::fd::AsFd::as_fd(fd)
+    fd.as_fd()
 }
 
 /// This process's folder in /proc, as a descriptor that outlives the view's change.
@@ -357,6 +362,15 @@ fn keep_mount_right() -> rustix::io::Result<()> {
     sets.inheritable |= right;
     rustix::thread::set_capabilities(None, sets)?;
     rustix::thread::configure_capability_in_ambient_set(right, true)
+}
+
+/// Root that has nobody else to become is root no more for what it starts: no right comes with the number 0.
+fn lower_root() -> rustix::io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let bits = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+    rustix::thread::set_capabilities_secure_bits(bits)
 }
 
 /// Puts both descriptors under their fixed numbers for the interpreter. What has those numbers now is moved out of the way

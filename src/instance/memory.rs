@@ -1,7 +1,8 @@
-//! How much memory a process tree holds, read from /proc (D9). Resident sizes are added up process by process, so pages a
+//! Processes as /proc tells of them: who they are, and how much memory a tree of them holds (D9). Resident sizes are added up process by process, so pages a
 //! handler shares with its own children count for each of them, and pages shared with its zygote count as its own.
 
 use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Most processes looked at in one go: a fork bomb must not keep the watch busy.
 const PROCESSES_MAX: usize = 2048;
@@ -22,6 +23,20 @@ pub(crate) fn tree_kb(roots: &[u32]) -> u64 {
 /// The most resident KiB that process ever had.
 pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
     field_kb(pid, "VmHWM:")
+}
+
+/// The process a pidfd stands for; `None` for one that has been reaped, and for a descriptor of another kind.
+pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    // -1 is one that is gone, 0 one that this process cannot see.
+    info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+/// The parent of a process.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything; fields are counted from behind it (proc(5)).
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn field_kb(pid: u32, field: &str) -> Option<u64> {

@@ -20,15 +20,16 @@ pub(crate) mod runtime;
 pub mod sandbox;
 pub(crate) mod shim;
 pub(crate) mod tree;
+pub(crate) mod users;
 pub(crate) mod view;
 pub(crate) mod wire;
 pub(crate) mod zygote;
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, Shutdown};
+use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
@@ -36,6 +37,9 @@ use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::tree::Tree;
 use crate::instance::zygote::Zygote;
+
+/// How long a child that is to be ended may take to say that it is there, so that it can be.
+const ANNOUNCED_WITHIN: Duration = Duration::from_millis(300);
 
 /// A process that has the code loaded, or is loading it, and runs exactly one Event.
 #[derive(Debug)]
@@ -54,9 +58,30 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// Readable once the process has ended.
     pub(crate) pidfd: OwnedFd,
-    /// Whose death is the death of everything the Instance started, where a namespace holds it. It is the child's word:
-    /// see [`Whose`].
+    /// Whose death is the death of everything the Instance started, where a namespace holds it. Sent by the child, so it
+    /// may be any process at all: see [`Process::kill_top`].
     top: OwnedFd,
+}
+
+impl Process {
+    /// The process above everything the Instance started.
+    fn top_pid(&self) -> Option<u32> {
+        memory::pid_of(self.top.as_fd())
+    }
+
+    /// Kills the top unless it has ended; false if it is not ours to kill. Code that took its zygote over may have sent us
+    /// a handle of somebody else, even of this very server (SO_PEERPIDFD gives it one); what a zygote forked is its child.
+    fn kill_top(&self, zygote: &Zygote) -> bool {
+        if tree::wait_readable(&self.top, Duration::ZERO) {
+            return true;
+        }
+        let ours = self.top_pid().and_then(memory::parent_of) == Some(zygote.pid);
+        if ours {
+            // It may end by itself just now.
+            let _ = rustix::process::pidfd_send_signal(&self.top, Signal::KILL);
+        }
+        ours
+    }
 }
 
 #[derive(Debug)]
@@ -64,7 +89,7 @@ enum Origin {
     /// Forked in a pid namespace of its own.
     Forked { zygote: Arc<Zygote>, number: u64 },
     /// Forked under a supervisor that holds the other end of this leash.
-    Supervised { _zygote: Arc<Zygote>, leash: OwnedFd },
+    Supervised { zygote: Arc<Zygote>, leash: OwnedFd },
     /// Started by itself.
     Single(Tree),
 }
@@ -87,7 +112,7 @@ impl Instance {
         let zygote = Arc::clone(zygote);
         let origin = match leash {
             None => Origin::Forked { zygote, number },
-            Some((leash, _)) => Origin::Supervised { _zygote: zygote, leash },
+            Some((leash, _)) => Origin::Supervised { zygote, leash },
         };
         Ok(channel.into_instance(origin))
     }
@@ -123,11 +148,13 @@ impl Instance {
         }))
     }
 
-    /// The processes whose descendants are everything this Instance started.
+    /// The processes whose descendants are everything this Instance started; with the top, since that inherits what loses
+    /// its parent.
     pub(crate) fn roots(&self) -> Vec<u32> {
-        match &self.origin {
-            Origin::Single(tree) => vec![tree.supervisor_pid()],
-            _ => self.process.iter().map(|process| process.pid).collect(),
+        match (&self.origin, &self.process) {
+            (Origin::Single(tree), _) => vec![tree.supervisor_pid()],
+            (_, Some(process)) => process.top_pid().into_iter().chain([process.pid]).collect(),
+            (_, None) => Vec::new(),
         }
     }
 
@@ -150,65 +177,34 @@ impl Instance {
 
     /// Ends everything it started, without waiting for that; nothing happens the second time.
     pub(crate) fn kill(&mut self) {
+        let answers = self.is_single() || self.process.is_some() || self.is_heard_of();
         match &self.origin {
             Origin::Forked { zygote, .. } => {
-                let zygote = Arc::clone(zygote);
-                self.kill_forked(&zygote);
+                let killed = self.process.as_ref().is_none_or(|process| process.kill_top(zygote));
+                if !answers || !killed {
+                    // Stopped, busy with something else or no zygote any more. What it forked ends with it.
+                    zygote.forsake();
+                }
                 zygote.note_killed();
             }
-            Origin::Supervised { leash, .. } => tree::let_go(leash),
+            Origin::Supervised { zygote, leash } => {
+                tree::let_go(leash);
+                if !answers {
+                    zygote.forsake();
+                }
+            }
             Origin::Single(tree) => tree.let_go(),
         }
     }
 
-    fn kill_forked(&mut self, zygote: &Zygote) {
-        if self.process.is_none() {
-            // From here on it cannot announce itself, and ends because of that before it reads an event (shim.c). If it
-            // has announced itself already, that is still there to be read.
-            let _ = rustix::net::shutdown(&self.event, Shutdown::Both);
+    /// Meets a child that nobody has met yet; false if nothing is to be heard of it.
+    fn is_heard_of(&mut self) -> bool {
+        let heard = tree::wait_readable(&self.event, ANNOUNCED_WITHIN);
+        if heard {
+            // One that could not be made or ended before it was there took its init along.
             let _ = self.meet();
         }
-        let Some(process) = &self.process else { return };
-        match whose(&process.top) {
-            Whose::Ours => {
-                let _ = rustix::process::pidfd_send_signal(&process.top, Signal::KILL);
-            }
-            Whose::Nobodys => {}
-            Whose::Others => {
-                log::warn!("a function named a process that is not its own as its init; all of it is ended");
-                zygote.let_go();
-            }
-        }
-    }
-}
-
-/// Whose init a process id descriptor leads to. A function can send one in place of ours, of any process it has a socket
-/// to (SO_PEERPIDFD), the server among them; signalled unseen, the server would kill on its behalf.
-#[derive(Debug, PartialEq, Eq)]
-enum Whose {
-    /// The init of a pid namespace as deep below ours as only Instances are.
-    Ours,
-    /// Of a process that is gone.
-    Nobodys,
-    Others,
-}
-
-/// Pid namespaces an Instance's init has below the server's: its tree's, its zygote's, its own.
-const NAMESPACES_BELOW: usize = 3;
-
-fn whose(pidfd: &OwnedFd) -> Whose {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
-    info.map_or(Whose::Others, |info| whose_info(&info))
-}
-
-/// Reads the `NSpid` line of a process id descriptor's fdinfo: its process's ids in each namespace, ours first.
-fn whose_info(info: &str) -> Whose {
-    let Some(ids) = info.lines().find_map(|line| line.strip_prefix("NSpid:")) else { return Whose::Others };
-    let ids: Vec<&str> = ids.split_ascii_whitespace().collect();
-    match ids[..] {
-        ["-1"] => Whose::Nobodys,
-        [_, .., "1"] if ids.len() > NAMESPACES_BELOW => Whose::Ours,
-        _ => Whose::Others,
+        heard
     }
 }
 
@@ -249,27 +245,5 @@ pub(crate) fn receive_now(event: &OwnedFd, buffer: &mut [u8]) -> std::io::Result
             Err(errno) => return Err(errno.into()),
             Ok((length, _)) => return Ok(length),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_init_far_below_us_is_an_instances() {
-        for (ids, whose) in [
-            ("4242\t40\t7\t1", Whose::Ours),
-            ("4242", Whose::Others),
-            ("1", Whose::Others),
-            ("4242\t1", Whose::Others),
-            ("4242\t40\t7\t2", Whose::Others),
-            ("0", Whose::Others),
-            ("-1", Whose::Nobodys),
-        ] {
-            let info = format!("pos:\t0\nflags:\t02\nPid:\t4242\nNSpid:\t{ids}\n");
-            assert_eq!(whose_info(&info), whose, "{ids}");
-        }
-        assert_eq!(whose_info("pos:\t0\nflags:\t02\n"), Whose::Others, "no process's");
     }
 }

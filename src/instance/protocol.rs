@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::json;
 use crate::model::invocation::Outcome;
 use crate::model::limits;
 
@@ -140,6 +141,9 @@ pub(crate) fn event_head(request_id: &str, event: &[u8]) -> Vec<u8> {
     head
 }
 
+/// Longest text of an answer that is no value, bytes: the bootstraps cut traces at 16,000 characters.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+
 /// Collects the bytes an Instance sends after its event: notices of one byte, then one answer frame.
 #[derive(Debug, Default)]
 pub(crate) struct AnswerReader {
@@ -203,11 +207,17 @@ impl AnswerReader {
     }
 }
 
-/// The outcome an answer frame or a zygote's report stands for; `None` for a kind that is neither.
+/// The outcome an answer frame or a zygote's report stands for; `None` for a kind that is neither. What is told as the
+/// function's value is one: two processes may have written to one socket, or code that wanted to.
 pub(crate) fn outcome(kind: u8, payload: Vec<u8>, memory_mb: u32) -> Option<Outcome> {
-    let text = |payload: Vec<u8>| String::from_utf8_lossy(&payload).into_owned();
+    let text = |payload: Vec<u8>| {
+        String::from_utf8_lossy(&payload[..payload.len().min(TEXT_BYTES_MAX)]).into_owned()
+    };
     Some(match kind {
-        b'R' => Outcome::Returned(payload),
+        b'R' => match json::check_any_depth(&payload) {
+            Ok(()) => Outcome::Returned(payload),
+            Err(why) => Outcome::Raised { trace: format!("the function's answer is not JSON: {why}") },
+        },
         b'E' => Outcome::Raised { trace: text(payload) },
         b'M' => Outcome::OutOfMemory { memory_mb, trace: text(payload) },
         b'H' => Outcome::HandlerNotFound(text(payload)),
@@ -252,6 +262,24 @@ mod tests {
         let mut reader = AnswerReader::default();
         reader.push(b"GET / HTTP/1.1");
         assert_eq!(reader.said(), Said::Nonsense);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_json_is_no_value() {
+        assert_eq!(outcome(b'R', b"null".to_vec(), 64), Some(Outcome::Returned(b"null".to_vec())));
+        for bytes in [&b""[..], b"}{", b"[1]R\x01\0\0\0", b"\"\xff\""] {
+            let Some(Outcome::Raised { trace }) = outcome(b'R', bytes.to_vec(), 64) else {
+                panic!("{bytes:?}")
+            };
+            assert!(trace.starts_with("the function's answer is not JSON"), "{trace}");
+        }
+    }
+
+    #[test]
+    fn a_forged_text_is_cut() {
+        let text = vec![b'x'; limits::ANSWER_BYTES_MAX];
+        let Some(Outcome::HandlerNotFound(text)) = outcome(b'H', text, 64) else { panic!() };
+        assert_eq!(text.len(), TEXT_BYTES_MAX);
     }
 
     #[test]

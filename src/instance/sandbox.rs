@@ -22,8 +22,8 @@ pub struct Sandbox {
     pub notes: Vec<String>,
 }
 
-/// Finds out, using at most what `level_max` allows; as that user where the server is root.
-pub(crate) fn probe(level_max: u8, uid: u32) -> Sandbox {
+/// Finds out, using at most what `level_max` allows; as that user where functions get one of their own.
+pub(crate) fn probe(level_max: u8, uid: Option<u32>) -> Sandbox {
     let mut notes = Vec::new();
     let mut walls = Walls::default();
     if level_max >= 2 {
@@ -59,12 +59,12 @@ fn level(walls: Walls) -> u8 {
     }
 }
 
-fn probe_namespaces(walls: Walls, uid: u32) -> Result<Walls, String> {
+fn probe_namespaces(walls: Walls, uid: Option<u32>) -> Result<Walls, String> {
     let refused = |cause: std::io::Error| cause.to_string();
     let order = LaunchOrder {
         role: Role::Probe,
         walls: Walls { namespaces: true, ..walls },
-        uid: rustix::process::geteuid().is_root().then_some(uid),
+        uid,
         package: PathBuf::from("/"),
         interpreter: Interpreter {
             program: PathBuf::new(),

@@ -38,6 +38,8 @@ impl Tree {
     ) -> Result<Tree> {
         let failed = |cause: io::Error| Error::internal("a process could not be started").because(cause);
         let (control, theirs) = wire::message_pair().map_err(failed)?;
+        // What is reported then comes with the sender's process id as we see it.
+        rustix::net::sockopt::set_socket_passcred(&control, true).map_err(|e| failed(e.into()))?;
         let (leash, leash_end) = wire::message_pair().map_err(failed)?;
         let bytes = serde_json::to_vec(order).map_err(|e| failed(e.into()))?;
         let mut fds = vec![leash_end.as_fd()];
@@ -56,9 +58,9 @@ impl Tree {
         status_on(&self.leash, patience)
     }
 
-    /// Whether its main process has ended.
+    /// Whether its main process has ended; its supervisor may hear of that a little later than the control socket does.
     pub(crate) fn is_gone(&self) -> bool {
-        wait_readable(&self.leash, Duration::ZERO)
+        wait_readable(&self.leash, Duration::ZERO) || hangs_up(&self.control)
     }
 
     /// The supervisor's process id, whose descendants are the tree.
@@ -104,6 +106,13 @@ pub(crate) fn status_on(leash: &OwnedFd, patience: Duration) -> Option<i32> {
     let mut status = [0; 4];
     let (length, _) = wire::receive_into(leash, &mut status, RecvFlags::DONTWAIT).ok()?;
     (length == status.len()).then(|| i32::from_le_bytes(status))
+}
+
+/// Whether nobody holds the other end any more.
+fn hangs_up(socket: &OwnedFd) -> bool {
+    let mut waits = [PollFd::new(socket, PollFlags::empty())];
+    let polled = rustix::event::poll(&mut waits, Some(&rustix::event::Timespec::default()));
+    matches!(polled, Ok(1..)) && waits[0].revents().contains(PollFlags::HUP)
 }
 
 /// Waits until there is something to read, or the end, on a descriptor.

@@ -51,15 +51,36 @@ pub(crate) fn receive(socket: impl AsFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> 
     Ok((bytes, fds))
 }
 
+/// Waits for one message, and tells the sender's process id as this process sees it; empty bytes mean that the other end is
+/// gone. Descriptors that came along are closed.
+pub(crate) fn receive_from(socket: impl AsFd) -> io::Result<(Vec<u8>, u32)> {
+    let mut bytes = vec![0; protocol::CONTROL_BYTES_MAX];
+    let (length, pid, _) = receive_with_sender(socket, &mut bytes, RecvFlags::CMSG_CLOEXEC)?;
+    bytes.truncate(length);
+    Ok((bytes, pid))
+}
+
 /// Takes one byte if it is there, with the sender's process id as this process sees it and the descriptors that came along.
 pub(crate) fn receive_announcement(
     socket: impl AsFd,
     byte: &mut [u8; 1],
 ) -> io::Result<(usize, u32, Vec<OwnedFd>)> {
+    receive_with_sender(socket, byte, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC)
+}
+
+fn receive_with_sender(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+    flags: RecvFlags,
+) -> io::Result<(usize, u32, Vec<OwnedFd>)> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX), ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut room);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let message = rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(byte)], &mut ancillary, flags)?;
+    let message = loop {
+        match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other?,
+        }
+    };
     let (mut pid, mut fds) = (0, Vec::new());
     for part in ancillary.drain() {
         match part {
@@ -79,20 +100,5 @@ pub(crate) fn receive_into(
     buffer: &mut [u8],
     flags: RecvFlags,
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut room);
-    let flags = flags | RecvFlags::CMSG_CLOEXEC;
-    let message = loop {
-        match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags) {
-            Err(rustix::io::Errno::INTR) => {}
-            other => break other?,
-        }
-    };
-    let mut fds = Vec::new();
-    for part in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = part {
-            fds.extend(rights);
-        }
-    }
-    Ok((message.bytes, fds))
+    receive_with_sender(socket, buffer, flags | RecvFlags::CMSG_CLOEXEC).map(|(length, _, fds)| (length, fds))
 }

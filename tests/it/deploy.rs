@@ -233,6 +233,7 @@ fn wrong_fields_are_refused_by_name_and_range() {
         ("memory_mb", json!(100), "memory_mb must be 64, or 128 to 3072"),
         ("memory_mb", json!(3200), "memory_mb must be 64, or 128 to 3072"),
         ("reserved_mb", json!(-128), "reserved_mb must be"),
+        ("reserved_mb", json!(u32::MAX), "reserved_mb must be 0 to "),
         ("env", json!([]), "env must be"),
         ("env", json!({ "A": 1 }), "env must be"),
         ("env", json!({ "A-B": "1" }), "env keys"),

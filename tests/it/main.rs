@@ -18,3 +18,4 @@ mod raw;
 mod server;
 mod tree;
 mod wait;
+mod walls;

@@ -193,41 +193,6 @@ fn no_process_of_a_function_survives_the_server() {
     }
 }
 
-/// Announces each Instance before the platform does, naming as its init the process at the other end of its sockets (77 is
-/// SO_PEERPIDFD): the server.
-const FORGED: &str = "
-import os, socket
-
-def announce():
-    for number in map(int, os.listdir('/proc/self/fd')):
-        try:
-            if number > 4 and os.readlink('/proc/self/fd/%d' % number).startswith('socket:'):
-                end = socket.socket(fileno=os.dup(number))
-                server = end.getsockopt(socket.SOL_SOCKET, 77)
-                socket.send_fds(end, [b'P'], [server, server])
-        except OSError:
-            pass
-
-os.register_at_fork(after_in_child=announce)
-
-def main_handler(event, context):
-    return 1
-";
-
-#[test]
-fn a_function_cannot_have_the_server_kill_for_it() {
-    for level in [1, 2, 3] {
-        let server = Server::at_level(level);
-        server.deploy("forged", &source(FORGED));
-        for _ in 0..3 {
-            // How it ends is its own affair.
-            server.invoke("forged", "{}");
-        }
-        server.deploy("honest", &expression("1"));
-        server.invoke("honest", "{}").returned();
-    }
-}
-
 #[test]
 fn an_instance_that_never_comes_to_be_leaves_no_init() {
     let server = Server::start(&[]);

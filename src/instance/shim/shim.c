@@ -228,6 +228,13 @@ int fnlite_isolate(const struct isolation *how, int event, int out, int err, int
     STEP(5, SYS5(NR_prctl, PR_SET_NO_NEW_PRIVS_, 1, 0, 0, 0));
     STEP(6, SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_));
     STEP(7, announce(EVENT_FD, top_pid));
+    return fnlite_restrict(how);
+}
+
+/* Landlock alone. Where nothing is mounted per Instance the zygote calls it before it loads the code; its Instances then
+ * restrict themselves once more, which keeps their signals from the zygote and from each other. */
+int fnlite_restrict(const struct isolation *how)
+{
     if (how->landlock_abi)
         STEP(8, landlock(how->landlock_abi, how->landlock_rules));
     return 0;

@@ -28,6 +28,7 @@ void fnlite_setup(void);
 int fnlite_before_fork(int init_program);
 int fnlite_after_fork(int own);
 int fnlite_become_supervisor(int init_program, int leash, int main_pid);
+int fnlite_restrict(const struct isolation *how);
 int fnlite_isolate(const struct isolation *how, int event, int out, int err, int top_pid);
 
 /* zygote.c: carries out orders for ever; returns in each Instance, walled in, with fnlite_isolate's result. */

@@ -29,6 +29,16 @@ fn a_second_server_is_refused_with_the_first_ones_process() {
 }
 
 #[test]
+fn the_lock_writes_through_no_link() {
+    let fixture = Fixture::new();
+    let precious = fixture.folder.path().join("precious");
+    std::fs::write(&precious, "kept").unwrap();
+    std::os::unix::fs::symlink(&precious, fixture.folder.path().join("fnlite.db.lock")).unwrap();
+    assert_eq!(fixture.try_open().unwrap_err().kind, Kind::Invalid);
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
+}
+
+#[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let fixture = Fixture::new();
     drop(fixture.open());

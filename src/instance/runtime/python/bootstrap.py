@@ -23,6 +23,7 @@ TRACE_CHARS_MAX = 16000  # a report from the zygote must fit one datagram, escap
 DUMMY_EVENT = b'{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"\xc3\xa9"}]}'
 DUMMY_ID = "00000000-0000-0000-0000-000000000000"
 HERE = __file__
+print_exception = sys.__excepthook__
 
 
 class Failure(Exception):
@@ -63,8 +64,11 @@ def encode(value):
     if isinstance(decimal, type) and isinstance(value, decimal):
         value = str(value)
     json = users_json()
-    if json:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) if json else encode_plainly(value)
+
+
+def encode_plainly(value):
+    """The same, whatever the user's code did to the library."""
     encoder = _json.make_encoder(
         {}, refuse, _json.encode_basestring, None, ": ", ", ", False, False, False)
     return "".join(encoder(value, 0))
@@ -109,19 +113,20 @@ def open_streams():
 
 def load_handler(config):
     file, function = config["handler_file"], config["handler_function"]
+    module = None
     try:
         module = load_module(config["code"], file)
+        return getattr(module, function)
     except SystemExit as error:
         raise Failure("X", str(exit_code(error)))
     except MemoryError as error:
         raise Failure("M", trace(error))
     except BaseException as error:
-        missing = isinstance(error, ImportError) and error.name == file and not own_frames(error.__traceback__)
+        if module is None:
+            missing = isinstance(error, ImportError) and error.name == file and not own_frames(error.__traceback__)
+        else:
+            missing = isinstance(error, AttributeError)
         raise Failure("H", str(error)) if missing else Failure("E", trace(error))
-    try:
-        return getattr(module, function)
-    except AttributeError as error:
-        raise Failure("H", str(error))
 
 
 def load_module(code, file):
@@ -158,11 +163,14 @@ def trace(error):
         tb = tb.tb_next
     stderr, sys.stderr = sys.stderr, io.StringIO()
     try:
-        sys.__excepthook__(type(error), error.with_traceback(tb), tb)
+        print_exception(type(error), error.with_traceback(tb), tb)
         text = sys.stderr.getvalue()
     finally:
         sys.stderr = stderr
-    text = text.rstrip("\n").replace(CODE + "/", "/var/user/")
+    return cut(text.rstrip("\n").replace(CODE + "/", "/var/user/"))
+
+
+def cut(text):
     half = TRACE_CHARS_MAX // 2
     return text if len(text) <= TRACE_CHARS_MAX else text[:half] + "\n...\n" + text[-half:]
 
@@ -304,13 +312,16 @@ def single(shim, config, isolation):
 
 def zygote(shim, config, isolation):
     before = shared_by_fork()
+    if not config["isolation"]["fresh_mounts"]:
+        walled(shim.restrict(*isolation))  # no mounts will follow, so loading is held as well
     handler, failure, took_us = load(config)
     unsafe = "" if failure else unsafe_to_fork(before, config["isolation"]["fresh_mounts"])
     kind, text = (failure.kind, failure.text) if failure else ("F" if unsafe else "Z", unsafe)
     gc.collect()
     if hasattr(gc, "freeze"):
         gc.freeze()
-    posix.write(3, encode({"kind": kind, "text": text, "load_us": took_us}).encode("utf-8", "replace"))
+    report = encode_plainly({"kind": kind, "text": cut(text), "load_us": took_us})
+    posix.write(3, report.encode("utf-8", "replace"))
     if kind != "Z":
         posix._exit(0)
     null = posix.open("/dev/null", posix.O_WRONLY)

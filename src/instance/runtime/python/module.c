@@ -75,6 +75,16 @@ static Object *serve(Object *self, Object *args)
     return PyLong_FromLong(fnlite_serve(INIT_FD, &how, &hooks));
 }
 
+/* restrict(isolation...) -> int: Landlock alone, for a zygote that mounts nothing. */
+static Object *restrict_files(Object *self, Object *args)
+{
+    struct isolation how;
+    (void)self;
+    if (!isolation_of(args, &how))
+        return 0;
+    return PyLong_FromLong(fnlite_restrict(&how));
+}
+
 /* isolate(isolation...) -> int: walls this very process in. */
 static Object *isolate(Object *self, Object *args)
 {
@@ -146,6 +156,7 @@ static Object *answer(Object *self, Object *args)
 
 static struct method methods[] = {
     { "setup", setup, METH_NOARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
+    { "restrict", restrict_files, METH_VARARGS_, 0 },
     { "isolate", isolate, METH_VARARGS_, 0 }, { "receive", receive, METH_NOARGS_, 0 },
     { "notice", notice, METH_VARARGS_, 0 }, { "answer", answer, METH_VARARGS_, 0 },
     { 0, 0, 0, 0 },
