@@ -1,4 +1,65 @@
 //! fnlite: serverless functions on a small host, as one binary and one SQLite file.
+//!
+//! A person drops the binary on a box, deploys a function, calls it, and finds every run and every line it printed again: by
+//! request id, by search, by SQL. Behaviour follows the event functions of Tencent Cloud SCF. Every invocation runs in a
+//! process of its own that nothing outlives; what makes this quick is that the process is forked ahead of time from one that
+//! has loaded the code.
+//!
+//! This page is the map. Each module's own page says what it keeps to itself and what its next editor must keep true.
+//!
+//! # The floors
+//!
+//! A module uses only floors below its own; a test reads the `use` lines and checks it.
+//!
+//! | floor | what it is |
+//! |---|---|
+//! | [`cli`], [`appliance`], [`config`] | command line to exit code; opening and stopping the parts in order; what was typed and what it means |
+//! | [`api`] | the doors: each turns one wire format into calls of the services. [`api::rest`] is the first |
+//! | [`http`] | the transport: an event loop, whole requests, strict framing. Knows nothing of functions |
+//! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet |
+//! | [`pool`] | many Instances: who runs what and when; quotas; what stays parked |
+//! | [`instance`] | child processes: the launcher and its walls, the zygote, one run of one event |
+//! | [`store`] | SQLite: one writer, two durabilities, readers with deadlines |
+//! | [`model`] | the nouns and their rules: plain data, no I/O, no JSON |
+//! | [`error`], [`base`] | the one error type; clocks, ids, threads, the few raw system calls |
+//!
+//! # The life of an invocation
+//!
+//! 1. `http::event_loop` reads a whole, bounded request; a worker takes it behind a panic wall.
+//! 2. [`api::rest::Rest`] finds the route, checks the key, and calls [`service::invoke::Invoker::invoke`].
+//! 3. The invoker checks the event (its bytes are never re-encoded), resolves the name to a
+//!    [`Version`](model::function::Version) from memory (a deploy makes it forget), and takes a run id.
+//! 4. [`pool::Pool::run`] lets the run in if the quota allows, and takes a parked Instance of the Version; if there is none it
+//!    forks one from the zygote, or starts the zygote first.
+//! 5. `instance::run` writes one frame and waits, on the caller's own thread, for everything the process can say: answer,
+//!    output, end. At the deadline the whole process tree dies. Either way there is an
+//!    [`Outcome`](model::invocation::Outcome).
+//! 6. [`store::Store::record`] hands record and log lines to the recorder, which writes them with many others in one
+//!    transaction, and returns once that is committed.
+//! 7. The door encodes the outcome and the worker writes it to the socket. Only then is the used Instance handed to the
+//!    pool's keeper, which kills it and parks the next.
+//!
+//! # How a process tree is held
+//!
+//! Our own binary, started as `__launch`, builds the walls before any user code runs, starts the interpreter and turns into a
+//! tiny init (`instance/shim/init.c`) that holds one end of a socket, the leash. When the server lets the other end go, by
+//! will or by dying, that init kills everything below it. An Instance forked by a zygote lives in a pid namespace with an init
+//! of its own; killing that init is one system call and kills all it started.
+//!
+//! # Invariants
+//!
+//! What is absent matters more than what is there:
+//!
+//! 1. No module names a floor above its own.
+//! 2. No `rusqlite` outside `store/`, no `unsafe` outside `base/sys.rs` and the C of `instance/shim`, no child process started
+//!    outside `instance/`.
+//! 3. No clock read outside `base/clock.rs`, no environment outside `config.rs`.
+//! 4. No I/O and no JSON in `model/`. A door's wire format lives in that door; the child's in `instance/protocol.rs`.
+//! 5. What a handler does wrong is never an [`Error`](error::Error): it is an outcome. An error means that we could not.
+//! 6. No queue without a bound, no wait without a deadline, no thread without a name and an owner that joins it.
+//! 7. No way to invoke but through `service/invoke.rs`.
+//! 8. No caller holds an answer whose record is not in the database.
+//! 9. No JSON of a user's is ever parsed and written again.
 
 pub mod api;
 pub mod appliance;

@@ -6,8 +6,19 @@ use crate::cli::table::Table;
 use crate::cli::text;
 use crate::cli::wire::{Function, Functions};
 
-pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
-    let answer = context.api()?.get("/v1/functions", Vec::new())?;
+/// Functions of one page: as many as the server gives at once.
+const PAGE: &str = "1000";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Go on where a page of --json ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let query = vec![("limit", Some(PAGE.to_owned())), ("cursor", args.cursor.clone())];
+    let answer = context.api()?.get("/v1/functions", query)?;
     if context.out.json {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
@@ -17,6 +28,9 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     context.out.data(table(&page.functions, context.now_us()).render(&context.out).as_bytes())?;
+    if let Some(cursor) = page.next_cursor {
+        context.out.note(&format!("there are more; go on with --cursor {cursor}"));
+    }
     Ok(Exit::Done)
 }
 

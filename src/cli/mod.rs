@@ -77,7 +77,7 @@ enum Command {
     /// Print log lines
     Logs(logs::Args),
     /// List functions
-    List,
+    List(list::Args),
     /// Delete a function; its runs and logs stay
     Delete(delete::Args),
     /// Copy the database into a file while the server runs
@@ -147,7 +147,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Show(args) => show::run(&args, context),
         Command::Runs(args) => runs::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),
-        Command::List => list::run(context),
+        Command::List(args) => list::run(&args, context),
         Command::Delete(args) => delete::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
         Command::Keys(args) => keys::run(&args, context),

@@ -27,6 +27,7 @@ pub(super) struct Function {
 #[derive(Debug, Deserialize)]
 pub(super) struct Functions {
     pub(super) functions: Vec<Function>,
+    pub(super) next_cursor: Option<String>,
 }
 
 /// One run. The event, the result and the log come only where one run is asked for.

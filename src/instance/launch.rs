@@ -125,7 +125,7 @@ impl Launcher {
             Err(step) => step,
         };
         tell(&self.control, "L", &format!("{name}: {cause}"));
-        #[expect(clippy::exit, reason = "a forked child must not run its parent's way out of main")]
+        // A forked child must not run its parent's way out of main.
         std::process::exit(1)
     }
 
@@ -298,12 +298,12 @@ impl Launcher {
                     Ok(()) => tell(&self.control, "P", &walls(view::mount_proc().is_ok())),
                     Err(cause) => tell(&self.control, "L", &format!("an Instance's own mounts: {cause}")),
                 }
-                #[expect(clippy::exit, reason = "a forked child must not run its parent's way out of main")]
+                // A forked child must not run its parent's way out of main.
                 std::process::exit(0)
             }
             Ok(Some(pid)) => {
                 let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-                #[expect(clippy::exit, reason = "the probe has said all; its namespaces end with it")]
+                // The probe has said all; its namespaces end with it.
                 std::process::exit(0)
             }
             Err(cause) => Step("fork", cause),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::base::clock::Clock;
-use crate::base::id::IdSource;
+use crate::base::id::{IdSource, RequestId};
 use crate::base::json;
 use crate::error::{Error, Result};
 use crate::model::function::{FunctionName, LATEST, Namespace, Version};
@@ -113,10 +113,17 @@ impl Invoker {
         }
     }
 
-    /// The runs that have not ended, newest first, as records in state running.
+    /// The runs that have not ended, newest first, as records in state running and without their events, which may be
+    /// large.
     pub fn running(&self) -> Vec<Record> {
-        let running: Vec<_> = self.lock_running().values().rev().cloned().collect();
-        running.iter().map(|invocation| record(invocation)).collect()
+        self.lock_running().values().rev().map(|invocation| record(invocation, Vec::new())).collect()
+    }
+
+    /// The run of that request id, if it has not ended, with its event.
+    pub fn running_run(&self, request_id: &RequestId) -> Option<Record> {
+        let running = self.lock_running();
+        let found = running.values().find(|invocation| invocation.request_id == *request_id)?;
+        Some(record(found, found.event.0.to_vec()))
     }
 
     /// What ran since the start, counted.
@@ -164,7 +171,7 @@ impl Invoker {
         let mut early = |lines| {
             // Lines of a run need its row, or they cannot be told whose they are.
             if !std::mem::replace(&mut begun, true)
-                && let Err(error) = self.store.begin(record(invocation))
+                && let Err(error) = self.store.begin(record(invocation, invocation.event.0.to_vec()))
             {
                 log::warn!("a long run's beginning was not stored: {error:#}");
             }
@@ -197,7 +204,7 @@ impl Invoker {
             init_us: log.init.map_or(0, micros),
             memory_used_kb,
             error: ran.outcome.error_message(),
-            ..record(invocation)
+            ..record(invocation, invocation.event.0.to_vec())
         };
         let end =
             End { outcome: &ran.outcome, result: &result, duration: ran.duration, memory_kb: memory_used_kb };
@@ -227,7 +234,7 @@ fn event(bytes: Vec<u8>) -> Result<Event> {
 }
 
 /// The record of a run that has not ended.
-fn record(invocation: &Invocation) -> Record {
+fn record(invocation: &Invocation, event: Vec<u8>) -> Record {
     Record {
         id: invocation.id,
         request_id: invocation.request_id.clone(),
@@ -245,7 +252,7 @@ fn record(invocation: &Invocation) -> Record {
         init_us: 0,
         memory_mb: invocation.version.config.memory_mb,
         memory_used_kb: 0,
-        event: invocation.event.0.to_vec(),
+        event,
         result: Vec::new(),
         error: String::new(),
     }

@@ -90,7 +90,7 @@ impl Logs {
 
     /// The run of that request id with event and result; fails with `NotFound`.
     pub fn run(&self, request_id: &RequestId) -> Result<Record> {
-        let running = self.invoker.running().into_iter().find(|record| record.request_id == *request_id);
+        let running = self.invoker.running_run(request_id);
         match (self.store.invocation(request_id)?, running) {
             (Some(stored), Some(running)) if stored.state == State::Running => Ok(running),
             (Some(stored), _) => Ok(stored),

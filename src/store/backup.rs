@@ -15,6 +15,8 @@ use crate::store::{Store, connection};
 
 /// Free space that a copy leaves, bytes.
 const LEAVE_BYTES: u64 = 64 * 1024 * 1024;
+/// What the names of unfinished copies end with.
+const SUFFIX: &str = ".tmp";
 /// Virtual machine steps between two looks at the disk: some milliseconds.
 const STEPS: i32 = 500_000;
 /// Longest integrity check.
@@ -39,8 +41,8 @@ impl Store {
         let path = self.path();
         let folder = folder_of(path);
         let unfinished = tempfile::Builder::new()
-            .prefix(".fnlite-backup-")
-            .suffix(".tmp")
+            .prefix(&prefix(path))
+            .suffix(SUFFIX)
             .tempfile_in(folder)?
             .into_temp_path();
         self.copy(&unfinished)?;
@@ -80,6 +82,25 @@ impl Store {
         file.sync_all()?;
         Ok(())
     }
+}
+
+/// What the names of copies beside the database at `path` begin with.
+fn prefix(path: &Path) -> String {
+    format!(".{}-backup-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes copies that a crash left beside the database. Only for the one server that has it.
+pub(super) fn sweep(path: &Path) -> Result<()> {
+    let prefix = prefix(path);
+    for entry in std::fs::read_dir(folder_of(path))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX));
+        if is_ours {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn stop_before_full(conn: &mut Connection, folder: PathBuf) -> Result<()> {

@@ -20,9 +20,6 @@ use crate::store::migrate;
 /// How long SQLite waits for a lock another program holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the checkpointer waits for readers while it holds writers up.
-const CHECKPOINT_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
-
 /// The file descriptor that keeps a second server away for as long as it is open.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -104,7 +101,6 @@ pub(super) fn writer(path: &Path, external_checkpointer: bool) -> Result<Connect
 /// A connection that only copies the write-ahead log into the file.
 pub(super) fn checkpointer(path: &Path) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    conn.busy_timeout(CHECKPOINT_BUSY_TIMEOUT)?;
     // The read makes it open the write-ahead log: on a connection that has not, a checkpoint does nothing and says so
     // to nobody.
     conn.execute_batch(

@@ -137,6 +137,7 @@ impl Store {
     pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Store> {
         let lock = connection::Lock::take(&options.path)?;
         connection::create(&options.path)?;
+        backup::sweep(&options.path)?;
         let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
         migrate::migrate(&mut writer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
@@ -277,21 +278,18 @@ fn threads(
     clock: &Arc<dyn Clock>,
     orders: Receiver<Order>,
 ) -> Result<Vec<JoinHandle<()>>> {
-    let mut threads = Vec::new();
-    let mut checkpointer = None;
-    if !options.external_checkpointer {
-        let (wake, woken) = bounded(1);
-        let pages = Arc::new(AtomicU64::new(0));
-        checkpoint::watch(&mut writer, pages.clone(), wake)?;
-        let (conn, clock) = (connection::checkpointer(&options.path)?, clock.clone());
-        checkpointer = Some(move || checkpoint::run(conn, clock, pages, woken));
+    if options.external_checkpointer {
+        let recorder = Recorder::new(writer, clock.clone(), orders, None);
+        return Ok(vec![thread::spawn("recorder", move || recorder.run())?]);
     }
-    let recorder = Recorder::new(writer, clock.clone(), orders);
-    threads.push(thread::spawn("recorder", move || recorder.run())?);
-    if let Some(body) = checkpointer {
-        threads.push(thread::spawn("checkpoint", body)?);
-    }
-    Ok(threads)
+    let (signals, woken) = checkpoint::watch(&mut writer)?;
+    let checkpointer = connection::checkpointer(&options.path)?;
+    let recorder = Recorder::new(writer, clock.clone(), orders, Some(signals.clone()));
+    let clock = clock.clone();
+    Ok(vec![
+        thread::spawn("recorder", move || recorder.run())?,
+        thread::spawn("checkpoint", move || checkpoint::run(checkpointer, clock, signals, woken))?,
+    ])
 }
 
 impl Inner {

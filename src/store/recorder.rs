@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::invocation::{FinishedRun, Record};
 use crate::model::log::LogLine;
 use crate::store::minutes::{Minutes, Of};
-use crate::store::{Tx, fault, logs, records};
+use crate::store::{Tx, checkpoint, fault, logs, records};
 
 /// Most orders of one commit: bounds what the first one waits for.
 const BATCH: usize = 512;
@@ -82,6 +82,8 @@ pub(super) struct Recorder {
     conn: Connection,
     clock: Arc<dyn Clock>,
     queue: Receiver<Order>,
+    /// None where another program checkpoints.
+    checkpoints: Option<Arc<checkpoint::Signals>>,
     full: bool,
     log_minutes: Minutes,
     run_minutes: Minutes,
@@ -89,10 +91,15 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// A recorder over the writing connection, whose `synchronous` is NORMAL.
-    pub(super) fn new(conn: Connection, clock: Arc<dyn Clock>, queue: Receiver<Order>) -> Recorder {
+    pub(super) fn new(
+        conn: Connection,
+        clock: Arc<dyn Clock>,
+        queue: Receiver<Order>,
+        checkpoints: Option<Arc<checkpoint::Signals>>,
+    ) -> Recorder {
         let log_minutes = Minutes::new(Of::Log);
         let run_minutes = Minutes::new(Of::Invocation);
-        Recorder { conn, clock, queue, full: false, log_minutes, run_minutes }
+        Recorder { conn, clock, queue, checkpoints, full: false, log_minutes, run_minutes }
     }
 
     /// Commits batches until told to stop or until nobody can send any more.
@@ -102,6 +109,9 @@ impl Recorder {
             let last = self.gather(&mut batch);
             if !batch.is_empty() {
                 self.commit(&mut batch);
+            }
+            if let Some(signals) = &self.checkpoints {
+                signals.cut_if_asked(&self.conn);
             }
             if last {
                 return;

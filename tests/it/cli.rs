@@ -214,13 +214,13 @@ fn flags_beat_variables_beat_the_file() {
     assert!(
         command.env("FNLITE_SOCKET", "wrong.sock").env("FNLITE_NAMESPACE", "set").status().unwrap().success()
     );
-    assert_eq!(line(&flag), "GET /v1/functions?namespace=typed HTTP/1.1");
+    assert_eq!(line(&flag), "GET /v1/functions?limit=1000&namespace=typed HTTP/1.1");
     flag.run("man");
 
     let mut variable = place(vec![ok(r#"{"functions":[]}"#)]);
     variable.file("fnlite.toml", "socket = 'wrong.sock'\n[client]\nnamespace = 'filed'\n");
     assert!(variable.command("list").env("FNLITE_SOCKET", "fnlite.sock").status().unwrap().success());
-    assert_eq!(line(&variable), "GET /v1/functions?namespace=filed HTTP/1.1");
+    assert_eq!(line(&variable), "GET /v1/functions?limit=1000&namespace=filed HTTP/1.1");
     variable.run("man");
 }
 

@@ -5,5 +5,6 @@
 mod cli;
 mod client;
 mod echo;
+mod floors;
 mod front;
 mod raw;

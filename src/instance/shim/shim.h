@@ -33,6 +33,9 @@ int fnlite_isolate(const struct isolation *how, int event, int out, int err, int
 /* zygote.c: carries out orders for ever; returns in each Instance, walled in, with fnlite_isolate's result. */
 int fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks);
 
+/* collapse.c */
+void fnlite_collapse_heap(void);
+
 /* event.c: the Instance's side of one event. */
 int fnlite_receive_lengths(unsigned lengths[2]);
 int fnlite_receive(void *into, unsigned long length);

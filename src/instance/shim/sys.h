@@ -9,7 +9,7 @@ typedef unsigned int u32;
 
 #if defined(__x86_64__)
 enum {
-    NR_read = 0, NR_write = 1, NR_close = 3, NR_dup3 = 292, NR_getpid = 39, NR_getppid = 110,
+    NR_read = 0, NR_write = 1, NR_close = 3, NR_dup3 = 292, NR_getpid = 39, NR_madvise = 28, NR_getppid = 110,
     NR_recvmsg = 47,
     NR_sendmsg = 46, NR_clone = 56, NR_exit_group = 231, NR_wait4 = 61, NR_kill = 62, NR_chdir = 80, 
     NR_setsid = 112, NR_capset = 126, NR_prctl = 157, NR_mount = 165, NR_rt_sigprocmask = 14, NR_rt_sigaction = 13,
@@ -19,7 +19,7 @@ enum {
 };
 #elif defined(__aarch64__)
 enum {
-    NR_read = 63, NR_write = 64, NR_close = 57, NR_dup3 = 24, NR_getpid = 172, NR_getppid = 173,
+    NR_read = 63, NR_write = 64, NR_close = 57, NR_dup3 = 24, NR_getpid = 172, NR_madvise = 233, NR_getppid = 173,
     NR_recvmsg = 212, NR_sendmsg = 211, NR_clone = 220,
     NR_exit_group = 94, NR_wait4 = 260, NR_kill = 129, NR_chdir = 49,  NR_setsid = 157,
     NR_capset = 91, NR_prctl = 167, NR_mount = 40, NR_rt_sigprocmask = 135, NR_rt_sigaction = 134, NR_unshare = 97,

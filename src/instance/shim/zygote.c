@@ -10,6 +10,9 @@
 /* libc's, so that its own fork handlers run. */
 extern int fork(void);
 
+/* So many Instances were wanted that collapsing the heap pays; before, it would only delay the first. */
+enum { COLLAPSE_AT = 8 };
+
 enum { ORDER_BYTES = 9, FDS_MAX = 4, CHILDREN_MAX = 1024, SOL_SOCKET_ = 1, SCM_RIGHTS_ = 1 };
 
 /* An Instance that lives, or one that ended in a way somebody may ask about. */
@@ -200,9 +203,12 @@ int fnlite_serve(int init_program, const struct isolation *how, const struct for
 {
     const int fds_wanted = how->pid_namespace ? 3 : 4;
     int own = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);
+    int forked = 0;
     struct order order;
     while (next_order(&order)) {
         if (order.kind == 'N' && order.fd_count == fds_wanted) {
+            if (++forked == COLLAPSE_AT)
+                fnlite_collapse_heap();
             if (fork_child(init_program, own, &order, how, hooks))
                 return become_instance(init_program, own, &order, how);
         }

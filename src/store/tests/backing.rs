@@ -53,6 +53,16 @@ fn a_streamed_backup_leaves_no_file() {
 }
 
 #[test]
+fn copies_that_a_crash_left_are_removed_at_the_next_start() {
+    let fixture = Fixture::new();
+    let left =
+        [".fnlite.db-backup-x.tmp", ".other.db-backup-x.tmp"].map(|name| fixture.folder.path().join(name));
+    left.iter().for_each(|path| std::fs::write(path, "half").unwrap());
+    fixture.open();
+    assert_eq!(left.map(|path| path.exists()), [false, true]);
+}
+
+#[test]
 fn an_old_backup_is_replaced_and_a_folder_is_not() {
     let fixture = Fixture::new();
     let store = fixture.open();
@@ -84,6 +94,22 @@ fn the_log_is_checkpointed_while_runs_come_in() {
         std::thread::yield_now();
     }
     assert!(store.sizes().unwrap().wal_bytes < 64 * 1024 * 1024);
+}
+
+#[test]
+fn the_log_stays_short_however_much_is_written() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let function = deploy(&store, "hello");
+    let start = SystemClock.now();
+    let mut written = 0;
+    while written < 100_000_000 || store.sizes().unwrap().wal_bytes > written / 2 {
+        assert!(SystemClock.now() - start < Duration::from_secs(30), "never cut");
+        let mut finished = run(&store, &function, &[]);
+        finished.record.event = vec![b' '; 1_000_000];
+        store.record(finished).unwrap();
+        written += 1_000_000;
+    }
 }
 
 #[test]

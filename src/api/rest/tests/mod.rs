@@ -1,1 +1,206 @@
+//! The door as a client sees it, over a real store, without sockets and without running functions (that is what the
+//! tests over a real server do).
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::api::rest::{Parts, Rest};
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::id::{IdSource, RequestId, SystemIds};
+use crate::http::Handler;
+use crate::http::body::Body;
+use crate::http::head::Head;
+use crate::http::request::{Peer, Request};
+use crate::http::response::Content;
+use crate::instance::host::{Account, Host};
+use crate::instance::package::cache::Packages;
+use crate::model::function::{FunctionName, Namespace};
+use crate::model::invocation::{FinishedRun, Record, State};
+use crate::model::key::Scope;
+use crate::model::log::{Level, LogLine, Stream};
+use crate::pool::Pool;
+use crate::service::doctor::Doctor;
+use crate::service::functions::Functions;
+use crate::service::invoke::Invoker;
+use crate::service::keys::Keys;
+use crate::service::logs::Logs;
+use crate::store::{Options, Store};
+
+mod deploying;
+mod describing;
+mod finding;
+mod json_texts;
+mod keys;
+mod schema;
+mod serving;
+
+/// A door before a store of its own.
+struct Door {
+    rest: Rest,
+    store: Store,
+    admin: String,
+    stopping: Arc<AtomicBool>,
+    _folder: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+const STRANGER: &str = "192.0.2.1:40000";
+
+impl Door {
+    fn new() -> Door {
+        Door::with(false)
+    }
+
+    fn with(socket_needs_key: bool) -> Door {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let options = Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
+        let store = Store::open(&options, clock.clone()).unwrap();
+        let account = Account { region: "r".into(), appid: "1".into(), uin: "2".into() };
+        let host =
+            Arc::new(Host::new(1, account, vec![PathBuf::from("/usr/bin")], folder.path().join("scratch")));
+        let packages = Arc::new(Packages::open(&folder.path().join("packages")).unwrap());
+        let code = store.clone();
+        let fetch = Box::new(move |digest| Ok(code.package(digest)?.unwrap_or_default()));
+        let pool = Arc::new(Pool::new(host.clone(), packages, fetch, clock.clone(), 1024).unwrap());
+        let invoker =
+            Arc::new(Invoker::new(store.clone(), pool.clone(), clock.clone(), ids.clone()).unwrap());
+        let keys = Keys::new(store.clone(), ids.clone()).unwrap();
+        let admin = keys.ensure_first().unwrap().unwrap();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let doctor = Doctor::new(host.clone(), store.clone(), pool.clone());
+        let rest = Rest::new(Parts {
+            functions: Functions::new(store.clone(), invoker.clone(), pool.clone(), host.clone()),
+            logs: Logs::new(store.clone(), invoker.clone()),
+            invoker,
+            keys,
+            store: store.clone(),
+            pool,
+            host,
+            doctor,
+            clock,
+            ids,
+            stopping: stopping.clone(),
+            socket_needs_key,
+        });
+        Door { rest, store, admin, stopping, _folder: folder }
+    }
+
+    /// Sends `line`, a method and a target, with the admin's key.
+    fn ask(&self, line: &str, body: impl AsRef<[u8]>) -> Reply {
+        self.ask_with(&[("Authorization", &format!("Bearer {}", self.admin))], line, body)
+    }
+
+    fn ask_with(&self, headers: &[(&str, &str)], line: &str, body: impl AsRef<[u8]>) -> Reply {
+        self.ask_from(Peer::Tcp(STRANGER.parse::<SocketAddr>().unwrap()), headers, line, body)
+    }
+
+    fn ask_from(&self, peer: Peer, headers: &[(&str, &str)], line: &str, body: impl AsRef<[u8]>) -> Reply {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        let head = Head::parse(head.as_bytes()).unwrap();
+        let body = Body::new(body.as_ref().to_vec());
+        assert!(body.length() <= self.rest.body_max(&head), "the front would refuse this body");
+        let response = self.rest.handle(Request { head, body, peer, began: SystemClock.now() });
+        let body = match response.content {
+            Content::Bytes(bytes) => bytes.into_owned(),
+            Content::File { mut file, length } => {
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+                assert_eq!(bytes.len() as u64, length);
+                bytes
+            }
+            Content::Stream(_) => panic!("nothing of this API is a stream"),
+        };
+        let headers = response.headers.into_iter().map(|header| (header.name.into(), header.value.into()));
+        Reply { status: response.status.0, headers: headers.collect(), body }
+    }
+
+    /// A new key's secret.
+    fn key(&self, scope: Scope) -> String {
+        let name = format!("key {}", self.rest.parts.keys.list().len());
+        self.rest.parts.keys.create(&name, scope).unwrap().1
+    }
+
+    fn deploy(&self, name: &str) {
+        let reply = self.ask(&format!("PUT /v1/functions/{name}"), HELLO);
+        assert!(matches!(reply.status, 200 | 201), "{reply:?}");
+    }
+
+    /// Puts a run of `function` on record, as the invoker would.
+    fn record(&self, function: &str, lines: &[&str]) -> Record {
+        let namespace = Namespace::default();
+        let function =
+            self.store.function(&namespace, &FunctionName::parse(function).unwrap()).unwrap().unwrap();
+        let now_us = SystemClock.wall_us();
+        let record = Record {
+            id: self.store.next_run_id(),
+            request_id: SystemIds.request_id(now_us),
+            function_id: function.id,
+            namespace: function.namespace.to_string(),
+            function: function.name.to_string(),
+            qualifier: function.version.qualifier,
+            source: "rest".to_owned(),
+            state: State::Succeeded,
+            status: 200,
+            created_us: now_us,
+            started_us: now_us,
+            ended_us: now_us,
+            duration_us: 1234,
+            init_us: 0,
+            memory_mb: 128,
+            memory_used_kb: 9000,
+            event: EVENT.to_vec(),
+            result: b"1.10".to_vec(),
+            error: String::new(),
+        };
+        let line = |text: &&str| LogLine {
+            ts_us: now_us,
+            stream: Stream::Stdout,
+            level: Level::Info,
+            message: (*text).to_owned(),
+        };
+        let run = FinishedRun { record, lines: lines.iter().map(line).collect() };
+        self.store.record(run).unwrap()
+    }
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The refusal's message; it must be one of that status, in the one shape.
+    fn refused(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        let error = &self.json()["error"];
+        assert!(RequestId::parse(error["request_id"].as_str().unwrap()).is_some(), "{error}");
+        assert!(error["code"].is_string(), "{error}");
+        error["message"].as_str().unwrap().to_owned()
+    }
+}
+
+const HELLO: &str = r#"{"runtime":"python3.10","handler":"index.main_handler","env":{"Z":"1","A":"2"},
+    "code":{"files":{"index.py":"def main_handler(event, context):\n    return event\n"}}}"#;
+
+/// What a parser that makes a tree of it would change.
+const EVENT: &[u8] = br#"{"n": 1.10,  "big": 123456789012345678901234567890, "n": 2}"#;

@@ -1,0 +1,150 @@
+//! The description is true: every route is in it, and answers as it says.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::schema;
+use super::{Door, HELLO, Reply};
+use crate::api::rest::routes::ROUTES;
+
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of = |(path, operations): (&String, &Value)| {
+        let operations = operations.as_object().unwrap().iter();
+        operations
+            .map(|(verb, operation)| (verb.clone(), path.clone(), operation.clone()))
+            .collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of).collect()
+}
+
+/// Checks that the answer is one the operation tells of, with a body of the shape told.
+fn check(document: &Value, operation: &Value, reply: &Reply, line: &str) {
+    let told = &operation["responses"][reply.status.to_string()];
+    assert!(told.is_object(), "{line}: {} is not described; {reply:?}", reply.status);
+    let Some(content) = told.get("content") else {
+        assert!(reply.body.is_empty(), "{line}: a body where none is described");
+        return;
+    };
+    let media_type = reply.header("Content-Type").unwrap().split(';').next().unwrap();
+    let described =
+        content.get(media_type).unwrap_or_else(|| panic!("{line}: {media_type} is not described"));
+    if let Some(schema) = described.get("schema") {
+        schema::check(document, schema, &reply.json(), line).unwrap();
+    }
+}
+
+/// A request that should succeed, and one that should not, for each operation.
+fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
+    door.deploy("hello");
+    door.deploy("doomed");
+    let id = door.record("hello", &["line"]).request_id;
+    door.key(crate::model::key::Scope::Read);
+    let key = r#"{"name":"ci","scope":"read"}"#;
+    let request = |operation, line: &str, body: &str| (operation, line.to_owned(), body.to_owned());
+    vec![
+        request("deploy", "PUT /v1/functions/hello", HELLO),
+        request("deploy", "PUT /v1/functions/newcomer", HELLO),
+        request("deploy", "PUT /v1/functions/hello", "{"),
+        request("listFunctions", "GET /v1/functions?limit=1", ""),
+        request("listFunctions", "GET /v1/functions?limit=x", ""),
+        request("getFunction", "GET /v1/functions/hello", ""),
+        request("getFunction", "GET /v1/functions/nobody", ""),
+        request("deleteFunction", "DELETE /v1/functions/doomed", ""),
+        request("deleteFunction", "DELETE /v1/functions/doomed", ""),
+        request("getCode", "GET /v1/functions/hello/code", ""),
+        request("getCode", "GET /v1/functions/nobody/code", ""),
+        request("invoke", "POST /v1/functions/hello/invoke", "{}"),
+        request("invoke", "POST /v1/functions/nobody/invoke", "{}"),
+        request("invoke", "POST /v1/functions/hello/invoke", "{"),
+        request("listInvocations", "GET /v1/invocations?since=1h&status=succeeded", ""),
+        request("listInvocations", "GET /v1/invocations?function=nobody", ""),
+        request("getInvocation", &format!("GET /v1/invocations/{id}"), ""),
+        request("getInvocation", "GET /v1/invocations/x", ""),
+        request("listLogs", &format!("GET /v1/logs?request_id={id}"), ""),
+        request("listLogs", "GET /v1/logs?order=x", ""),
+        request("listKeys", "GET /v1/keys", ""),
+        request("createKey", "POST /v1/keys", key),
+        request("createKey", "POST /v1/keys", key),
+        request("revokeKey", "DELETE /v1/keys/2", ""),
+        request("revokeKey", "DELETE /v1/keys/99", ""),
+        request("backup", "POST /v1/backup", ""),
+        request("doctor", "GET /v1/doctor", ""),
+        request("healthz", "GET /healthz", ""),
+        request("readyz", "GET /readyz", ""),
+        request("version", "GET /version", ""),
+        request("metrics", "GET /metrics", ""),
+        request("describe", "GET /openapi.json", ""),
+    ]
+}
+
+#[test]
+fn every_operation_answers_as_described() {
+    let door = Door::new();
+    let document = door.ask("GET /openapi.json", "").json();
+    let operations = operations(&document);
+    let mut walked = BTreeSet::new();
+    for (id, line, body) in requests(&door) {
+        let (_, _, operation) =
+            operations.iter().find(|(_, _, operation)| operation["operationId"] == id).unwrap();
+        check(&document, operation, &door.ask(&line, body), &line);
+        walked.insert(id);
+    }
+    let described: BTreeSet<&str> =
+        operations.iter().map(|(_, _, operation)| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(walked, described);
+}
+
+#[test]
+fn every_operation_refuses_as_described() {
+    let door = Door::new();
+    let document = door.ask("GET /openapi.json", "").json();
+    let reader = format!("Bearer {}", door.key(crate::model::key::Scope::Read));
+    for (verb, path, operation) in operations(&document) {
+        let path = path.replace(['{', '}'], "");
+        let line = format!("{} {path}", verb.to_uppercase());
+        check(&document, &operation, &door.ask_with(&[], &line, ""), &line);
+        check(&document, &operation, &door.ask_with(&[("Authorization", &reader)], &line, ""), &line);
+        let unknown = format!("{line}?colour=blue");
+        assert!(door.ask(&unknown, "").refused(400).contains("colour"));
+        check(&document, &operation, &door.ask(&unknown, ""), &unknown);
+    }
+}
+
+#[test]
+fn the_table_and_the_description_are_one() {
+    let document = Door::new().ask("GET /openapi.json", "").json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let described: BTreeSet<(String, String)> =
+        operations(&document).into_iter().map(|(verb, path, _)| (verb, path)).collect();
+    let routed: BTreeSet<(String, String)> =
+        ROUTES.iter().map(|route| (route.verb.lower().to_owned(), route.path.to_owned())).collect();
+    assert_eq!(described, routed);
+    for (_, path, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().unwrap() {
+            assert!(parameter["schema"].is_object(), "{path} {parameter}");
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str));
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = Door::new().ask("GET /openapi.json", "").json();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(!found.is_empty());
+    for reference in found {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+}
