@@ -14,10 +14,10 @@ import datetime
 import json
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import beside
@@ -60,19 +60,22 @@ class Bench:
 def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    folder = ROOT / "target/bench/run"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     report = {"at": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "commit": commit(),
               "quick": options.quick, "machine": machine(), "rows": []}
-    with contextlib.ExitStack() as stack:
-        bench = Bench(options.quick, folder, stack)
+    with working_folder() as folder, contextlib.ExitStack() as stack:
+        bench = Bench(options.quick, Path(folder), stack)
         for name in options.only or MEASUREMENTS:
             report["rows"] += measure(name, bench)
-    shutil.rmtree(folder)
     print_table(report)
     (ROOT / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
     print("\nwritten to bench.json, with all that was measured")
+
+
+def working_folder():
+    """Below target/, so on a real disk, as a database usually is."""
+    above = ROOT / "target/bench"
+    above.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="run-", dir=above)
 
 
 def arguments():
