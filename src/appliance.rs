@@ -11,7 +11,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -179,7 +179,8 @@ fn write_key(path: &Path, secret: &str) -> Result<()> {
 
 /// The folder beside the database for what can be made again from it.
 fn beside(db: &Path) -> PathBuf {
-    let mut name = db.as_os_str().to_owned();
+    // Absolute: without a view of their own, functions are shown its folders from another working directory.
+    let mut name = std::path::absolute(db).unwrap_or_else(|_| db.to_owned()).into_os_string();
     name.push(".d");
     PathBuf::from(name)
 }
@@ -190,7 +191,8 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         appid: options.account.appid.clone(),
         uin: options.account.uin.clone(),
     };
-    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"));
+    let server = fs::metadata(&options.db)?.ino();
+    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"), server);
     let sandbox = &host.sandbox;
     if sandbox.level < options.isolation.min {
         let why = sandbox.notes.join("; ");

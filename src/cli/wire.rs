@@ -1,7 +1,7 @@
 //! The server's JSON, as far as commands read it. Fields that a command can do without have defaults, so that a newer or
 //! older server is still understood.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A deployed function.
@@ -54,10 +54,17 @@ pub(super) struct Run {
     pub(super) memory_used_kb: u64,
     #[serde(default)]
     pub(super) error: String,
+    #[serde(default, deserialize_with = "there")]
     pub(super) event: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "there")]
     pub(super) result: Option<Box<RawValue>>,
     #[serde(default)]
     pub(super) log: Vec<Line>,
+}
+
+/// A value that is there, even if it is `null`: a function may return that.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(deserializer).map(Some)
 }
 
 impl Run {

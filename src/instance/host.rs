@@ -27,6 +27,16 @@ pub struct Account {
     pub uin: String,
 }
 
+/// User ids of one server's functions. Two servers on a host have different blocks, or a function of one, where no pid
+/// namespace holds it, could signal those of the other.
+const IDS_PER_SERVER: u32 = 65_536;
+
+/// Blocks of ids to choose from; the last ends below 2^29, far from the ids systems give away from the top.
+const SERVERS: u64 = 4096;
+
+/// The first block begins above what containers' first ranges usually use.
+const FIRST_UID: u32 = 1 << 28;
+
 /// What this host gives, found out once.
 #[derive(Debug)]
 pub struct Host {
@@ -37,6 +47,7 @@ pub struct Host {
     search: Vec<PathBuf>,
     /// A folder for runs' temporary files where /tmp cannot be private.
     scratch: PathBuf,
+    first_uid: u32,
     found: Mutex<HashMap<&'static str, Arc<Found>>>,
 }
 
@@ -52,9 +63,19 @@ pub struct RuntimeFound {
 }
 
 impl Host {
-    /// Probes the walls up to `level_max`; interpreters are looked for when they are first needed.
-    pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf) -> Host {
-        Host { sandbox: sandbox::probe(level_max), account, search, scratch, found: Mutex::default() }
+    /// Probes the walls up to `level_max`; interpreters are looked for when they are first needed. `server` tells this
+    /// server from others on the host, for example by its database's inode.
+    pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf, server: u64) -> Host {
+        let block = u32::try_from(server % SERVERS).expect("it is below the number of blocks");
+        let first_uid = FIRST_UID + block * IDS_PER_SERVER;
+        let mut sandbox = sandbox::probe(level_max, first_uid);
+        if let Some(closed) = closed_to_functions(&sandbox, &scratch) {
+            sandbox.notes.push(format!(
+                "functions cannot reach their code: {} is closed to other users; keep the database elsewhere",
+                closed.display()
+            ));
+        }
+        Host { sandbox, account, search, scratch, first_uid, found: Mutex::default() }
     }
 
     /// What `runtime` means here; an error names what to install.
@@ -83,7 +104,8 @@ impl Host {
         if let Some(found) = known.get(runtime.name).filter(|found| found.interpreter.program.exists()) {
             return Ok(Arc::clone(found));
         }
-        let found = Arc::new(python::find(runtime, &self.search)?);
+        let reachable = |program: &Path| closed_to_functions(&self.sandbox, program).is_none();
+        let found = Arc::new(python::find(runtime, &self.search, &reachable)?);
         known.insert(runtime.name, Arc::clone(&found));
         Ok(found)
     }
@@ -116,9 +138,9 @@ impl Host {
 
     /// A user of its own for each function, where the server is root (D8).
     fn uid(&self, function_id: i64) -> Option<u32> {
-        const RANGE: i64 = 1_000_000;
-        let offset = u32::try_from(1 + function_id.rem_euclid(RANGE)).expect("it is below the range");
-        rustix::process::geteuid().is_root().then_some(sandbox::PROBE_UID + offset)
+        let offset =
+            u32::try_from(function_id.rem_euclid(i64::from(IDS_PER_SERVER))).expect("it is below the range");
+        rustix::process::geteuid().is_root().then_some(self.first_uid + offset)
     }
 
     /// A folder for temporary files that only this function may enter. Without namespaces its runs share it.
@@ -206,4 +228,17 @@ impl Host {
             },
         })
     }
+}
+
+/// The folder on the way to `path` that keeps functions out, where they are another user and have no view of their own.
+fn closed_to_functions(sandbox: &Sandbox, path: &Path) -> Option<PathBuf> {
+    const OTHERS_MAY_PASS: u32 = 0o001;
+    if sandbox.walls.namespaces || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let mode = |folder: &Path| {
+        std::fs::metadata(folder).map(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()))
+    };
+    let closed = |folder: &&Path| mode(folder).is_ok_and(|mode| mode & OTHERS_MAY_PASS == 0);
+    path.ancestors().skip(1).find(closed).map(Path::to_owned)
 }

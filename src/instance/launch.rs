@@ -206,19 +206,22 @@ impl Launcher {
     }
 
     fn limit(&self) -> rustix::io::Result<()> {
-        let set = |resource, bytes| {
-            rustix::process::setrlimit(resource, Rlimit { current: Some(bytes), maximum: Some(bytes) })
+        // Never above what the server itself was given, which the function's user could not do.
+        let set = |resource, soft: u64, hard: u64| {
+            let given = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+            let limit = Rlimit { current: Some(soft.min(given)), maximum: Some(hard.min(given)) };
+            rustix::process::setrlimit(resource, limit)
         };
-        set(Resource::Core, 0)?;
-        set(Resource::Nofile, limits::OPEN_FILES_MAX)?;
-        set(Resource::Fsize, limits::TMP_BYTES)?;
-        set(Resource::Data, (u64::from(self.order.memory_mb) << 20) + DATA_MARGIN_BYTES)?;
+        let data = (u64::from(self.order.memory_mb) << 20) + DATA_MARGIN_BYTES;
+        set(Resource::Core, 0, 0)?;
+        set(Resource::Nofile, limits::OPEN_FILES_MAX, limits::OPEN_FILES_MAX)?;
+        set(Resource::Fsize, limits::TMP_BYTES, limits::TMP_BYTES)?;
+        set(Resource::Data, data, data)?;
         if self.order.walls.namespaces || self.order.uid.is_some() {
             // Counted per user: without a user of its own this would count the whole server's processes.
-            set(Resource::Nproc, limits::PROCESSES_MAX)?;
+            set(Resource::Nproc, limits::PROCESSES_MAX, limits::PROCESSES_MAX)?;
         }
-        let stack = Rlimit { current: Some(THREAD_STACK_BYTES), maximum: Some(8 << 20) };
-        rustix::process::setrlimit(Resource::Stack, stack)
+        set(Resource::Stack, THREAD_STACK_BYTES, 8 << 20)
     }
 
     fn paths(&self) -> Result<Paths, Step> {

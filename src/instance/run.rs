@@ -93,6 +93,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         clock,
         reader: AnswerReader::default(),
         unsent: Vec::new(),
+        taken: false,
         memory_kb: 0,
         flushed: clock.now(),
     };
@@ -117,6 +118,8 @@ struct Run<'a> {
     output: Output,
     reader: AnswerReader,
     unsent: Vec<u8>,
+    /// The Instance, or its socket, has taken the first byte of the event.
+    taken: bool,
     memory_kb: u64,
     flushed: Instant,
 }
@@ -175,6 +178,9 @@ impl Run<'_> {
             let open = !ready.event && !ready.exited || self.hear()?;
             if let Some(outcome) = self.said(task)? {
                 return Ok(outcome);
+            }
+            if (ready.exited || !open) && !self.taken && self.instance.process.is_some() {
+                return Err(Error::internal("an Instance was killed while it was parked"));
             }
             if ready.exited {
                 return self.died();
@@ -246,7 +252,10 @@ impl Run<'_> {
         while !self.unsent.is_empty() {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
             match rustix::net::send(&self.instance.event, &self.unsent, flags) {
-                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Ok(sent) => {
+                    self.unsent.drain(..sent);
+                    self.taken = true;
+                }
                 // Full: poll tells when there is room. Closed: poll tells that too.
                 Err(_) => return,
             }

@@ -22,8 +22,8 @@ pub struct Sandbox {
     pub notes: Vec<String>,
 }
 
-/// Finds out, using at most what `level_max` allows.
-pub fn probe(level_max: u8) -> Sandbox {
+/// Finds out, using at most what `level_max` allows; as that user where the server is root.
+pub(crate) fn probe(level_max: u8, uid: u32) -> Sandbox {
     let mut notes = Vec::new();
     let mut walls = Walls::default();
     if level_max >= 2 {
@@ -33,7 +33,7 @@ pub fn probe(level_max: u8) -> Sandbox {
     if level_max < 3 {
         notes.push(format!("isolation is held at level {level_max} by configuration"));
     } else {
-        match probe_namespaces(walls) {
+        match probe_namespaces(walls, uid) {
             Ok(found) => walls = found,
             Err(why) => notes.push(format!("no namespaces: {why}")),
         }
@@ -59,12 +59,12 @@ fn level(walls: Walls) -> u8 {
     }
 }
 
-fn probe_namespaces(walls: Walls) -> Result<Walls, String> {
+fn probe_namespaces(walls: Walls, uid: u32) -> Result<Walls, String> {
     let refused = |cause: std::io::Error| cause.to_string();
     let order = LaunchOrder {
         role: Role::Probe,
         walls: Walls { namespaces: true, ..walls },
-        uid: rustix::process::geteuid().is_root().then_some(PROBE_UID),
+        uid: rustix::process::geteuid().is_root().then_some(uid),
         package: PathBuf::from("/"),
         interpreter: Interpreter {
             program: PathBuf::new(),
@@ -90,6 +90,3 @@ fn probe_namespaces(walls: Walls) -> Result<Walls, String> {
         _ => Err(report.text),
     }
 }
-
-/// The first of the user ids given to functions where the server is root (D8); no function gets this one.
-pub(crate) const PROBE_UID: u32 = 200_000;

@@ -34,8 +34,9 @@ use crate::pool::admission::Quota;
 use crate::pool::keeper::Done;
 use crate::pool::slot::{Leftovers, Means, NoInstance, Slot, Taken};
 
-/// How many Instances may fail to take an event before the run is given up.
-const TRIES: usize = 3;
+/// How many Instances may fail to take an event before the run is given up: all that can be parked, which die together with
+/// their zygote, and some.
+const TRIES: usize = 12;
 
 /// Gets a code archive's bytes by its digest.
 pub type Fetch = Box<dyn Fn(Digest) -> Result<Vec<u8>> + Send + Sync>;

@@ -134,8 +134,12 @@ impl Slot {
                 Way::Forked(zygote) => {
                     let (zygote, first) = (Arc::clone(zygote), std::mem::take(&mut state.first));
                     drop(state);
-                    let instance = Instance::fork(&zygote).map_err(NoInstance::Error)?;
-                    return Ok(Taken { instance, init: None, first });
+                    match Instance::fork(&zygote) {
+                        Ok(instance) => return Ok(Taken { instance, init: None, first }),
+                        // It ended between the look and the order; the code is loaded anew.
+                        Err(_) if zygote.is_gone() => state = self.lock(),
+                        Err(error) => return Err(NoInstance::Error(error)),
+                    }
                 }
                 Way::Spawned(_) => {
                     let first = std::mem::take(&mut state.first);

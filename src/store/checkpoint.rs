@@ -61,9 +61,23 @@ impl Signals {
     }
 }
 
-/// Watches how the log of `writer` grows. The receiver hears whenever it has grown by enough, until `writer` is closed.
-pub(super) fn watch(writer: &mut Connection) -> Result<(Arc<Signals>, Receiver<()>)> {
+/// A writer's connection is open for as long as this is kept. Dropped after the connection, so that the checkpointer closes
+/// its own only then: of two that close at once neither is the last one, which tidies the log up.
+#[derive(Debug)]
+pub(super) struct Open(#[expect(dead_code, reason = "it is there to be dropped")] Sender<()>);
+
+/// What [`watch`] gives.
+pub(super) struct Watched {
+    pub(super) signals: Arc<Signals>,
+    pub(super) open: Open,
+    /// Hears whenever the log has grown by enough, until the writer is closed.
+    pub(super) woken: Receiver<()>,
+}
+
+/// Watches how the log of `writer` grows.
+pub(super) fn watch(writer: &mut Connection) -> Result<Watched> {
     let (wake, woken) = bounded(1);
+    let open = Open(wake.clone());
     let signals = Signals { pages: AtomicU64::new(0), cut: AtomicBool::new(false), cut_over: bounded(1) };
     let signals = Arc::new(signals);
     let (watched, mut told) = (signals.clone(), 0);
@@ -73,7 +87,7 @@ pub(super) fn watch(writer: &mut Connection) -> Result<(Arc<Signals>, Receiver<(
         told = tell(&wake, length, told);
         Ok(())
     }))?;
-    Ok((signals, woken))
+    Ok(Watched { signals, open, woken })
 }
 
 /// Wakes the checkpointer if the log has grown by enough since it was `told`; the length it knows of.

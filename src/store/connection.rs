@@ -35,7 +35,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(beside(path, ".lock"))
+            .open(beside(&real(path), ".lock"))
             .map_err(|cause| cannot_open(path, cause))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -47,6 +47,12 @@ impl Lock {
         writeln!(file, "{}", std::process::id())?;
         Ok(Lock { _file: file })
     }
+}
+
+/// The file itself: whoever comes by another link or name of its folder must meet the same lock.
+fn real(path: &Path) -> PathBuf {
+    // A file that is not there yet has no links.
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 fn taken(path: &Path, file: &mut File) -> Error {
@@ -81,7 +87,8 @@ pub(super) fn create(path: &Path) -> Result<()> {
 /// The one connection that writes rows. A file that is not for us is refused before it is changed.
 pub(super) fn writer(path: &Path, external_checkpointer: bool) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    migrate::check(&conn)?;
+    migrate::check(&conn)
+        .map_err(|error| Error { message: format!("{}: {}", path.display(), error.message), ..error })?;
     conn.execute_batch(
         "PRAGMA page_size = 4096;
          PRAGMA auto_vacuum = INCREMENTAL;

@@ -1,12 +1,13 @@
 //! SQLite: the only `rusqlite`, the only SQL, one file.
 //!
-//! [`Store`] is the handle everybody clones. Behind it one thread writes (`recorder`), one copies the write-ahead log
+//! [`Store`] is the handle everybody clones. Behind it one writes at a time (`queue`, `recorder`), one thread copies the write-ahead log
 //! into the file (`checkpoint`), and a few connections read (`readers`). Its public methods are nouns of the model,
 //! one file per table family; `read(|tx|)` and `write(|tx|)` are for those files only.
 //!
 //! # What must stay true
 //!
-//! * Rows are written on the recorder's thread and nowhere else. WAL has one writer; here it never waits for another.
+//! * Rows are written by whoever holds the recorder and by nobody else. WAL has one writer; here it never waits for
+//!   another.
 //! * A method that writes returns after the commit, so what was answered is on record. `record` commits with
 //!   `synchronous=NORMAL`: it survives `kill -9`, and a power cut may take its tail. Deploys, keys and deletes commit
 //!   with `FULL`. `begin` and `append_lines` are the two that do not wait.
@@ -23,12 +24,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use rusqlite::Connection;
 
 use crate::base::clock::Clock;
 use crate::base::thread;
 use crate::error::{Error, Kind, Result};
+use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Job, Order, Recorder};
 
@@ -42,6 +44,7 @@ mod logs;
 mod migrate;
 mod minutes;
 mod packages;
+mod queue;
 mod readers;
 mod recorder;
 mod records;
@@ -49,8 +52,6 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-/// Most orders waiting for the recorder.
-const QUEUE: usize = 1024;
 /// Longest wait for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait for a commit, above the recorder's own wait for a foreign lock.
@@ -89,7 +90,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    queue: Sender<Order>,
+    queue: Arc<Queue>,
     readers: Readers,
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
@@ -141,8 +142,7 @@ impl Store {
         let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
         migrate::migrate(&mut writer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
-        let (queue, orders) = bounded(QUEUE);
-        let threads = threads(options, writer, &clock, orders)?;
+        let (queue, threads) = threads(options, writer, &clock)?;
         let store = Store(Arc::new(Inner {
             path: options.path.clone(),
             readers: Readers::new(options.path.clone(), clock.clone()),
@@ -177,7 +177,7 @@ impl Store {
             wal_bytes: bytes(&connection::beside(&self.0.path, "-wal")),
             disk_free_bytes: backup::free(&self.0.path)?,
             queued: self.0.queue.len(),
-            queued_max: QUEUE,
+            queued_max: queue::ORDERS_MAX,
             lines_dropped: self.0.lines_dropped.load(Ordering::Relaxed),
         })
     }
@@ -187,7 +187,7 @@ impl Store {
         self.0.readers.read(body)
     }
 
-    /// Runs `body` on the recorder's thread and waits for its commit.
+    /// Runs `body` in the recorder's next transaction and waits for its commit.
     fn write<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
@@ -215,17 +215,14 @@ impl Store {
 
     fn order_and_wait<T>(&self, order: impl FnOnce(Sender<Result<T>>) -> Order) -> Result<T> {
         let (reply, answer) = bounded(1);
-        self.order(order(reply))?;
+        self.0.queue.order_and_lead(order(reply), QUEUE_WAIT).map_err(|_| no_room())?;
         answer.recv_timeout(COMMIT_WAIT).unwrap_or_else(|_| {
             Err(Error::new(Kind::Busy, "the database did not commit in time, or was closed; try again"))
         })
     }
 
     fn order(&self, order: Order) -> Result<()> {
-        self.0
-            .queue
-            .send_timeout(order, QUEUE_WAIT)
-            .map_err(|_| Error::new(Kind::Busy, "the database cannot keep up, or was closed; try again"))
+        self.0.queue.order(order, QUEUE_WAIT).map_err(|_| no_room())
     }
 
     fn take_run_id(&self) -> i64 {
@@ -253,6 +250,10 @@ impl Store {
     }
 }
 
+fn no_room() -> Error {
+    Error::new(Kind::Busy, "the database cannot keep up, or was closed; try again")
+}
+
 /// The version of SQLite inside this program.
 pub fn sqlite_version() -> &'static str {
     rusqlite::version()
@@ -272,24 +273,28 @@ fn settle(writer: &mut Connection, now_us: i64) -> Result<i64> {
     Ok(last_id)
 }
 
+/// The queue and the threads behind it.
 fn threads(
     options: &Options,
     mut writer: Connection,
     clock: &Arc<dyn Clock>,
-    orders: Receiver<Order>,
-) -> Result<Vec<JoinHandle<()>>> {
+) -> Result<(Arc<Queue>, Vec<JoinHandle<()>>)> {
+    let start = |recorder| -> Result<(Arc<Queue>, JoinHandle<()>)> {
+        let queue = Arc::new(Queue::new(recorder));
+        let working = Arc::clone(&queue);
+        Ok((queue, thread::spawn("recorder", move || working.work())?))
+    };
     if options.external_checkpointer {
-        let recorder = Recorder::new(writer, clock.clone(), orders, None);
-        return Ok(vec![thread::spawn("recorder", move || recorder.run())?]);
+        let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None))?;
+        return Ok((queue, vec![recorder]));
     }
-    let (signals, woken) = checkpoint::watch(&mut writer)?;
+    let checkpoint::Watched { signals, open, woken } = checkpoint::watch(&mut writer)?;
     let checkpointer = connection::checkpointer(&options.path)?;
-    let recorder = Recorder::new(writer, clock.clone(), orders, Some(signals.clone()));
+    let (queue, recorder) = start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open))))?;
     let clock = clock.clone();
-    Ok(vec![
-        thread::spawn("recorder", move || recorder.run())?,
-        thread::spawn("checkpoint", move || checkpoint::run(checkpointer, clock, signals, woken))?,
-    ])
+    let checkpoint =
+        thread::spawn("checkpoint", move || checkpoint::run(checkpointer, clock, signals, woken))?;
+    Ok((queue, vec![recorder, checkpoint]))
 }
 
 impl Inner {
@@ -299,8 +304,7 @@ impl Inner {
             return;
         }
         self.readers.close();
-        // Fails only when the recorder is gone already.
-        let _ = self.queue.send(Order::Stop);
+        self.queue.close();
         for thread in threads {
             if thread.join().is_err() {
                 log::error!("a thread of the store panicked");

@@ -1,4 +1,4 @@
-//! The one thread that writes rows: group commit, durable and ordinary batches.
+//! What writes rows, one at a time (see [`queue`](super::queue)): group commit, durable and ordinary batches.
 //!
 //! A batch is whatever is queued when the last commit ends, at most [`BATCH`] orders; nobody waits for a fuller one. A
 //! batch that holds a durable order commits with `synchronous=FULL`, the rest with `NORMAL`, which survives `kill -9`
@@ -9,10 +9,11 @@
 //! block. When SQLite itself gives the transaction up (disk full, I/O error), the whole batch fails: what follows would
 //! otherwise run outside any transaction.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use rusqlite::Connection;
 
 use crate::base::clock::Clock;
@@ -38,8 +39,12 @@ pub(super) enum Order {
     Lines { run_id: i64, function_id: i64, lines: Vec<LogLine> },
     /// Anything else.
     Work(Box<dyn Work>),
-    /// Write what was queued before, then end.
-    Stop,
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Order")
+    }
 }
 
 /// A transaction's body that keeps its own value and reply.
@@ -77,16 +82,19 @@ impl<T: Send, F: FnOnce(&Tx<'_>) -> Result<T> + Send> Work for Job<T, F> {
     }
 }
 
-/// The thread's state.
+/// The writing connection and what belongs to it.
+#[derive(Debug)]
 pub(super) struct Recorder {
     conn: Connection,
     clock: Arc<dyn Clock>,
-    queue: Receiver<Order>,
+    batch: Vec<Order>,
     /// None where another program checkpoints.
     checkpoints: Option<Arc<checkpoint::Signals>>,
     full: bool,
     log_minutes: Minutes,
     run_minutes: Minutes,
+    /// The last field: dropped when the connection is closed.
+    _open: Option<checkpoint::Open>,
 }
 
 impl Recorder {
@@ -94,43 +102,27 @@ impl Recorder {
     pub(super) fn new(
         conn: Connection,
         clock: Arc<dyn Clock>,
-        queue: Receiver<Order>,
-        checkpoints: Option<Arc<checkpoint::Signals>>,
+        checkpoints: Option<(Arc<checkpoint::Signals>, checkpoint::Open)>,
     ) -> Recorder {
+        let (checkpoints, _open) = checkpoints.unzip();
         let log_minutes = Minutes::new(Of::Log);
         let run_minutes = Minutes::new(Of::Invocation);
-        Recorder { conn, clock, queue, checkpoints, full: false, log_minutes, run_minutes }
+        Recorder { conn, clock, batch: Vec::new(), checkpoints, full: false, log_minutes, run_minutes, _open }
     }
 
-    /// Commits batches until told to stop or until nobody can send any more.
-    pub(super) fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let last = self.gather(&mut batch);
-            if !batch.is_empty() {
-                self.commit(&mut batch);
-            }
-            if let Some(signals) = &self.checkpoints {
-                signals.cut_if_asked(&self.conn);
-            }
-            if last {
-                return;
-            }
+    /// Commits one batch of what `take` gives; false if that is nothing.
+    pub(super) fn turn(&mut self, take: impl FnOnce(&mut Vec<Order>, usize)) -> bool {
+        let mut batch = std::mem::take(&mut self.batch);
+        take(&mut batch, BATCH);
+        let some = !batch.is_empty();
+        if some {
+            self.commit(&mut batch);
         }
-    }
-
-    /// Waits for one order and takes what else is there; true when it was the last time.
-    fn gather(&self, batch: &mut Vec<Order>) -> bool {
-        let Ok(first) = self.queue.recv() else { return true };
-        let mut next = Some(first);
-        while let Some(order) = next {
-            if matches!(order, Order::Stop) {
-                return true;
-            }
-            batch.push(order);
-            next = if batch.len() < BATCH { self.queue.try_recv().ok() } else { None };
+        self.batch = batch;
+        if let Some(signals) = &self.checkpoints {
+            signals.cut_if_asked(&self.conn);
         }
-        false
+        some
     }
 
     fn commit(&mut self, batch: &mut Vec<Order>) {
@@ -230,7 +222,6 @@ impl Recorder {
                 logs::append(tx, &mut self.log_minutes, *run_id, *function_id, lines)
             }
             Order::Work(work) => work.run(tx),
-            Order::Stop => Ok(()),
         }
     }
 }
@@ -248,7 +239,6 @@ fn reply(order: Order, wrote: Result<()>) {
         Order::Work(work) => work.finish(wrote),
         Order::Begin(record) => told(wrote, record.id),
         Order::Lines { run_id, .. } => told(wrote, run_id),
-        Order::Stop => {}
     }
 }
 

@@ -4,7 +4,17 @@
 
 mod cli;
 mod client;
+mod deploy;
 mod echo;
+mod endings;
 mod floors;
 mod front;
+mod function;
+mod gate;
+mod keeping;
+mod processes;
+mod python;
 mod raw;
+mod server;
+mod tree;
+mod wait;

@@ -11,12 +11,14 @@ loaded or built in already, since every page touched here is a page copied for e
 """
 import _imp
 import _json
+import _thread
 import gc
 import io
 import posix
 import sys
 import time
 
+DESCRIPTORS_MAX = 1024  # contract 2.6
 TRACE_CHARS_MAX = 16000  # a report from the zygote must fit one datagram, escapes included
 DUMMY_EVENT = b'{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"\xc3\xa9"}]}'
 DUMMY_ID = "00000000-0000-0000-0000-000000000000"
@@ -42,19 +44,25 @@ class Scanning:
 scan = _json.make_scanner(Scanning)
 
 
+def users_json():
+    """The library's `json` where the user's code has loaded it, so that what the code changed in it holds; a file of the
+    user's own by that name is not meant."""
+    json = sys.modules.get("json")
+    return None if (getattr(json, "__file__", None) or "").startswith(CODE + "/") else json
+
+
 def decode(text):
     """A JSON text, which has been checked to be one, as a value."""
-    json = sys.modules.get("json")
+    json = users_json()
     return json.loads(text) if json else scan(text.strip(" \t\n\r"), 0)[0]
 
 
 def encode(value):
-    """The contract's JSON (3.1): non-ASCII kept, no NaN. Where the user's code has loaded `json`, that module encodes, so
-    that what the code changed in it holds."""
-    decimal = sys.modules.get("decimal")
-    if decimal and isinstance(value, decimal.Decimal):
+    """The contract's JSON (3.1): non-ASCII kept, no NaN."""
+    decimal = getattr(sys.modules.get("decimal"), "Decimal", None)
+    if isinstance(decimal, type) and isinstance(value, decimal):
         value = str(value)
-    json = sys.modules.get("json")
+    json = users_json()
     if json:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     encoder = _json.make_encoder(
@@ -179,40 +187,48 @@ def parameter_count(handler):
 
 # ------------------------------------------------------------------------------------------------------ is it safe to fork
 
-def open_kinds():
-    """Open descriptors that a fork would share in a harmful way, by number."""
+# None of this may need /proc: many containers let nobody mount one.
+
+def shared_by_fork():
+    """Open descriptors that a fork would share in a harmful way: number to kind."""
     kinds = {}
-    try:
-        numbers = posix.listdir("/proc/self/fd")
-    except OSError:
-        return kinds
-    for number in numbers:
+    for number in range(DESCRIPTORS_MAX):
         try:
-            link = posix.readlink("/proc/self/fd/" + number)
+            mode = posix.fstat(number).st_mode & 0o170000
         except OSError:
             continue
-        if link.startswith(("socket:", "anon_inode:")):
-            kinds[number] = link
+        if mode == 0o140000:
+            kinds[number] = "a socket"
+        elif mode == 0:  # eventfd, epoll, timerfd, inotify: files of no type
+            kinds[number] = "an event descriptor"
     return kinds
+
+
+def thread_count():
+    try:
+        return len(posix.listdir("/proc/self/task"))
+    except OSError:  # the interpreter's own are what can still be seen
+        return 1 + _thread._count()
+
+
+def has_children():
+    try:
+        posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def unsafe_to_fork(before, private_tmp):
     """Why forking this process would not give a faithful copy; empty when it would."""
     if private_tmp and (posix.listdir("/tmp") or posix.listdir("/dev/shm")):
         return "a file was written to /tmp at import"
-    try:
-        if len(posix.listdir("/proc/self/task")) > 1:
-            return "a thread was started at import"
-        with open("/proc/thread-self/children") as children:
-            if children.read().strip():
-                return "a child process was started at import"
-    except OSError:  # no /proc here: threads are what we can still see
-        threading = sys.modules.get("threading")
-        return "a thread was started at import" if threading and threading.active_count() > 1 else ""
-    opened = [kind for number, kind in open_kinds().items() if before.get(number) != kind]
-    if any(kind.startswith("socket:") for kind in opened):
-        return "a socket was opened at import"
-    return "an event descriptor was opened at import" if opened else ""
+    if thread_count() > 1:
+        return "a thread was started at import"
+    if has_children():
+        return "a child process was started at import"
+    opened = {kind for number, kind in shared_by_fork().items() if before.get(number) != kind}
+    return "%s was opened at import" % min(opened) if opened else ""
 
 
 # ----------------------------------------------------------------------------------------------------------- one Instance
@@ -287,7 +303,7 @@ def single(shim, config, isolation):
 
 
 def zygote(shim, config, isolation):
-    before = open_kinds()
+    before = shared_by_fork()
     handler, failure, took_us = load(config)
     unsafe = "" if failure else unsafe_to_fork(before, config["isolation"]["fresh_mounts"])
     kind, text = (failure.kind, failure.text) if failure else ("F" if unsafe else "Z", unsafe)

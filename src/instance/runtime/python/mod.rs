@@ -38,12 +38,14 @@ pub(crate) struct Found {
     pub(crate) version: (u32, u32),
 }
 
-/// The interpreter for `runtime`: its own version, else the newest Python 3 of the host (D15).
-pub(crate) fn find(runtime: Runtime, search: &[PathBuf]) -> Result<Found> {
+/// The interpreter for `runtime`: its own version, else the newest Python 3 of the host (D15); one that functions cannot
+/// reach does not count.
+pub(crate) fn find(runtime: Runtime, search: &[PathBuf], reachable: &dyn Fn(&Path) -> bool) -> Result<Found> {
     let (major, minor) = runtime.version;
-    let own =
-        ask_all(&format!("python{major}.{minor}"), search).find(|found| found.version == runtime.version);
-    own.or_else(|| newest(search)).ok_or_else(|| {
+    let usable = |found: &Found| reachable(&found.interpreter.program);
+    let is_own = |found: &Found| found.version == runtime.version && usable(found);
+    let own = ask_all(&format!("python{major}.{minor}"), search).find(is_own);
+    own.or_else(|| newest(search, &usable)).ok_or_else(|| {
         Error::invalid(format!(
             "runtime {} needs python3 on the server's PATH and there is none; on Debian: apt-get install python3",
             runtime.name
@@ -51,9 +53,9 @@ pub(crate) fn find(runtime: Runtime, search: &[PathBuf]) -> Result<Found> {
     })
 }
 
-fn newest(search: &[PathBuf]) -> Option<Found> {
+fn newest(search: &[PathBuf], usable: &dyn Fn(&Found) -> bool) -> Option<Found> {
     let minors = (6..=20).rev().map(|minor| format!("python3.{minor}"));
-    minors.chain(["python3".to_owned()]).find_map(|name| ask_all(&name, search).next())
+    minors.chain(["python3".to_owned()]).find_map(|name| ask_all(&name, search).find(usable))
 }
 
 fn ask_all<'a>(name: &'a str, search: &'a [PathBuf]) -> impl Iterator<Item = Found> + 'a {
