@@ -17,7 +17,7 @@ use crate::cli::{Context, text};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The function's name
-    #[arg(required_unless_present = "get", conflicts_with = "get")]
+    #[arg(required_unless_present_any = ["get", "post"], conflicts_with_all = ["get", "post"])]
     name: Option<String>,
     /// Connections, each with one request at a time, 1 to 1024
     #[arg(long, short, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Ask for this path instead of running a function
     #[arg(long, value_name = "PATH")]
     get: Option<String>,
+    /// Send the event to this path, which may be another kind of server's (`scripts/bench` measures some beside ours)
+    #[arg(long, value_name = "PATH", hide = true, conflicts_with = "get")]
+    post: Option<String>,
 }
 
 /// The report as JSON.
@@ -55,12 +58,7 @@ struct Figures {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let api = context.api()?;
-    let (method, path, body) = match (&args.get, &args.name) {
-        (Some(path), _) => ("GET", path.clone(), ""),
-        (None, name) => {
-            ("POST", function_path(name.as_deref().unwrap_or_default(), "/invoke"), args.data.as_str())
-        }
-    };
+    let (method, path, body) = request(args);
     let (target, headers) = api.prepared(&path);
     let call = Call { method, target: &target, headers: &headers, body: body.as_bytes() };
     let load = Load {
@@ -79,6 +77,18 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     };
     context.out.data(said.as_bytes())?;
     Ok(if figures.failed + figures.lost == 0 { Exit::Done } else { Exit::FunctionFailed })
+}
+
+/// The method, path and body to send over and over.
+fn request(args: &Args) -> (&'static str, String, &str) {
+    match (&args.get, &args.post) {
+        (Some(path), _) => ("GET", path.clone(), ""),
+        (None, Some(path)) => ("POST", path.clone(), &args.data),
+        (None, None) => {
+            let name = args.name.as_deref().unwrap_or_default();
+            ("POST", function_path(name, "/invoke"), &args.data)
+        }
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -189,6 +189,7 @@ mod tests {
             "keys revoke 3",
             "bench hello -c 8 -d 10s",
             "bench --get /healthz --rate 200",
+            "bench --post /hello.cgi --url http://127.0.0.1:8080",
             "doctor --url http://127.0.0.1:9980 --key x",
             "completions bash",
             "man deploy",

@@ -1,0 +1,95 @@
+"""Our server, and `fnlite bench`, the load generator used for it and for all others."""
+
+import contextlib
+import http.client
+import json
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+
+from process import ENVIRONMENT, ROOT, Process
+
+BINARY = ROOT / "target/release/fnlite"
+FUNCTIONS = ROOT / "tests/functions/python"
+EVENT = '{"key":"abctest"}'
+
+
+@dataclass
+class Door:
+    """Where to send the event to: an address, a path, a key."""
+    url: str
+    path: str
+    key: str = None
+
+    def load(self, seconds, connections=8, rate=None, method="post"):
+        """The load generator's figures. The event is sent by POST, nothing by GET."""
+        command = [BINARY, "--url", self.url, "--json", "bench", f"--{method}", self.path, "--data", EVENT,
+                   "--connections", connections, "--duration", f"{seconds}s"]
+        command += ["--rate", rate] if rate else []
+        environment = {**ENVIRONMENT, **({"FNLITE_KEY": self.key} if self.key else {})}
+        ran = subprocess.run([str(word) for word in command], env=environment, cwd="/", stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        # 3: some requests failed, which the figures tell.
+        if ran.returncode not in (0, 3):
+            raise RuntimeError(f"the load generator failed: {ran.stderr}")
+        return json.loads(ran.stdout)
+
+    def ask(self):
+        """What one request is answered."""
+        return json.loads(self.timed()[0])
+
+    def timed(self):
+        """The answer to one request on a connection of its own, and how long it took, in ms, without connecting."""
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
+        with contextlib.closing(connection):
+            connection.connect()
+            began = time.perf_counter()
+            connection.request("POST", self.path, EVENT, headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            took_ms = (time.perf_counter() - began) * 1000
+        if answer.status != 200:
+            raise RuntimeError(f"{self.url}{self.path} answered {answer.status}: {body}")
+        return body, took_ms
+
+    def warmed(self):
+        """This door after some requests, so that a first one's costs are not in what follows."""
+        figures = self.load(1)
+        if figures["failed"] + figures["lost"]:
+            raise RuntimeError(f"{self.url}{self.path} does not answer well: {figures}")
+        return self
+
+
+class Fnlite(Process):
+    """`fnlite serve` on a database of its own."""
+
+    def __init__(self, db):
+        super().__init__([BINARY, "--db", db, "serve", "--listen", "127.0.0.1:0"], db.with_suffix(".log"))
+        self.db = db
+        self.key = None
+        self.deployed = set()
+
+    def wait_until_ready(self):
+        self.url = self.find_in_log(r"ready at (http://\S+)\n")
+        self.wait_for(lambda: "isolation" in self.log.read_text())
+        shown = re.search(r"key +(fnl_\S+)", self.log.read_text())
+        self.key = shown.group(1) if shown else self.key
+
+    def deploy(self, name, folder, memory_mb=128):
+        """Only returns what was deployed; the first call loads it."""
+        command = [BINARY, "--db", self.db, "deploy", name, folder, "--memory", memory_mb]
+        subprocess.run([str(word) for word in command], env=ENVIRONMENT, check=True, capture_output=True)
+        return self.door(f"/v1/functions/{name}/invoke")
+
+    def function(self, name, memory_mb=128):
+        """The door of one of the test functions, deployed and warm."""
+        path = f"/v1/functions/{name}/invoke"
+        if name not in self.deployed:
+            self.deploy(name, FUNCTIONS / name, memory_mb).warmed()
+            self.deployed.add(name)
+        return self.door(path)
+
+    def door(self, path):
+        return Door(self.url, path, self.key)

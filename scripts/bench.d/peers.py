@@ -1,0 +1,65 @@
+"""Other ways to run the same handler: a process for each request, and workers that stay."""
+
+import shutil
+
+from fnlite import FUNCTIONS, Door
+from process import ENVIRONMENT, ROOT, Process, free_port, is_listening
+
+HERE = ROOT / "scripts/bench.d"
+VENV = ROOT / "target/bench/venv/bin"
+
+LIGHTTPD = """
+server.document-root = "{folder}"
+server.bind = "127.0.0.1"
+server.port = {port}
+server.modules = ("mod_cgi")
+server.errorlog = "{folder}/error.log"
+server.breakagelog = "{folder}/printed.log"
+server.max-keep-alive-requests = 10000
+cgi.assign = (".cgi" => "")
+"""
+
+
+class Missing(Exception):
+    """A peer is not installed; the text says which."""
+
+
+class Lighttpd(Process):
+    """lighttpd with mod_cgi: `python3` anew for each request. What the handler prints goes to a file."""
+
+    def __init__(self, folder):
+        program = shutil.which("lighttpd", path=ENVIRONMENT["PATH"])
+        if program is None:
+            raise Missing("lighttpd is not installed")
+        self.port = free_port()
+        folder.mkdir()
+        for script in (HERE / "plain.cgi", HERE / "lean.cgi", FUNCTIONS / "hello/index.py"):
+            shutil.copy(script, folder)
+        (folder / "lighttpd.conf").write_text(LIGHTTPD.format(folder=folder, port=self.port))
+        super().__init__([program, "-D", "-f", folder / "lighttpd.conf"], folder / "lighttpd.log")
+
+    def wait_until_ready(self):
+        self.wait_for(lambda: is_listening(self.port))
+
+    def door(self, script):
+        return Door(f"http://127.0.0.1:{self.port}", f"/{script}.cgi")
+
+
+class Gunicorn(Process):
+    """gunicorn with functions-framework: workers that have loaded the handler and are used again and again."""
+
+    def __init__(self, folder, workers, kind, threads=1):
+        if not (VENV / "gunicorn").exists():
+            raise Missing("gunicorn and functions-framework are not installed")
+        folder.mkdir()
+        for script in (HERE / "framework.py", FUNCTIONS / "hello/index.py"):
+            shutil.copy(script, folder)
+        application = f"functions_framework:create_app('handle', '{folder}/framework.py', 'http')"
+        super().__init__([VENV / "gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket", "--chdir", folder, "--workers", workers,
+                          "--worker-class", kind, "--threads", threads, application], folder / "gunicorn.log")
+
+    def wait_until_ready(self):
+        self.url = self.find_in_log(r"Listening at: (http://[\d.:]+)")
+
+    def door(self):
+        return Door(self.url, "/")
