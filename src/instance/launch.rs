@@ -400,3 +400,65 @@ fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 fn exec(program: &str, args: &[String]) -> Step {
     Step("exec of init", command(program).arg0("init").args(args).env_clear().exec())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::instance::protocol::Interpreter;
+
+    fn launcher(namespaces: bool, tmp: Option<&str>) -> Launcher {
+        let interpreter = Interpreter {
+            program: PathBuf::from("/opt/python/bin/python3"),
+            args: Vec::new(),
+            prefix: PathBuf::from("/opt/python"),
+            packages: Vec::new(),
+        };
+        let order = LaunchOrder {
+            role: Role::Zygote,
+            walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true },
+            uid: None,
+            package: PathBuf::from("/srv/code"),
+            interpreter,
+            env: Vec::new(),
+            memory_mb: 128,
+            tmp: tmp.map(PathBuf::from),
+            function: json!({ "handler_file": "index" }),
+        };
+        let (control, _) = wire::message_pair().unwrap();
+        Launcher { order, control, event: None }
+    }
+
+    /// What may be written below, of the rules.
+    fn writable(launcher: &Launcher) -> Vec<String> {
+        launcher
+            .landlock_rules()
+            .lines()
+            .filter_map(|rule| rule.strip_prefix('w'))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn a_view_of_its_own_is_read_only_but_for_temporary_files() {
+        let launcher = launcher(true, None);
+        assert_eq!(writable(&launcher), ["/tmp", "/dev/shm"]);
+        assert!(launcher.landlock_rules().lines().any(|rule| rule == "r/"));
+        assert_eq!(launcher.bootstrap_config("/x")["code"], view::CODE);
+    }
+
+    #[test]
+    fn in_the_hosts_view_only_what_it_needs_is_to_be_read() {
+        let launcher = launcher(false, Some("/srv/tmp/1"));
+        assert_eq!(writable(&launcher), ["/srv/tmp/1"]);
+        let rules = launcher.landlock_rules();
+        for needed in ["r/usr", "r/opt/python", "r/srv/code"] {
+            assert!(rules.lines().any(|rule| rule == needed), "{needed}");
+        }
+        assert!(!rules.lines().any(|rule| ["r/", "r/home", "r/srv", "w/tmp"].contains(&rule)), "{rules}");
+        let config = launcher.bootstrap_config("/x");
+        assert_eq!((&config["code"], &config["handler_file"]), (&json!("/srv/code"), &json!("index")));
+        assert_eq!(config["isolation"]["fresh_mounts"], false, "they would be the host's");
+    }
+}

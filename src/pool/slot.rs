@@ -369,3 +369,79 @@ pub(crate) struct Look {
     pub(crate) last_used: Instant,
     pub(crate) spawned_because: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::ManualClock;
+    use crate::model::function::{Config, Digest, Env, Handler};
+    use crate::model::runtime::{Language, Runtime};
+
+    fn slot(clock: &dyn Clock) -> Slot {
+        let config = Config {
+            runtime: Runtime::parse("Python3.10").unwrap(),
+            handler: Handler::parse("index.main_handler", Language::Python).unwrap(),
+            timeout_s: 3,
+            init_timeout_s: 3,
+            memory_mb: 128,
+            reserved_mb: None,
+            env: Env::new(),
+            description: String::new(),
+        };
+        let version = Version {
+            id: 1,
+            function_id: 1,
+            qualifier: "$LATEST".to_owned(),
+            config,
+            package: Digest([0; 32]),
+            package_bytes: 0,
+        };
+        let names = FunctionNames { namespace: "default".to_owned(), name: "hello".to_owned() };
+        Slot::new(Arc::new(version), Arc::new(names), PathBuf::new(), clock)
+    }
+
+    fn failed() -> Result<Loaded> {
+        let init = Init { lines: Vec::new(), took: Duration::ZERO, function: None, memory_kb: 0 };
+        let outcome = Outcome::Raised { trace: "in the module".to_owned() };
+        Ok(Loaded { result: LoadResult::Failed(outcome), init })
+    }
+
+    #[test]
+    fn a_failed_load_is_told_to_those_who_waited_for_it_and_to_nobody_later() {
+        let slot = slot(&ManualClock::new(0));
+        let mut state = slot.lock();
+        state.attempt = 1;
+        assert!(slot.settle(&mut state, failed()).is_err());
+        let told = slot.wait_for_load(state).map(drop);
+        assert!(matches!(told, Err(NoInstance::Outcome(Outcome::Raised { .. }, None))), "{told:?}");
+        let mut state = slot.lock();
+        state.attempt = 2;
+        assert!(slot.wait_for_load(state).is_ok());
+    }
+
+    #[test]
+    fn a_slot_is_kept_while_it_runs_and_forgotten_when_nothing_is_loaded() {
+        let clock = ManualClock::new(0);
+        let slot = slot(&clock);
+        let entered = slot.enter(&clock);
+        clock.advance(Duration::from_secs(3600));
+        assert!(!slot.cool(&clock, &mut Leftovers::default()));
+        drop(entered);
+        assert!(slot.cool(&clock, &mut Leftovers::default()));
+    }
+
+    #[test]
+    fn few_singles_are_started_ahead_and_none_once_retired() {
+        let clock = ManualClock::new(0);
+        let slot = slot(&clock);
+        let entered: Vec<_> = (0..8).map(|_| slot.enter(&clock)).collect();
+        assert!(slot.lacks(&clock).is_none(), "nothing is parked before the way is known");
+        slot.lock().way = Way::Spawned("a thread was started at import".to_owned());
+        assert!(matches!(slot.lacks(&clock), Some(None)));
+        assert_eq!(slot.look().spawned_because.as_deref(), Some("a thread was started at import"));
+        drop(entered);
+        slot.retire(&mut Leftovers::default());
+        assert!(slot.lacks(&clock).is_none());
+        assert!(slot.cool(&clock, &mut Leftovers::default()));
+    }
+}
