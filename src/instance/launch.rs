@@ -223,7 +223,8 @@ impl Launcher {
         set(Resource::Data, data, data)?;
         if self.order.walls.namespaces || self.order.uid.is_some() {
             // Counted per user: without a user of its own this would count the whole server's processes.
-            set(Resource::Nproc, limits::PROCESSES_MAX, limits::PROCESSES_MAX)?;
+            // As many again for what is parked or dying, which is counted too.
+            set(Resource::Nproc, 2 * limits::PROCESSES_MAX, 2 * limits::PROCESSES_MAX)?;
         }
         set(Resource::Stack, THREAD_STACK_BYTES, 8 << 20)
     }

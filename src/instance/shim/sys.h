@@ -61,7 +61,7 @@ static inline long sys6(long nr, ulong a, ulong b, ulong c, ulong d, ulong e, ul
 #define SYS5(nr, a, b, c, d, e) sys6(nr, (ulong)(a), (ulong)(b), (ulong)(c), (ulong)(d), (ulong)(e), 0)
 
 enum {
-    SIGKILL_ = 9, SIGCHLD_ = 17, SIG_SETMASK_ = 2, EINTR_ = 4, ECHILD_ = 10,
+    SIGKILL_ = 9, SIGCHLD_ = 17, SIG_SETMASK_ = 2, EINTR_ = 4, EAGAIN_ = 11, ECHILD_ = 10,
     PR_SET_PDEATHSIG_ = 1, PR_SET_CHILD_SUBREAPER_ = 36, PR_SET_NO_NEW_PRIVS_ = 38, PR_CAP_AMBIENT_ = 47,
     PR_CAP_AMBIENT_CLEAR_ALL_ = 4, AT_FDCWD_ = -100, AT_EMPTY_PATH_ = 0x1000, O_PATH_ = 010000000,
     O_CLOEXEC_ = 02000000, O_RDONLY_ = 0, MS_NOSUID_ = 2, MS_NODEV_ = 4, MS_NOEXEC_ = 8, POLLIN_ = 1, WNOHANG_ = 1,

@@ -13,6 +13,9 @@ extern int fork(void);
 /* So many Instances were wanted that collapsing the heap pays; before, it would only delay the first. */
 enum { COLLAPSE_AT = 8 };
 
+/* How often an init is tried to be started where there are too many processes, 5 ms apart. */
+enum { START_TRIES = 20 };
+
 enum { ORDER_BYTES = 9, FDS_MAX = 4, CHILDREN_MAX = 1024 };
 
 /* An Instance that lives, or one that ended in a way somebody may ask about. */
@@ -169,13 +172,32 @@ static void supervise(int init_program, const struct order *order)
     }
 }
 
+/* The init of the next fork's namespace. Those that are dying still count as processes: where there are too many it is
+ * waited for some to be gone, which also holds up whoever orders faster than the kernel can bury. */
+static int start_init(int init_program, int own)
+{
+    struct timespec_ moment;
+    int init = 0;
+    for (int tries = 0; tries < START_TRIES; tries++) {
+        init = fnlite_before_fork(init_program);
+        if (init >= 0)
+            return init;
+        fnlite_after_fork(own);
+        if (init != -EAGAIN_)
+            return init;
+        reap();
+        moment = (struct timespec_){ 0, 5000000 };
+        SYS4(NR_ppoll, 0, 0, &moment, 0);
+    }
+    return init;
+}
+
 /* Forks one Instance; true in it. */
 static int fork_child(int init_program, int own, const struct order *order, const struct isolation *how,
                       const struct fork_hooks *hooks)
 {
-    int init = how->pid_namespace ? fnlite_before_fork(init_program) : 0;
+    int init = how->pid_namespace ? start_init(init_program, own) : 0;
     if (init < 0) {
-        fnlite_after_fork(own);
         refuse(order);
         return 0;
     }
