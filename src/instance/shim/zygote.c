@@ -77,7 +77,7 @@ static struct child *find_child(u64 number, int pid)
 }
 
 /* A free place; else that of somebody nobody asked about. More than CHILDREN_MAX cannot live: each is two processes, of
- * which a function may have 1,024. */
+ * which a function may have 2,048. */
 static void note_child(u64 number, int pid, int init)
 {
     struct child *place = find_child(0, 0);
@@ -176,7 +176,6 @@ static void supervise(int init_program, const struct order *order)
  * waited for some to be gone, which also holds up whoever orders faster than the kernel can bury. */
 static int start_init(int init_program, int own)
 {
-    struct timespec_ moment;
     int init = 0;
     for (int tries = 0; tries < START_TRIES; tries++) {
         init = fnlite_before_fork(init_program);
@@ -186,8 +185,7 @@ static int start_init(int init_program, int own)
         if (init != -EAGAIN_)
             return init;
         reap();
-        moment = (struct timespec_){ 0, 5000000 };
-        SYS4(NR_ppoll, 0, 0, &moment, 0);
+        pause_ms(5);
     }
     return init;
 }
