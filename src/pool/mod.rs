@@ -111,11 +111,13 @@ impl Pool {
     }
 
     /// Runs one event to its end; whatever goes wrong is an outcome. `None` when the Version turned out not to be
-    /// `current` any more once the run had its place in the pool: the caller then asks for the new one.
+    /// `current` any more once the run had its place in the pool, or to be `replaced` where its code cannot be had: the
+    /// caller then asks for the new one. `replaced` may take its time.
     pub fn run(
         &self,
         invocation: &Invocation,
         current: &dyn Fn() -> bool,
+        replaced: &dyn Fn() -> bool,
         listener: &mut dyn Listener,
     ) -> Option<Ran> {
         let version = &invocation.version;
@@ -131,8 +133,8 @@ impl Pool {
         };
         let slot = match self.shared.slot(version, &invocation.function) {
             Ok(slot) => slot,
-            // The code of a replaced Version may be gone already.
-            Err(_) if !current() => return None,
+            // The code of a replaced Version goes with the deploy, which may not have been told here yet.
+            Err(_) if !current() || replaced() => return None,
             Err(error) => return Some(self.failed(&error)),
         };
         let entered = slot.enter(&*self.shared.clock);

@@ -107,7 +107,8 @@ impl Invoker {
                 created_us,
             });
             let current = || self.generation.load(Ordering::Acquire) == generation;
-            if let Some(finished) = self.run(&invocation, &current)? {
+            let replaced = || self.is_replaced(&key, &invocation.version);
+            if let Some(finished) = self.run(&invocation, &current, &replaced)? {
                 return Ok(finished);
             }
         }
@@ -175,8 +176,28 @@ impl Invoker {
         Ok(found)
     }
 
+    /// Whether the database has another version by that name; if so, this one is forgotten here.
+    fn is_replaced(&self, key: &(Namespace, FunctionName), version: &Version) -> bool {
+        let (namespace, name) = key;
+        let stored = self.store.function(namespace, name);
+        let is_replaced =
+            stored.is_ok_and(|function| function.is_none_or(|function| function.version.id != version.id));
+        if is_replaced {
+            let mut known = self.known.write().expect("no holder of this lock can panic");
+            if known.get(key).is_some_and(|known| known.version.id == version.id) {
+                known.remove(key);
+            }
+        }
+        is_replaced
+    }
+
     /// One run and its record; `None` when the version was replaced before it began.
-    fn run(&self, invocation: &Arc<Invocation>, current: &dyn Fn() -> bool) -> Result<Option<Finished>> {
+    fn run(
+        &self,
+        invocation: &Arc<Invocation>,
+        current: &dyn Fn() -> bool,
+        replaced: &dyn Fn() -> bool,
+    ) -> Result<Option<Finished>> {
         let (id, function_id) = (invocation.id, invocation.version.function_id);
         let wall_us = || self.clock.wall_us();
         let mut begun = false;
@@ -195,7 +216,7 @@ impl Invoker {
         let mut log =
             RunLog::start(&invocation.request_id, memory_mb, invocation.created_us, &wall_us, &mut early);
         self.lock_running().insert(id, Arc::clone(invocation));
-        let ran = self.pool.run(invocation, current, &mut log);
+        let ran = self.pool.run(invocation, current, replaced, &mut log);
         let finished = ran.map(|ran| self.keep(invocation, ran, log)).transpose();
         self.lock_running().remove(&id);
         finished
