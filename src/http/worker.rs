@@ -45,10 +45,7 @@ fn work(front: &Arc<Front>, jobs: &Queue<Job>) {
 fn serve(front: &Arc<Front>, job: Job, pen: &mut Pen) {
     let key = job.connection.key;
     let served = catch_unwind(AssertUnwindSafe(|| {
-        let manner = Manner::of(&job.request.head);
-        let mut response = checked(front.answer(*job.request));
-        let manner = front.manner_now(manner);
-        let after = response.after.take();
+        let (manner, response, after) = answer(front, *job.request);
         if matches!(response.content, Content::Stream(_)) {
             return start_stream(front, (job.connection, manner, response, after), pen);
         }
@@ -60,15 +57,21 @@ fn serve(front: &Arc<Front>, job: Job, pen: &mut Pen) {
     }
 }
 
+/// The handler's answer, how to send it, and what to do when it is on its way.
+fn answer(front: &Front, request: Request) -> (Manner, Response, Option<After>) {
+    let manner = Manner::of(&request.head);
+    let mut response = checked(front.answer(request));
+    let after = response.after.take();
+    // Asked after the handler: we may have begun to stop meanwhile.
+    (front.manner_now(manner), response, after)
+}
+
 /// Answers a request of which the handler said that it may take long, on a thread of its own.
 pub(super) fn serve_patiently(front: &Arc<Front>, job: Job) {
     let mut pen = Pen::default();
     let key = job.connection.key;
     let served = catch_unwind(AssertUnwindSafe(|| {
-        let manner = Manner::of(&job.request.head);
-        let mut response = checked(front.answer(*job.request));
-        let manner = front.manner_now(manner);
-        let after = response.after.take();
+        let (manner, response, after) = answer(front, *job.request);
         let send = if matches!(response.content, Content::Stream(_)) { stream } else { deliver };
         give_back(front, key, send(front, job.connection, manner, response, &mut pen));
         run(after);
