@@ -92,8 +92,8 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         instance,
         clock,
         reader: AnswerReader::default(),
-        unsent: Vec::new(),
-        taken: false,
+        frame: Vec::new(),
+        sent: 0,
         memory_kb: 0,
         flushed: clock.now(),
     };
@@ -105,7 +105,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
     let start = Start { at: clock.now(), wall_us: clock.wall_us() };
     let outcome = match run.answer(task, start.at) {
         // It may have begun, and a second Instance would do everything twice.
-        Err(error) if run.taken && run.instance.process.is_some() => {
+        Err(error) if run.sent > 0 && run.instance.process.is_some() => {
             log::error!("a run was lost: {error:#}");
             Outcome::PlatformFailed(error.message)
         }
@@ -124,9 +124,9 @@ struct Run<'a> {
     clock: &'a dyn Clock,
     output: Output,
     reader: AnswerReader,
-    unsent: Vec<u8>,
-    /// The Instance, or its socket, has taken the first byte of the event.
-    taken: bool,
+    /// The event as it goes out, and how much of it the Instance, or its socket, has taken.
+    frame: Vec<u8>,
+    sent: usize,
     memory_kb: u64,
     flushed: Instant,
 }
@@ -173,8 +173,8 @@ impl Run<'_> {
 
     /// Hands the event over and waits for what becomes of it.
     fn answer(&mut self, task: &mut Task<'_>, began: Instant) -> Result<Outcome> {
-        self.unsent = protocol::event_head(task.request_id, task.event);
-        self.unsent.extend_from_slice(task.event);
+        self.frame = protocol::event_head(task.request_id, task.event);
+        self.frame.extend_from_slice(task.event);
         let deadline = began + Duration::from_secs(u64::from(task.timeout_s));
         self.send();
         loop {
@@ -186,7 +186,7 @@ impl Run<'_> {
             if let Some(outcome) = self.said(task)? {
                 return Ok(outcome);
             }
-            if (ready.exited || !open) && !self.taken && self.instance.process.is_some() {
+            if (ready.exited || !open) && self.sent == 0 && self.instance.process.is_some() {
                 return Err(Error::internal("an Instance was killed while it was parked"));
             }
             if ready.exited {
@@ -207,7 +207,8 @@ impl Run<'_> {
         let now = self.clock.now();
         let watch = if now - began < WATCH_EVERY { WATCH_EVERY - (now - began) } else { WATCH_EVERY };
         let timeout = watch.min(deadline.saturating_duration_since(now)).try_into().ok();
-        let interest = if self.unsent.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        let interest =
+            if self.sent == self.frame.len() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut waits = Vec::with_capacity(4);
         waits.push(PollFd::new(&self.instance.event, interest));
         waits.extend(self.instance.process.iter().map(|process| PollFd::new(&process.pidfd, PollFlags::IN)));
@@ -256,13 +257,10 @@ impl Run<'_> {
     }
 
     fn send(&mut self) {
-        while !self.unsent.is_empty() {
+        while self.sent < self.frame.len() {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match rustix::net::send(&self.instance.event, &self.unsent, flags) {
-                Ok(sent) => {
-                    self.unsent.drain(..sent);
-                    self.taken = true;
-                }
+            match rustix::net::send(&self.instance.event, &self.frame[self.sent..], flags) {
+                Ok(sent) => self.sent += sent,
                 // Full: poll tells when there is room. Closed: poll tells that too.
                 Err(_) => return,
             }
