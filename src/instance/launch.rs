@@ -23,13 +23,10 @@ use serde_json::{Value, json};
 
 use crate::base::sys;
 use crate::instance::protocol::{self, LaunchOrder, Report, Role, Walls};
+use crate::instance::view::{self, Step};
 use crate::instance::wire;
-use crate::instance::{filter, runtime, shim, view};
+use crate::instance::{filter, runtime, shim};
 use crate::model::limits;
-
-/// The step that failed and why.
-#[derive(Debug)]
-pub(crate) struct Step(pub(crate) &'static str, pub(crate) io::Error);
 
 /// Bytes a process may map beyond its MemorySize: interpreter, libraries' data, thread stacks (D9).
 const DATA_MARGIN_BYTES: u64 = 128 << 20;
@@ -112,8 +109,7 @@ impl Launcher {
     }
 
     fn enter_outer_namespaces(&self) -> Result<(), Step> {
-        let mut flags =
-            UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+        let mut flags = UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         if !uid.is_root() {
             flags |= UnshareFlags::NEWUSER;

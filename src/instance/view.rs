@@ -14,10 +14,13 @@ use rustix::fs::CWD;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
 use crate::base::sys;
-use crate::instance::launch::Step;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::shim;
 use crate::model::limits;
+
+/// A step of building the walls that failed, and why.
+#[derive(Debug)]
+pub(crate) struct Step(pub(crate) &'static str, pub(crate) io::Error);
 
 /// Where code stands (contract 2.6).
 pub(crate) const CODE: &str = "/var/user";
