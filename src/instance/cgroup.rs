@@ -73,24 +73,30 @@ impl Folder {
 impl Groups {
     /// Makes this server's folders, and tries one group; the error says what this host does not give.
     pub(crate) fn open() -> Result<Groups, String> {
-        let mut folders = Vec::new();
+        // From here on what was made is removed again if the rest cannot be.
+        let mut groups = Groups { folders: Vec::new(), free: Mutex::default(), next: AtomicU64::new(0) };
         for hierarchy in place::find()? {
             let (folder, optional) = (hierarchy.folder.clone(), hierarchy.is_optional());
             match Folder::open(hierarchy) {
-                Ok(folder) => folders.push(folder),
+                Ok(folder) => groups.folders.push(folder),
                 Err(cause) if optional => log::info!("{}: {cause}", folder.display()),
                 Err(cause) => return Err(format!("{}: {cause}", folder.display())),
             }
         }
-        let groups = Groups { folders, free: Mutex::default(), next: AtomicU64::new(0) };
-        let tried = Group::make(&groups.folders, "0").and_then(|mut group| {
-            group.limit(64 << 20)?;
-            group.is_empty().then_some(group).ok_or_else(|| io::Error::other("a new group is not empty"))
-        });
-        let first = tried.map_err(|cause| cause.to_string())?;
-        groups.next.store(1, Ordering::Relaxed);
-        groups.free.lock().expect("no holder of this lock can panic").push_back(first);
+        groups.try_one().map_err(|cause| cause.to_string())?;
         Ok(groups)
+    }
+
+    fn try_one(&self) -> io::Result<()> {
+        let mut group = self.make()?;
+        let limited = group.limit(64 << 20);
+        let is_empty = group.is_empty();
+        self.take_back(group);
+        limited.and(if is_empty { Ok(()) } else { Err(io::Error::other("a new group is not empty")) })
+    }
+
+    fn make(&self) -> io::Result<Group> {
+        Group::make(&self.folders, &self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// How many hierarchies a process has to enter.
@@ -124,7 +130,7 @@ impl Groups {
         let memory_bytes = (u64::from(memory_mb) << 20) + limits::TMP_BYTES;
         let mut group = match self.find_empty() {
             Some(group) => group,
-            None => Group::make(&self.folders, &self.next.fetch_add(1, Ordering::Relaxed).to_string())?,
+            None => self.make()?,
         };
         match group.limit(memory_bytes) {
             Ok(()) => Ok(Lease { groups: Arc::clone(self), group: Some(group) }),
