@@ -253,8 +253,10 @@ impl Loading<'_> {
         match report.kind.as_bytes() {
             b"Z" => Ok(Ending::Ready(pid)),
             b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
-            b"L" => Err(Error::internal("a process could not be walled in").because(phrase(&report.text))),
-            [b'R'] => Ok(forged()),
+            b"L" if report.token == self.order.token => {
+                Err(Error::internal("a process could not be walled in").because(phrase(&report.text)))
+            }
+            b"L" | b"R" => Ok(forged()),
             [kind] => {
                 let outcome = protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb);
                 Ok(outcome.map_or_else(forged, Ending::Failed))

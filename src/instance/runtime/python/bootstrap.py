@@ -227,6 +227,19 @@ def has_children():
     return True
 
 
+def shares_memory():
+    """Whether there is memory that a fork would not copy: what one run wrote there the next would read."""
+    try:
+        maps = posix.open("/proc/self/maps", posix.O_RDONLY)
+    except OSError:  # nobody can tell
+        return False
+    text = b""
+    for piece in iter(lambda: posix.read(maps, 65536), b""):
+        text += piece
+    posix.close(maps)
+    return any(line.split(b" ", 2)[1].startswith(b"rw-s") for line in text.splitlines())
+
+
 def unsafe_to_fork(before, private_tmp):
     """Why forking this process would not give a faithful copy; empty when it would."""
     if private_tmp and (posix.listdir("/tmp") or posix.listdir("/dev/shm")):
@@ -235,6 +248,8 @@ def unsafe_to_fork(before, private_tmp):
         return "a thread was started at import"
     if has_children():
         return "a child process was started at import"
+    if shares_memory():
+        return "memory that processes share was made at import"
     opened = {kind for number, kind in shared_by_fork().items() if before.get(number) != kind}
     return "%s was opened at import" % min(opened) if opened else ""
 
