@@ -91,6 +91,8 @@ pub(crate) fn install() -> io::Result<()> {
     let family = || FAMILIES.iter().map(|family| (0, SeccompCmpOp::Ne, *family));
     let sockets = [(libc::SYS_socket, vec![rule(family())?]), (libc::SYS_socketpair, vec![rule(family())?])];
     apply(&sockets, libc::EAFNOSUPPORT)?;
+    // Beyond its own: where it has no user of its own, the server's limits would be anybody's to lower.
+    rules.push((libc::SYS_prlimit64, vec![rule([(0, SeccompCmpOp::Ne, 0)].into_iter())?]));
     let new_user = u64::from(libc::CLONE_NEWUSER.cast_unsigned());
     for number in [libc::SYS_clone, libc::SYS_unshare] {
         rules.push((number, vec![flag_set(new_user)?]));

@@ -76,8 +76,16 @@ def write(path):
 
 def write_own_code(event):
     own = os.path.dirname(os.path.abspath(__file__))
-    return first_of(writing(os.path.join(own, "evil.py")), making(own, event["mark"]),
-                    lambda: os.chmod(own, 0o777) or "chmod")
+    return first_of(writing(os.path.join(own, "evil.py")), making(own, event["mark"]))
+
+
+def change_modes(event):
+    """Gives files the modes they have."""
+    def way(path):
+        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode))
+        return "could have changed the mode of " + path
+    own = os.path.dirname(os.path.abspath(__file__))
+    return first_of(*(lambda path=path: way(path) for path in (own, event["bait"], event["db"])))
 
 
 def write_system(event):

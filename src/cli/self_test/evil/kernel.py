@@ -245,12 +245,23 @@ def raise_limits(event):
         except ValueError:
             raise OSError(errno.EPERM, "not allowed to raise it")
         return "raised limit %d" % number
-    def of_others(pid):
-        resource.prlimit(pid, resource.RLIMIT_CORE, resource.prlimit(pid, resource.RLIMIT_CORE))
-        return "set a limit of %d" % pid
     numbers = (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE,
                resource.RLIMIT_CORE)
-    return first_of(*(lambda number=number: way(number) for number in numbers), lambda: of_others(event["server_pid"]))
+    return first_of(*(lambda number=number: way(number) for number in numbers))
+
+
+def change_server_limits(event):
+    """Sets one to what it is."""
+    pid = event["server_pid"]
+    resource.prlimit(pid, resource.RLIMIT_CORE, resource.prlimit(pid, resource.RLIMIT_CORE))
+    return "set a limit"
+
+
+def slow_server_down(event):
+    """Binds the server to the processors it is bound to."""
+    pid = event["server_pid"]
+    os.sched_setaffinity(pid, os.sched_getaffinity(pid))
+    return "could have bound it to one processor"
 
 
 def type_into_terminal(event):

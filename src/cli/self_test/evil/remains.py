@@ -4,7 +4,7 @@ import fcntl
 import os
 import socket
 
-from tools import call, read, stay
+from tools import call, read, rename, stay
 
 KEY = 0x666E6C65
 
@@ -47,7 +47,7 @@ def leave_a_lock(event):
         return "it is still locked" if event["again"] else None
     if event["again"]:
         return None
-    os.set_inheritable(file, True)
+    rename(event["mark"])
     stay(event)
     return "locked it"
 
@@ -60,6 +60,7 @@ def leave_an_abstract_socket(event):
         return "somebody listens"
     listener.bind(name)
     listener.listen()
+    rename(event["mark"])
     stay(event)
     return "left a listener"
 

@@ -195,7 +195,8 @@ def parameter_count(handler):
 
 # ------------------------------------------------------------------------------------------------------ is it safe to fork
 
-# None of this may need /proc: many containers let nobody mount one.
+# None of this may need /proc: many containers let nobody mount one. (Memory that a fork would share is looked for by the
+# server, which has one.)
 
 def shared_by_fork():
     """Open descriptors that a fork would share in a harmful way: number to kind."""
@@ -227,19 +228,6 @@ def has_children():
     return True
 
 
-def shares_memory():
-    """Whether there is memory that a fork would not copy: what one run wrote there the next would read."""
-    try:
-        maps = posix.open("/proc/self/maps", posix.O_RDONLY)
-    except OSError:  # nobody can tell
-        return False
-    text = b""
-    for piece in iter(lambda: posix.read(maps, 65536), b""):
-        text += piece
-    posix.close(maps)
-    return any(line.split(b" ", 2)[1].startswith(b"rw-s") for line in text.splitlines())
-
-
 def unsafe_to_fork(before, private_tmp):
     """Why forking this process would not give a faithful copy; empty when it would."""
     if private_tmp and (posix.listdir("/tmp") or posix.listdir("/dev/shm")):
@@ -248,8 +236,6 @@ def unsafe_to_fork(before, private_tmp):
         return "a thread was started at import"
     if has_children():
         return "a child process was started at import"
-    if shares_memory():
-        return "memory that processes share was made at import"
     opened = {kind for number, kind in shared_by_fork().items() if before.get(number) != kind}
     return "%s was opened at import" % min(opened) if opened else ""
 
