@@ -233,6 +233,7 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         )));
     }
     sandbox.notes.iter().for_each(|note| log::warn!("isolation level {}: {note}", sandbox.level));
+    host.limit_memory(options.total_concurrency_mb);
     Ok(host)
 }
 
@@ -319,11 +320,13 @@ fn drain(
         }
     })?;
     if let Some(signals) = signals {
-        let runs = Arc::clone(pool);
-        // Not joined: it waits for a signal that need not come.
+        // Not joined: it waits for a signal that need not come. So it must keep nothing that has to end.
+        let runs = Arc::downgrade(pool);
         thread::spawn("second-signal", move || {
             signals.wait();
-            runs.stop_runs();
+            if let Some(pool) = runs.upgrade() {
+                pool.stop_runs();
+            }
         })?;
     }
     server.stop();

@@ -73,31 +73,26 @@ fn weigh(attempt: &Attempt, seen: Seen, secret: &str) -> (Verdict, String) {
     if let Some(amiss) = seen.amiss {
         return (Verdict::Allowed, amiss);
     }
-    let Told { got, refused } = seen.told;
-    if !attempt.ends.contains(&seen.status) && !is_refusal(seen.status, attempt) {
-        return (Verdict::Allowed, format!("its run ended with status {}", seen.status));
+    let ended = format!("its run ended with status {}", seen.status);
+    if !attempt.ends.contains(&seen.status) {
+        let verdict = if is_refusal(seen.status, attempt) { Verdict::Denied } else { Verdict::Allowed };
+        return (verdict, ended);
     }
-    if let Some(refused) = refused {
+    if let Some(refused) = seen.told.refused {
         return (Verdict::Denied, refused);
     }
     if let Some(left) = seen.second.and_then(|second| second.got).filter(|left| !left.is_empty()) {
         return (Verdict::Allowed, format!("the next run found: {left}"));
     }
-    match (attempt.proof, got.filter(|got| !got.is_empty())) {
+    match (attempt.proof, seen.told.got.filter(|got| !got.is_empty())) {
+        (_, None) if seen.status == 200 => (Verdict::Denied, "it got nothing".to_owned()),
+        (_, None) => (Verdict::Contained, ended),
         (Proof::Word, Some(got)) => (Verdict::Allowed, got),
         (Proof::Secret, Some(got)) if got.contains(secret) => {
             (Verdict::Allowed, "it read a secret".to_owned())
         }
         (Proof::Secret, Some(_)) => (Verdict::Contained, "it read only what is its own".to_owned()),
         (Proof::Outside | Proof::NextRun, Some(got)) => (Verdict::Contained, got),
-        (Proof::Word | Proof::Secret, None) if seen.status == 200 => {
-            (Verdict::Denied, "it found nothing".to_owned())
-        }
-        (Proof::Word | Proof::NextRun, None) => {
-            (Verdict::Denied, format!("its run ended with status {}", seen.status))
-        }
-        (_, None) if seen.status == 200 => (Verdict::Denied, "it had no effect".to_owned()),
-        (_, None) => (Verdict::Contained, format!("its run ended with status {}", seen.status)),
     }
 }
 
@@ -147,6 +142,7 @@ mod tests {
         let denied = r#"{"refused":"EPERM"}"#;
         assert_eq!(verdict("load_bpf", 200, denied, "", Some("a process is left")), Verdict::Allowed);
         assert_eq!(verdict("stay_after_crash", 439, "", "", None), Verdict::Contained);
+        assert_eq!(verdict("memory_bomb_of_files", 434, "", "", None), Verdict::Contained);
         assert_eq!(verdict("stay_after_crash", 200, r#"{"got":"x"}"#, "", None), Verdict::Allowed);
     }
 

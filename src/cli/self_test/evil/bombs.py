@@ -63,12 +63,13 @@ def memory_bomb_of_children(event):
 
 def memory_bomb_of_files(event):
     """Memory that belongs to no process: files that have no name."""
+    size_mb = 200 if event["level"] >= 4 else 48
     files = [os.memfd_create(event["mark"]) for _ in range(4)]
     for file in files:
-        for _ in range(48):
+        for _ in range(size_mb):
             os.write(file, bytes(MB))
     time.sleep(0.1)
-    return "%d MB in nameless files" % (48 * len(files))
+    return "%d MB in nameless files" % (size_mb * len(files))
 
 
 def fill(folder, limit_mb, name):
