@@ -20,7 +20,7 @@ def list_data_folder(event):
 
 
 def read_other_code(event):
-    return first_of(*(reading(os.path.join(event["victim"], name)) for name in ("index.py", "secret.txt")))
+    return first_of(*(reading(os.path.join(event["victim"], name)) for name in ("secret.txt", "index.py")))
 
 
 def read_other_environment(event):

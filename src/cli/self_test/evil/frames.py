@@ -15,7 +15,7 @@ def frame(kind, payload):
 
 
 def write_garbage(event):
-    os.write(EVENT, os.urandom(4096).replace(b"R", b"_"))
+    os.write(EVENT, b"?" + os.urandom(4096))
     time.sleep(LIFE_S)
 
 
