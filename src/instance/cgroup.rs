@@ -58,19 +58,29 @@ struct Folder {
     path: PathBuf,
 }
 
+impl Folder {
+    /// This server's, below the group it is in itself.
+    fn open(hierarchy: Hierarchy) -> io::Result<Folder> {
+        hierarchy.delegate()?;
+        remove_abandoned(&hierarchy.folder);
+        let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
+        make(&path)?;
+        hierarchy.hand_down(&path)?;
+        Ok(Folder { hierarchy, path })
+    }
+}
+
 impl Groups {
     /// Makes this server's folders, and tries one group; the error says what this host does not give.
     pub(crate) fn open() -> Result<Groups, String> {
-        let told = |what: &Path, cause: io::Error| format!("{}: {cause}", what.display());
         let mut folders = Vec::new();
         for hierarchy in place::find()? {
-            hierarchy.delegate().map_err(|cause| told(&hierarchy.folder, cause))?;
-            remove_abandoned(&hierarchy.folder);
-            let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
-            make(&path).map_err(|cause| told(&path, cause))?;
-            let folder = Folder { hierarchy, path };
-            folder.hierarchy.hand_down(&folder.path).map_err(|cause| told(&folder.path, cause))?;
-            folders.push(folder);
+            let (folder, optional) = (hierarchy.folder.clone(), hierarchy.is_optional());
+            match Folder::open(hierarchy) {
+                Ok(folder) => folders.push(folder),
+                Err(cause) if optional => log::info!("{}: {cause}", folder.display()),
+                Err(cause) => return Err(format!("{}: {cause}", folder.display())),
+            }
         }
         let groups = Groups { folders, free: Mutex::default(), next: AtomicU64::new(0) };
         let tried = Group::make(&groups.folders, "0").and_then(|mut group| {
@@ -97,11 +107,14 @@ impl Groups {
         }
     }
 
-    /// What all groups together may hold, bytes: beyond it the kernel ends one of the functions and nobody else.
-    pub(crate) fn limit_all(&self, memory_bytes: u64) {
+    /// What all groups together may hold, bytes: beyond it the kernel ends one of the functions and nobody else. On a busy
+    /// host they get as much of the processors as `cores` processes would.
+    pub(crate) fn limit_all(&self, memory_bytes: u64, cores: usize) {
         for folder in &self.folders {
-            if let Err(cause) = group::limit_memory(folder, memory_bytes) {
-                log::warn!("{}: the memory of all functions is not limited: {cause}", folder.path.display());
+            let limited =
+                group::limit_memory(folder, memory_bytes).and_then(|()| group::weigh(folder, cores));
+            if let Err(cause) = limited {
+                log::warn!("{}: functions together are not limited: {cause}", folder.path.display());
             }
         }
     }
