@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
+use crate::base::sys;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
 use crate::instance::protocol::{LaunchOrder, Role};
@@ -116,6 +117,7 @@ impl Host {
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
         Ok(LaunchOrder {
             role,
+            token: token(),
             walls,
             uid,
             package: package.to_owned(),
@@ -233,6 +235,13 @@ impl Host {
             },
         })
     }
+}
+
+/// What a launcher is to show for its failures to be believed, another for each.
+fn token() -> String {
+    let mut bytes = [0; 16];
+    sys::random_bytes(&mut bytes);
+    u128::from_ne_bytes(bytes).to_string()
 }
 
 /// The folder on the way to `path` that keeps functions out, where they are another user and have no view of their own.

@@ -42,22 +42,22 @@ pub fn main() -> ExitCode {
     let (mut launcher, leash) = match Launcher::receive() {
         Ok(received) => received,
         Err(cause) => {
-            tell_failed(rustix::stdio::stdin(), &Step("order", cause));
+            tell_failed(rustix::stdio::stdin(), "", &Step("order", cause));
             return ExitCode::FAILURE;
         }
     };
     let Err(step) = launcher.bind_tree(&leash);
-    tell_failed(&launcher.control, &step);
+    tell_failed(&launcher.control, &launcher.order.token, &step);
     ExitCode::FAILURE
 }
 
-fn tell_failed(control: impl AsFd, Step(name, cause): &Step) {
-    tell(control, "L", &format!("{name}: {cause}"));
+fn tell_failed(control: impl AsFd, token: &str, Step(name, cause): &Step) {
+    tell(control, token, "L", &format!("{name}: {cause}"));
 }
 
-fn tell(control: impl AsFd, kind: &str, text: &str) {
-    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0 };
-    let bytes = serde_json::to_vec(&report).expect("two strings are JSON");
+fn tell(control: impl AsFd, token: &str, kind: &str, text: &str) {
+    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0, token: token.to_owned() };
+    let bytes = serde_json::to_vec(&report).expect("strings are JSON");
     // A server that is gone needs no telling.
     let _ = wire::send(control, &bytes, &[]);
 }
@@ -136,7 +136,7 @@ impl Launcher {
     /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
     fn be_first_of_namespace(&mut self) -> ! {
         let Err(step) = self.build_inside();
-        tell_failed(&self.control, &step);
+        tell_failed(&self.control, &self.order.token, &step);
         // A forked child must not run its parent's way out of main.
         std::process::exit(1)
     }
@@ -312,8 +312,8 @@ impl Launcher {
                 let tried = sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
                     .and_then(|()| view::mount_private_tmp());
                 match tried {
-                    Ok(()) => tell(&self.control, "P", &walls(view::mount_proc().is_ok())),
-                    Err(cause) => tell(&self.control, "L", &format!("an Instance's own mounts: {cause}")),
+                    Ok(()) => tell(&self.control, "", "P", &walls(view::mount_proc().is_ok())),
+                    Err(cause) => tell(&self.control, "", "L", &format!("an Instance's own mounts: {cause}")),
                 }
                 // A forked child must not run its parent's way out of main.
                 std::process::exit(0)
@@ -427,6 +427,7 @@ mod tests {
         };
         let order = LaunchOrder {
             role: Role::Zygote,
+            token: String::new(),
             walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true, groups: 0 },
             uid: None,
             package: PathBuf::from("/srv/code"),

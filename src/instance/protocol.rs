@@ -26,6 +26,9 @@ pub(crate) const CONTROL_BYTES_MAX: usize = 160 * 1024;
 pub(crate) struct LaunchOrder {
     /// What the process is to be.
     pub(crate) role: Role,
+    /// What the launcher shows for its failures to be believed. The interpreter never hears of it, and the launcher's
+    /// memory is gone before any user code runs.
+    pub(crate) token: String,
     /// Which walls this host gives.
     pub(crate) walls: Walls,
     /// The user to become, where the server is root; also the group.
@@ -94,6 +97,9 @@ pub(crate) struct Report {
     /// How long the user's module took to load, microseconds.
     #[serde(default)]
     pub(crate) load_us: u64,
+    /// The order's, in a report of the launcher.
+    #[serde(default)]
+    pub(crate) token: String,
 }
 
 /// The order to fork an Instance; these descriptors travel along: event, stdout, stderr, without

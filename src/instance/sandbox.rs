@@ -87,6 +87,7 @@ fn probe_namespaces(walls: Walls, uid: Option<u32>, groups: Option<&Arc<Groups>>
     let refused = |cause: std::io::Error| cause.to_string();
     let order = LaunchOrder {
         role: Role::Probe,
+        token: String::new(),
         walls: Walls { namespaces: true, ..walls },
         uid,
         package: PathBuf::from("/"),

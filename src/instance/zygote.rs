@@ -266,10 +266,15 @@ impl Loading<'_> {
         self.function = Some(Duration::from_micros(report.load_us));
         self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
         match report.kind.as_bytes() {
+            b"Z" if memory::is_shared(pid) => {
+                Ok(Ending::Unforkable("memory that processes share was made at import".to_owned()))
+            }
             b"Z" => Ok(Ending::Ready(pid)),
             b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
-            b"L" => Err(Error::internal("a process could not be walled in").because(phrase(&report.text))),
-            [b'R'] => Ok(forged()),
+            b"L" if report.token == self.order.token => {
+                Err(Error::internal("a process could not be walled in").because(phrase(&report.text)))
+            }
+            b"L" | b"R" => Ok(forged()),
             [kind] => {
                 let outcome = protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb);
                 Ok(outcome.map_or_else(forged, Ending::Failed))

@@ -7,6 +7,7 @@ mod client;
 mod deploy;
 mod echo;
 mod endings;
+mod evil;
 mod floors;
 mod front;
 mod function;

@@ -195,7 +195,8 @@ def parameter_count(handler):
 
 # ------------------------------------------------------------------------------------------------------ is it safe to fork
 
-# None of this may need /proc: many containers let nobody mount one.
+# None of this may need /proc: many containers let nobody mount one. (Memory that a fork would share is looked for by the
+# server, which has one.)
 
 def shared_by_fork():
     """Open descriptors that a fork would share in a harmful way: number to kind."""
