@@ -23,7 +23,6 @@ use super::listener::{Accepted, Listener};
 use super::outgoing::Progress;
 use super::poller::WAKE;
 use super::queue::Queue;
-use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
 use super::table::Table;
@@ -231,7 +230,7 @@ impl EventLoop {
     fn digest(&mut self, mut connection: Box<Connection>, length: usize) -> Option<Box<Connection>> {
         match connection.take_in(&self.scratch[..length], &self.front, self.now) {
             Intake::Whole(request) => self.dispatch(connection, request),
-            Intake::Refused(refusal, manner) => self.refuse(connection, refusal, manner),
+            Intake::Refused(response, manner) => self.answer(connection, response, manner),
             Intake::More if connection.continue_if_asked().is_err() => self.drop_taken(connection),
             Intake::More => return Some(connection),
         }
@@ -265,11 +264,6 @@ impl EventLoop {
     fn turn_away(&mut self, job: Job, status: u16, sentence: &str, manner: Manner) {
         let response = Response::text(status, sentence).with_header("Retry-After", "1");
         self.answer(job.connection, response, manner);
-    }
-
-    fn refuse(&mut self, connection: Box<Connection>, refusal: Refusal, manner: Manner) {
-        let response = Response::text(refusal.status().0, refusal.sentence());
-        self.answer(connection, response, manner);
     }
 
     fn answer(&mut self, connection: Box<Connection>, response: Response, manner: Manner) {
@@ -367,7 +361,7 @@ impl EventLoop {
             match (expiry, self.table.take(key)) {
                 (Expiry::Close, Some(connection)) => self.drop_taken(connection),
                 (Expiry::Refuse(refusal), Some(connection)) => {
-                    self.refuse(connection, refusal, Manner::UNREADABLE);
+                    self.answer(connection, refusal.answer(), Manner::UNREADABLE);
                 }
                 (_, None) => {}
             }

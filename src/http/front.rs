@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use super::Handler;
 use super::budget::Budget;
 use super::connection::Connection;
+use super::deliver::checked;
 use super::encode::Manner;
 use super::head::Head;
 use super::limits::Options;
 use super::poller::Poller;
 use super::refusal::Refusal;
-use super::request::Request;
+use super::request::{Peer, Request};
 use super::response::Response;
 use super::streams::Streams;
 use crate::base::clock::Clock;
@@ -71,12 +72,15 @@ impl Front {
         }
     }
 
-    /// The handler's word on the largest body, behind a panic wall: this runs on the loop.
-    pub(super) fn body_max(&self, head: &Head) -> Result<u64, Refusal> {
-        catch_unwind(AssertUnwindSafe(|| self.handler.0.body_max(head))).map_err(|_| {
-            log::error!("the handler panicked when asked for the largest body");
-            Refusal::Broken
-        })
+    /// The handler's word on a body that is to come, behind a panic wall: this runs on the loop.
+    pub(super) fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response> {
+        match catch_unwind(AssertUnwindSafe(|| self.handler.0.before_body(head, peer))) {
+            Ok(word) => word.map_err(checked),
+            Err(_) => {
+                log::error!("the handler panicked when asked about a body");
+                Err(Refusal::Broken.answer())
+            }
+        }
     }
 
     /// Whether the handler wants a thread of its own for this request.

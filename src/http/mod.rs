@@ -54,14 +54,16 @@ pub mod response;
 pub mod server;
 
 use head::Head;
-use request::Request;
+use request::{Peer, Request};
 use response::Response;
 
 /// What answers the requests.
 pub trait Handler: Send + Sync + 'static {
-    /// The most bytes of body this request may carry; 413 beyond. Asked on the event loop, for requests that announce
-    /// a body, before any of it is read: it must not block.
-    fn body_max(&self, head: &Head) -> u64;
+    /// The most bytes of body this request may carry (413 beyond), or the answer where its head alone says that it will
+    /// not be served: so nobody makes us take a body who may not send one. Asked on the event loop, for requests that
+    /// announce a body, before any of it is read and before `100 Continue`: it must not block. After such an answer,
+    /// which is no stream and has nothing for after it, the connection closes.
+    fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response>;
 
     /// Whether the request may wait for long (a long poll, a live tail) and so gets one of the few threads kept for
     /// that. Asked on the event loop: it must not block.

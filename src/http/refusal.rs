@@ -2,6 +2,8 @@
 
 use tiny_http::StatusCode;
 
+use super::response::Response;
+
 /// Why the front itself answers a request. After any of these the connection closes, because where the next request
 /// would begin is no longer certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub enum Refusal {
     Expectation,
     /// The head has too many bytes or lines.
     HeadTooLarge,
-    /// A handler asked how large the body may be panicked.
+    /// A handler asked about a body panicked.
     Broken,
     /// CONNECT: we are no proxy.
     NotAProxy,
@@ -43,6 +45,11 @@ impl Refusal {
             Refusal::Busy(_) => 503,
             Refusal::Version => 505,
         })
+    }
+
+    /// The answer.
+    pub(super) fn answer(self) -> Response {
+        Response::text(self.status().0, self.sentence())
     }
 
     /// One sentence for the caller.

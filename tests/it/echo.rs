@@ -10,7 +10,7 @@ use fnlite::http::Handler;
 use fnlite::http::head::Head;
 use fnlite::http::limits::Options;
 use fnlite::http::listener::Listener;
-use fnlite::http::request::Request;
+use fnlite::http::request::{Peer, Request};
 use fnlite::http::response::Response;
 use fnlite::http::server::Server;
 
@@ -29,8 +29,12 @@ pub(crate) struct Echo {
 }
 
 impl Handler for Echo {
-    fn body_max(&self, head: &Head) -> u64 {
-        if head.path() == "/small" { 10 } else { BODY_MAX }
+    fn before_body(&self, head: &Head, _peer: Peer) -> Result<u64, Response> {
+        match head.path() {
+            "/locked" => Err(Response::text(401, "not you").with_header("X-Door", "closed")),
+            "/small" => Ok(10),
+            _ => Ok(BODY_MAX),
+        }
     }
 
     fn is_patient(&self, head: &Head) -> bool {
