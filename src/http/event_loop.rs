@@ -1,8 +1,12 @@
-//! The one thread that owns every connection no worker has.
+//! The owner of every connection no worker has. One thread at a time runs it, the one that leads (`worker`).
 //!
-//! It accepts, reads until a request is whole, gives it to a worker, writes what slow readers leave, and ends what is
-//! over its time. It never blocks but in its wait, so nothing that a client does holds up another one. Reads and
-//! writes are done in turns of bounded size for the same reason.
+//! It accepts, reads until a request is whole, writes what slow readers leave, and ends what is over its time. It never
+//! blocks but in its wait, so nothing that a client does holds up another one. Reads and writes are done in turns of
+//! bounded size for the same reason.
+//!
+//! The last request that a turn brings is its thread's own, once another one leads; others go through the queue. Measured
+//! side by side, one request at a time, this takes 40 microseconds of 120 from a request that asks for little: the time
+//! in which a second thread is woken on another processor.
 
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +30,7 @@ use super::queue::Queue;
 use super::request::Request;
 use super::response::Response;
 use super::table::Table;
-use super::worker::{Job, serve_patiently};
+use super::worker::{Duty, Job, serve_patiently};
 
 /// Bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
@@ -39,10 +43,15 @@ const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// Listeners have the keys from here on; connections' keys stay below.
 const LISTENER_KEYS: u64 = u64::MAX - 1024;
 
+#[derive(Debug)]
 pub(super) struct EventLoop {
     front: Arc<Front>,
     listeners: Vec<Listener>,
-    jobs: Arc<Queue<Job>>,
+    duties: Arc<Queue<Duty>>,
+    /// The request this turn ends with: its thread is the one that read it.
+    own: Option<Job>,
+    ready: Vec<u64>,
+    returned: Vec<Returned>,
     table: Table,
     pen: Pen,
     scratch: Vec<u8>,
@@ -56,11 +65,14 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     /// A loop over prepared listeners.
-    pub(super) fn new(front: Arc<Front>, listeners: Vec<Listener>, jobs: Arc<Queue<Job>>) -> EventLoop {
+    pub(super) fn new(front: Arc<Front>, listeners: Vec<Listener>, duties: Arc<Queue<Duty>>) -> EventLoop {
         let now = front.clock.now();
-        EventLoop {
+        let mut event_loop = EventLoop {
             listeners,
-            jobs,
+            duties,
+            own: None,
+            ready: Vec::new(),
+            returned: Vec::new(),
             table: Table::default(),
             pen: Pen::default(),
             scratch: vec![0; READ_BYTES],
@@ -69,23 +81,42 @@ impl EventLoop {
             accept_at: None,
             drain_until: None,
             front,
-        }
+        };
+        event_loop.watch_listeners();
+        event_loop
     }
 
-    /// Runs until the server has stopped, then lets the workers go. What the loop holds closes when it is dropped.
-    pub(super) fn run(mut self) {
-        self.watch_listeners();
-        let (mut ready, mut returned) = (Vec::new(), Vec::new());
+    /// Leads until there is a request for this very thread, which has handed the lead on by then. None once the server
+    /// has stopped; the other workers are let go and what the loop holds closes.
+    pub(super) fn lead(mut self: Box<EventLoop>) -> Option<Job> {
         while !self.is_done() {
-            self.front.poller.wait(&mut ready, self.patience());
-            self.now = self.front.clock.now();
-            self.front.take_returned(&mut returned);
-            returned.drain(..).for_each(|returned| self.welcome(returned));
-            ready.drain(..).for_each(|key| self.walled(key, |this| this.on_ready(key)));
-            self.keep_time();
+            self.turn();
+            let Some(job) = self.own.take() else { continue };
+            let duties = Arc::clone(&self.duties);
+            match duties.hand_over(Duty::Lead(self)) {
+                Ok(()) => return Some(job),
+                // Everybody answers something; this thread alone hears of the rest.
+                Err(Duty::Lead(this)) => self = this,
+                Err(Duty::Answer(_)) => unreachable!("what comes back is what was given"),
+            }
+            self.enqueue(job);
         }
         self.front.cut.store(true, Ordering::Relaxed);
-        self.jobs.close();
+        None
+    }
+
+    fn turn(&mut self) {
+        let patience = self.patience();
+        self.front.poller.wait(&mut self.ready, patience);
+        self.now = self.front.clock.now();
+        let mut returned = std::mem::take(&mut self.returned);
+        self.front.take_returned(&mut returned);
+        returned.drain(..).for_each(|returned| self.welcome(returned));
+        self.returned = returned;
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.drain(..).for_each(|key| self.walled(key, |this| this.on_ready(key)));
+        self.ready = ready;
+        self.keep_time();
     }
 
     /// How long to wait at most; for ever when nothing can be late.
@@ -238,18 +269,26 @@ impl EventLoop {
     }
 
     fn dispatch(&mut self, connection: Box<Connection>, request: Box<Request>) {
-        let manner = self.front.manner_now(Manner::of(&request.head));
         let is_patient = self.front.is_patient(&request.head);
         let job = Job { connection, request };
         if is_patient {
-            return self.dispatch_patient(job, manner);
+            return self.dispatch_patient(job);
         }
-        if let Err(job) = self.jobs.push(job) {
+        // The latest is kept: nothing of this turn is left to wait for but what is ready already.
+        if let Some(earlier) = self.own.replace(job) {
+            self.enqueue(earlier);
+        }
+    }
+
+    fn enqueue(&mut self, job: Job) {
+        if let Err(Duty::Answer(job)) = self.duties.push(Duty::Answer(job)) {
+            let manner = self.front.manner_now(Manner::of(&job.request.head));
             self.turn_away(job, 503, "too many requests wait", manner);
         }
     }
 
-    fn dispatch_patient(&mut self, job: Job, manner: Manner) {
+    fn dispatch_patient(&mut self, job: Job) {
+        let manner = self.front.manner_now(Manner::of(&job.request.head));
         let Some(admission) = self.front.streams.admit() else {
             return self.turn_away(job, 429, "too many long requests at once", manner);
         };

@@ -8,10 +8,11 @@
 //!
 //! # A request's way
 //!
-//! 1. `event_loop`, one thread, accepts the connection and waits for its bytes together with all others'.
+//! 1. `event_loop`, run by the worker that leads, accepts the connection and waits for its bytes together with all others'.
 //! 2. What was read goes through `incoming`: `scan` finds the end of the head, [`head`] checks it, `chunked` and
 //!    [`body`] collect the body, in memory or in a file. What breaks a rule becomes a [`refusal`].
-//! 3. A whole request goes to a `worker` over a bounded `queue`, and with it its `connection`.
+//! 3. A whole request stays with the `worker` that read it, which hands the lead to an idle one first. Where a turn brings
+//!    several, or nobody is idle, it goes over a bounded `queue`, and with it its `connection`.
 //! 4. The worker runs the [`Handler`] behind a panic wall and delivers the answer (`deliver`): encoded and written at once,
 //!    without blocking. What the socket does not take (`outgoing`) is written by the loop.
 //! 5. The worker gives the connection back and arms it, without waking the loop (`front`, `poller`). What came of
@@ -21,7 +22,7 @@
 //!
 //! # What must stay true
 //!
-//! - A worker never waits for a socket, the loop never for anything but its poller.
+//! - A worker never waits for a socket, the loop never for anything but its poller; there is always a thread that leads.
 //! - A connection has one owner at a time; nothing of it is read while a worker has it.
 //! - Everything a client can make us hold is bounded: connections, heads, bodies (`budget`), the rest of an
 //!   answer, threads; everything it can make us wait for has a limit of time ([`limits`]).
