@@ -38,6 +38,8 @@ const READ_BYTES: usize = 64 * 1024;
 const ACCEPTS_A_TURN: usize = 64;
 /// How long accepting rests when the host has nothing left to accept with.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// How often the log is told of that.
+const EXHAUSTED_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// How often a stopping server looks whether it is done.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// Listeners have the keys from here on; connections' keys stay below.
@@ -59,6 +61,8 @@ pub(super) struct EventLoop {
     tick_at: Instant,
     /// When accepting goes on, while it rests.
     accept_at: Option<Instant>,
+    /// When the log was last told that the host has nothing left.
+    exhausted_told: Option<Instant>,
     /// When a stopping server stops waiting.
     drain_until: Option<Instant>,
 }
@@ -79,6 +83,7 @@ impl EventLoop {
             now,
             tick_at: now,
             accept_at: None,
+            exhausted_told: None,
             drain_until: None,
             front,
         };
@@ -182,7 +187,7 @@ impl EventLoop {
         let index = usize::try_from(key - LISTENER_KEYS).unwrap_or(usize::MAX);
         for _ in 0..ACCEPTS_A_TURN {
             let is_full = self.table.count() >= self.front.options.connections_max;
-            let least_needed = if is_full { self.longest_idle() } else { None };
+            let least_needed = if is_full { self.least_needed() } else { None };
             if is_full && least_needed.is_none() {
                 return self.rest_accepting();
             }
@@ -197,8 +202,8 @@ impl EventLoop {
                 Accepted::Lost => {}
                 Accepted::Nobody => return,
                 Accepted::Exhausted(errno) => {
-                    log::warn!("no connection can be accepted for now: {errno}");
-                    self.longest_idle().into_iter().for_each(|key| self.close(key));
+                    self.tell_exhausted(errno);
+                    self.least_needed().into_iter().for_each(|key| self.close(key));
                     return self.rest_accepting();
                 }
             }
@@ -216,9 +221,18 @@ impl EventLoop {
     }
 
     /// The connection to close for a new one; none if every one is at work.
-    fn longest_idle(&self) -> Option<u64> {
-        let idle = self.table.iter().filter(|connection| connection.is_idle());
-        idle.min_by_key(|connection| connection.since).map(|longest| longest.key)
+    fn least_needed(&self) -> Option<u64> {
+        let expendable =
+            |connection: &Connection| Some((connection.expendable()?, connection.since, connection.key));
+        self.table.iter().filter_map(expendable).min().map(|(_, _, key)| key)
+    }
+
+    /// It may go on for long, at twenty attempts a second.
+    fn tell_exhausted(&mut self, errno: Errno) {
+        if self.exhausted_told.is_none_or(|at| self.now - at >= EXHAUSTED_TOLD_EVERY) {
+            log::warn!("no connection can be accepted for now: {errno}");
+            self.exhausted_told = Some(self.now);
+        }
     }
 
     /// Clients wait in the backlog meanwhile; a listener that stays watched would make the loop spin.
