@@ -314,8 +314,8 @@ impl EventLoop {
     }
 
     /// The request was whole, so the connection may go on.
-    fn turn_away(&mut self, job: Job, status: u16, sentence: &str, manner: Manner) {
-        let response = Response::text(status, sentence).with_header("Retry-After", "1");
+    fn turn_away(&mut self, job: Job, status: u16, sentence: &'static str, manner: Manner) {
+        let response = self.front.refused_with(status, sentence).with_header("Retry-After", "1");
         self.answer(job.connection, response, manner);
     }
 
@@ -414,7 +414,8 @@ impl EventLoop {
             match (expiry, self.table.take(key)) {
                 (Expiry::Close, Some(connection)) => self.drop_taken(connection),
                 (Expiry::Refuse(refusal), Some(connection)) => {
-                    self.answer(connection, refusal.answer(), Manner::UNREADABLE);
+                    let response = self.front.refused(refusal);
+                    self.answer(connection, response, Manner::UNREADABLE);
                 }
                 (_, None) => {}
             }

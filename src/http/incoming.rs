@@ -75,12 +75,13 @@ impl Connection {
             Ok(HeadProgress::Body(used)) => used,
             Err((response, manner)) => return (Intake::Refused(response, manner), bytes.len()),
         };
-        let (intake, more_used) = self.advance_body(&bytes[used..], &front.options, now);
+        let (intake, more_used) = self.advance_body(&bytes[used..], front, now);
         (intake, used + more_used)
     }
 
     fn advance_head(&mut self, bytes: &[u8], front: &Front, now: Instant) -> Result<HeadProgress, Refused> {
         let Phase::Head(scan) = &mut self.phase else { return Ok(HeadProgress::Body(0)) };
+        let unreadable = |refusal| (front.refused(refusal), Manner::UNREADABLE);
         let Some(span) = scan.advance(bytes).map_err(unreadable)? else { return Ok(HeadProgress::None) };
         let head = Head::parse(&bytes[span.start..span.end]).map_err(unreadable)?;
         if head.framing().length == BodyLength::Sized(0) {
@@ -93,12 +94,12 @@ impl Connection {
         Ok(HeadProgress::Body(span.end))
     }
 
-    fn advance_body(&mut self, bytes: &[u8], options: &Options, now: Instant) -> (Intake, usize) {
+    fn advance_body(&mut self, bytes: &[u8], front: &Front, now: Instant) -> (Intake, usize) {
         let Phase::Body(incoming) = &mut self.phase else { return (Intake::More, 0) };
-        match incoming.push(bytes, options) {
+        match incoming.push(bytes, &front.options) {
             Err(refusal) => {
                 let manner = Manner::of(&incoming.head).closing();
-                (Intake::Refused(refusal.answer(), manner), bytes.len())
+                (Intake::Refused(front.refused(refusal), manner), bytes.len())
             }
             Ok((used, false)) => (Intake::More, used),
             Ok((used, true)) => match std::mem::replace(&mut self.phase, Phase::Idle) {
@@ -126,10 +127,6 @@ enum HeadProgress {
 /// What is answered in place of a request, and how.
 type Refused = (Response, Manner);
 
-fn unreadable(refusal: Refusal) -> Refused {
-    (refusal.answer(), Manner::UNREADABLE)
-}
-
 impl Incoming {
     /// Begins a body after asking the handler whether it wants it and how large it may be.
     fn begin(head: Head, front: &Front, peer: Peer, now: Instant) -> Result<Incoming, Refused> {
@@ -137,7 +134,7 @@ impl Incoming {
         let length_max = front.before_body(&head, peer).map_err(refused)?;
         let decoder = match head.framing().length {
             BodyLength::Sized(length) if length > length_max => {
-                return Err(refused(Refusal::BodyTooLarge.answer()));
+                return Err(refused(front.refused(Refusal::BodyTooLarge)));
             }
             BodyLength::Sized(length) => Decoder::Sized(length),
             BodyLength::Chunked => Decoder::Chunked(Chunked::default()),

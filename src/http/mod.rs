@@ -72,6 +72,12 @@ pub trait Handler: Send + Sync + 'static {
         false
     }
 
+    /// The answer where the front itself refuses a request or cannot serve it, with a status of 400 or more: in the shape
+    /// that the handler's callers know. May be asked on the event loop: it must not block.
+    fn refusal(&self, status: u16, sentence: &'static str) -> Response {
+        Response::text(status, sentence)
+    }
+
     /// The answer. Runs on a worker and may block for as long as a run takes; a panic is answered with 500.
     fn handle(&self, request: Request) -> Response;
 }

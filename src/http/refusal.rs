@@ -2,8 +2,6 @@
 
 use tiny_http::StatusCode;
 
-use super::response::Response;
-
 /// Why the front itself answers a request. After any of these the connection closes, because where the next request
 /// would begin is no longer certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +43,6 @@ impl Refusal {
             Refusal::Busy(_) => 503,
             Refusal::Version => 505,
         })
-    }
-
-    /// The answer.
-    pub(super) fn answer(self) -> Response {
-        Response::text(self.status().0, self.sentence())
     }
 
     /// One sentence for the caller.

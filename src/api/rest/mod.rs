@@ -159,6 +159,10 @@ impl Handler for Rest {
         Ok(route.body_max)
     }
 
+    fn refusal(&self, status: u16, sentence: &'static str) -> Response {
+        self.refuse(Refused::by_the_front(status, sentence))
+    }
+
     fn handle(&self, request: Request) -> Response {
         self.serve(request).unwrap_or_else(|refused| self.refuse(refused))
     }
