@@ -111,7 +111,10 @@ impl Rest {
         let scope = self.admit(route, &head, peer)?;
         let part = part.map(query::decode).transpose()?.unwrap_or_default();
         let query = Query::parse(head.query().unwrap_or_default(), route.query)?;
-        Ok((route.handle)(self, Call { scope, part, query, head, body })?)
+        let call = Call { scope, part, query, head, body };
+        // Also where it does not matter: a name that no namespace can have is a mistake everywhere.
+        call.namespace()?;
+        Ok((route.handle)(self, call)?)
     }
 
     /// What the caller may do, if that suffices for `route`.
