@@ -5,6 +5,7 @@
 mod cli;
 mod client;
 mod deploy;
+mod doors;
 mod echo;
 mod endings;
 mod floors;
@@ -15,7 +16,10 @@ mod keeping;
 mod processes;
 mod python;
 mod raw;
+mod schemathesis;
 mod server;
+mod slowhttptest;
 mod tree;
+mod uploads;
 mod wait;
 mod walls;

@@ -46,7 +46,10 @@ def map_body(context, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """The key in use is the server's first: revoking it would end the test. Written as a number it has many spellings."""
+    """What every other request needs stays: the key in use, the server's first (as a number it has many spellings), and the
+    function."""
+    if case.method == "DELETE" and (case.path_parameters or {}).get("name") == "hello":
+        case.path_parameters["name"] = "other"
     text = urllib.parse.unquote(str((case.path_parameters or {}).get("id", "")))
     if text.lstrip("+0") == "1":
         case.path_parameters["id"] = 999_999_999

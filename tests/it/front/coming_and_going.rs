@@ -14,6 +14,7 @@ use fnlite::http::server::Server;
 use crate::echo::{Echo, Front};
 use crate::front::get;
 use crate::raw::Raw;
+use crate::server::Place;
 
 #[test]
 fn socket_files_tell_who_is_there() {
@@ -66,4 +67,27 @@ fn stopping_is_over_in_time_whatever_clients_and_handlers_do() {
     front.stop();
     assert!(clock.now() - began < Duration::from_secs(3));
     assert!(halfway.is_closed());
+}
+
+/// What systemd does: a listening socket under descriptor 3, and the process that it is meant for.
+const ACTIVATE: &str = "
+import os, socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen()
+if listener.fileno() == 3:
+    os.set_inheritable(3, True)
+else:
+    os.dup2(listener.fileno(), 3)
+os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}
+open('port', 'w').write(str(listener.getsockname()[1]))
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+#[test]
+fn sockets_that_systemd_passes_are_taken() {
+    let server = Place::new().serve_by(&["python3", "-c", ACTIVATE], &[]);
+    let port = std::fs::read_to_string(server.place().file("port")).unwrap();
+    assert_eq!(server.address().port().to_string(), port);
+    assert_eq!(server.call("GET", "/healthz", b"").status, 200);
 }

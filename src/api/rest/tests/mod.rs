@@ -38,6 +38,7 @@ mod json_texts;
 mod keys;
 mod schema;
 mod serving;
+mod uploads;
 
 /// A door before a store of its own.
 struct Door {
