@@ -203,8 +203,15 @@ impl EventLoop {
                 Accepted::Nobody => return,
                 Accepted::Exhausted(errno) => {
                     self.tell_exhausted(errno);
-                    self.least_needed().into_iter().for_each(|key| self.close(key));
-                    return self.rest_accepting();
+                    match self.least_needed() {
+                        // That frees a descriptor of our own, and whoever waits may have it now: resting for each would
+                        // let in twenty a second.
+                        Some(key) if errno == Errno::MFILE => self.close(key),
+                        least_needed => {
+                            least_needed.into_iter().for_each(|key| self.close(key));
+                            return self.rest_accepting();
+                        }
+                    }
                 }
             }
         }

@@ -51,7 +51,7 @@ fn run(tool: &Path, seed: &str, examples: &str) {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    println!("{}", said.lines().rfind(|line| line.contains("generated")).unwrap_or_default());
+    eprintln!("{}", said.lines().rfind(|line| line.contains("generated")).unwrap_or_default());
     assert_eq!(server.get("/v1/functions/hello")["name"], "hello", "server, key and function have survived");
     let said = server.place().said();
     assert!(!said.contains("ERROR") && !said.contains("panicked"), "{said}");

@@ -60,14 +60,14 @@ fn check(server: &Server, modes: &[(&str, &[&str])], seconds: u64) {
             }
             p99(server, seconds - 1)
         });
-        println!("{names}: p99 {attacked:?}, without them {alone:?}");
+        eprintln!("{names}: p99 {attacked:?}, without them {alone:?}");
         if attacked < P99_MAX {
             return;
         }
         assert!(alone > P99_MAX / 2, "{names}: p99 {attacked:?}, without them {alone:?}");
-        println!("the host is busy with other things; once more");
+        eprintln!("the host is busy with other things; once more");
     }
-    println!("SKIPPED: the host was too busy {TRIES} times to tell an attack from everything else");
+    eprintln!("SKIPPED: the host was too busy {TRIES} times to tell an attack from everything else");
 }
 
 /// Attacks for that long: a mode that the server gets rid of before begins again.

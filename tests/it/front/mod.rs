@@ -4,7 +4,7 @@
 //!
 //! | fault | test |
 //! |---|---|
-//! | out of descriptors, accepting ends for good | `running_out_of_descriptors_passes` |
+//! | out of descriptors, accepting ends for good | `running_out_of_descriptors_passes`, `idle_connections_leave_descriptors_for_runs` |
 //! | a thread cannot be started, the accepting one panics | `running_out_of_threads_passes` |
 //! | clients that open at once wait for threads already taken | `clients_that_open_at_once_are_all_answered` |
 //! | behind idle connections the next request hangs | `idle_connections_keep_no_request_waiting` |
