@@ -202,6 +202,7 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         )));
     }
     sandbox.notes.iter().for_each(|note| log::warn!("isolation level {}: {note}", sandbox.level));
+    host.limit_memory(options.total_concurrency_mb);
     Ok(host)
 }
 
@@ -287,11 +288,13 @@ fn drain(
             runs.stop_runs();
         }
     })?;
-    let runs = Arc::clone(pool);
-    // Not joined: it waits for a signal that need not come.
+    // Not joined: it waits for a signal that need not come. So it must keep nothing that has to end.
+    let runs = Arc::downgrade(pool);
     thread::spawn("second-signal", move || {
         signals.wait();
-        runs.stop_runs();
+        if let Some(pool) = runs.upgrade() {
+            pool.stop_runs();
+        }
     })?;
     server.stop();
     drop(done);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use crate::error::{Error, Result};
+use crate::instance::cgroup::Groups;
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::runtime::python::{self, Found};
 use crate::instance::sandbox::{self, Sandbox};
@@ -124,6 +125,21 @@ impl Host {
             tmp,
             function: self.function(version, names),
         })
+    }
+
+    /// Holds all functions together to what runs at once, MB, and a quarter of the host's memory for what they keep in /tmp
+    /// (D9). Only control groups can do that; nothing happens where there are none.
+    pub fn limit_memory(&self, total_mb: u32) {
+        let info = rustix::system::sysinfo();
+        let quarter = info.totalram * u64::from(info.mem_unit) / 4;
+        if let Some(groups) = &self.sandbox.groups {
+            groups.limit_all((u64::from(total_mb) << 20) + quarter);
+        }
+    }
+
+    /// What Instances are counted in, where the host gives control groups.
+    pub(crate) fn groups(&self) -> Option<&Arc<Groups>> {
+        self.sandbox.groups.as_ref()
     }
 
     /// Whether each function has a user id of its own (D8); else they all have the server's.

@@ -66,6 +66,8 @@ struct Launcher {
     order: LaunchOrder,
     control: OwnedFd,
     event: Option<OwnedFd>,
+    /// Entries of the tree's control groups.
+    groups: Vec<OwnedFd>,
 }
 
 impl Launcher {
@@ -75,10 +77,11 @@ impl Launcher {
         let away = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, shim::HIGH_FD);
         let control = away(rustix::stdio::stdin())?;
         let (bytes, fds) = wire::receive(&control)?;
-        let order = serde_json::from_slice(&bytes)?;
+        let order: LaunchOrder = serde_json::from_slice(&bytes)?;
         let mut fds = fds.into_iter();
         let leash = fds.next().ok_or_else(|| io::Error::other("no leash came"))?;
-        Ok((Launcher { order, control, event: fds.next() }, away(borrow(&leash))?))
+        let event = if order.role == Role::Single { fds.next() } else { None };
+        Ok((Launcher { order, control, event, groups: fds.collect() }, away(borrow(&leash))?))
     }
 
     /// Ends in an exec, or with the step that failed.
@@ -93,6 +96,7 @@ impl Launcher {
             }
         } else {
             raise_oom_score();
+            self.enter_groups()?;
             self.become_user()?;
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
                 .map_err(|e| Step("subreaper", e.into()))?;
@@ -106,6 +110,13 @@ impl Launcher {
         // Nobody would hold it.
         let _ = rustix::process::kill_process(main, rustix::process::Signal::KILL);
         Err(failed)
+    }
+
+    /// Everything that is started from here on is in them, too.
+    fn enter_groups(&mut self) -> Result<(), Step> {
+        self.groups.drain(..).try_for_each(|entry| {
+            rustix::io::write(&entry, b"0").map(drop).map_err(|e| Step("control group", e.into()))
+        })
     }
 
     fn enter_outer_namespaces(&self) -> Result<(), Step> {
@@ -132,6 +143,7 @@ impl Launcher {
 
     fn build_inside(&mut self) -> Result<Infallible, Step> {
         raise_oom_score();
+        self.enter_groups()?;
         // Opened while the host's /proc is still there: inside a container the view may have none.
         let own = open_self()?;
         // Here and not before the fork: the supervisor stays in the host's view, where its /proc is.
@@ -264,6 +276,7 @@ impl Launcher {
             "pid_namespace": inside && forks,
             "fresh_mounts": inside && forks,
             "fresh_proc": inside && forks && walls.fresh_proc,
+            "groups": if forks { walls.groups } else { 0 },
             "landlock_abi": walls.landlock_abi,
             "landlock_rules": self.landlock_rules(),
             "tmp_options": view::tmp_options(),
@@ -414,7 +427,7 @@ mod tests {
         };
         let order = LaunchOrder {
             role: Role::Zygote,
-            walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true },
+            walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true, groups: 0 },
             uid: None,
             package: PathBuf::from("/srv/code"),
             interpreter,
@@ -424,7 +437,7 @@ mod tests {
             function: json!({ "handler_file": "index" }),
         };
         let (control, _) = wire::message_pair().unwrap();
-        Launcher { order, control, event: None }
+        Launcher { order, control, event: None, groups: Vec::new() }
     }
 
     /// What may be written below, of the rules.

@@ -225,11 +225,11 @@ impl Slot {
     fn load(&self, means: Means<'_>) -> Result<Loaded> {
         let order = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, patience, means.stopping, means.clock)
+        Zygote::load(&order, means.host.groups(), patience, means.stopping, means.clock)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {
-        Instance::start(&self.order(means, Role::Single)?)
+        Instance::start(&self.order(means, Role::Single)?, means.host.groups())
     }
 
     fn order(&self, means: Means<'_>, role: Role) -> Result<LaunchOrder> {

@@ -12,6 +12,7 @@ mod floors;
 mod front;
 mod function;
 mod gate;
+mod groups;
 mod keeping;
 mod processes;
 mod python;

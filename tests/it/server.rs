@@ -122,12 +122,12 @@ impl Server {
 
     /// The server that tests share which leave it as they found it. Names of functions must be the test's own.
     pub(crate) fn shared() -> &'static Server {
-        Server::at_level(3)
+        Server::at_level(4)
     }
 
-    /// A shared server that isolates at most at that level, 1 to 3.
+    /// A shared server that isolates at most at that level, 1 to 4.
     pub(crate) fn at_level(level: usize) -> &'static Server {
-        static SERVERS: [OnceLock<Server>; 3] = [const { OnceLock::new() }; 3];
+        static SERVERS: [OnceLock<Server>; 4] = [const { OnceLock::new() }; 4];
         SERVERS[level - 1].get_or_init(|| {
             let server = Server::start(&["--isolation-max", &level.to_string()]);
             tell_when_a_test_fails(level, server.place().file("server.log"));

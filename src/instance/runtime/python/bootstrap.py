@@ -364,8 +364,8 @@ def main():
     shim = open_shim(config["shim"])
     shim.setup()
     walls = config["isolation"]
-    isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["landlock_abi"],
-                 walls["tmp_options"].encode(), walls["landlock_rules"].encode())
+    isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["groups"],
+                 walls["landlock_abi"], walls["tmp_options"].encode(), walls["landlock_rules"].encode())
     (single if config["single"] else zygote)(shim, config, isolation)
 
 
