@@ -9,8 +9,9 @@
 //! # A request's way
 //!
 //! 1. `event_loop`, run by the worker that leads, accepts the connection and waits for its bytes together with all others'.
-//! 2. What was read goes through `incoming`: `scan` finds the end of the head, [`head`] checks it, `chunked` and
-//!    [`body`] collect the body, in memory or in a file. What breaks a rule becomes a [`refusal`].
+//! 2. What was read goes through `incoming`: `scan` finds the end of the head, [`head`] checks it, the [`Handler`] says
+//!    whether it wants the body, `chunked` and [`body`] collect it, in memory or in a file. What breaks a rule becomes a
+//!    [`refusal`].
 //! 3. A whole request stays with the `worker` that read it, which hands the lead to an idle one first. Where a turn brings
 //!    several, or nobody is idle, it goes over a bounded `queue`, and with it its `connection`.
 //! 4. The worker runs the [`Handler`] behind a panic wall and delivers the answer (`deliver`): encoded and written at once,
