@@ -58,29 +58,45 @@ struct Folder {
     path: PathBuf,
 }
 
+impl Folder {
+    /// This server's, below the group it is in itself.
+    fn open(hierarchy: Hierarchy) -> io::Result<Folder> {
+        hierarchy.delegate()?;
+        remove_abandoned(&hierarchy.folder);
+        let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
+        make(&path)?;
+        hierarchy.hand_down(&path)?;
+        Ok(Folder { hierarchy, path })
+    }
+}
+
 impl Groups {
     /// Makes this server's folders, and tries one group; the error says what this host does not give.
     pub(crate) fn open() -> Result<Groups, String> {
-        let told = |what: &Path, cause: io::Error| format!("{}: {cause}", what.display());
-        let mut folders = Vec::new();
+        // From here on what was made is removed again if the rest cannot be.
+        let mut groups = Groups { folders: Vec::new(), free: Mutex::default(), next: AtomicU64::new(0) };
         for hierarchy in place::find()? {
-            hierarchy.delegate().map_err(|cause| told(&hierarchy.folder, cause))?;
-            remove_abandoned(&hierarchy.folder);
-            let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
-            make(&path).map_err(|cause| told(&path, cause))?;
-            let folder = Folder { hierarchy, path };
-            folder.hierarchy.hand_down(&folder.path).map_err(|cause| told(&folder.path, cause))?;
-            folders.push(folder);
+            let (folder, optional) = (hierarchy.folder.clone(), hierarchy.is_optional());
+            match Folder::open(hierarchy) {
+                Ok(folder) => groups.folders.push(folder),
+                Err(cause) if optional => log::info!("{}: {cause}", folder.display()),
+                Err(cause) => return Err(format!("{}: {cause}", folder.display())),
+            }
         }
-        let groups = Groups { folders, free: Mutex::default(), next: AtomicU64::new(0) };
-        let tried = Group::make(&groups.folders, "0").and_then(|mut group| {
-            group.limit(64 << 20)?;
-            group.is_empty().then_some(group).ok_or_else(|| io::Error::other("a new group is not empty"))
-        });
-        let first = tried.map_err(|cause| cause.to_string())?;
-        groups.next.store(1, Ordering::Relaxed);
-        groups.free.lock().expect("no holder of this lock can panic").push_back(first);
+        groups.try_one().map_err(|cause| cause.to_string())?;
         Ok(groups)
+    }
+
+    fn try_one(&self) -> io::Result<()> {
+        let mut group = self.make()?;
+        let limited = group.limit(64 << 20);
+        let is_empty = group.is_empty();
+        self.take_back(group);
+        limited.and(if is_empty { Ok(()) } else { Err(io::Error::other("a new group is not empty")) })
+    }
+
+    fn make(&self) -> io::Result<Group> {
+        Group::make(&self.folders, &self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// How many hierarchies a process has to enter.
@@ -97,11 +113,14 @@ impl Groups {
         }
     }
 
-    /// What all groups together may hold, bytes: beyond it the kernel ends one of the functions and nobody else.
-    pub(crate) fn limit_all(&self, memory_bytes: u64) {
+    /// What all groups together may hold, bytes: beyond it the kernel ends one of the functions and nobody else. On a busy
+    /// host they get as much of the processors as `cores` processes would.
+    pub(crate) fn limit_all(&self, memory_bytes: u64, cores: usize) {
         for folder in &self.folders {
-            if let Err(cause) = group::limit_memory(folder, memory_bytes) {
-                log::warn!("{}: the memory of all functions is not limited: {cause}", folder.path.display());
+            let limited =
+                group::limit_memory(folder, memory_bytes).and_then(|()| group::weigh(folder, cores));
+            if let Err(cause) = limited {
+                log::warn!("{}: functions together are not limited: {cause}", folder.path.display());
             }
         }
     }
@@ -111,7 +130,7 @@ impl Groups {
         let memory_bytes = (u64::from(memory_mb) << 20) + limits::TMP_BYTES;
         let mut group = match self.find_empty() {
             Some(group) => group,
-            None => Group::make(&self.folders, &self.next.fetch_add(1, Ordering::Relaxed).to_string())?,
+            None => self.make()?,
         };
         match group.limit(memory_bytes) {
             Ok(()) => Ok(Lease { groups: Arc::clone(self), group: Some(group) }),

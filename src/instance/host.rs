@@ -128,12 +128,13 @@ impl Host {
     }
 
     /// Holds all functions together to what runs at once, MB, and a quarter of the host's memory for what they keep in /tmp
-    /// (D9). Only control groups can do that; nothing happens where there are none.
+    /// (D9), and to the processors' worth of time. Only control groups can do that; nothing happens where there are none.
     pub fn limit_memory(&self, total_mb: u32) {
         let info = rustix::system::sysinfo();
         let quarter = info.totalram * u64::from(info.mem_unit) / 4;
         if let Some(groups) = &self.sandbox.groups {
-            groups.limit_all((u64::from(total_mb) << 20) + quarter);
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            groups.limit_all((u64::from(total_mb) << 20) + quarter, cores);
         }
     }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::Folder;
-use super::place::{Hierarchy, Version};
+use super::place::Version;
 use crate::model::limits;
 
 /// Bytes a group may still be charged with when it is given out again: what the kernel keeps of files that were read, and
@@ -40,8 +40,8 @@ impl Group {
     /// Makes one named `name` below `parents`.
     pub(super) fn make(parents: &[Folder], name: &str) -> io::Result<Group> {
         let parts = parents.iter().map(|parent| Part::make(parent, name)).collect::<io::Result<Vec<_>>>()?;
-        let open = |does: fn(&Hierarchy) -> bool, name: &str| {
-            let part = parts.iter().find(|part| does(&part.folder.hierarchy));
+        let open = |controller: &str, name: &str| {
+            let part = parts.iter().find(|part| part.folder.hierarchy.has(controller));
             part.ok_or_else(|| io::Error::other("a controller is missing"))
                 .and_then(|part| File::open(part.folder.path.join(name)))
         };
@@ -49,8 +49,8 @@ impl Group {
             Version::One => ("memory.oom_control", "memory.usage_in_bytes"),
             Version::Two => ("memory.events", "memory.current"),
         };
-        let (kills, usage) = (open(|one| one.memory, kills)?, open(|one| one.memory, usage)?);
-        let count = open(|one| one.pids, "pids.current")?;
+        let (kills, usage) = (open("memory", kills)?, open("memory", usage)?);
+        let count = open("pids", "pids.current")?;
         Ok(Group { parts, kills, usage, count, limit_bytes: 0, kills_before: 0 })
     }
 
@@ -90,7 +90,7 @@ impl Group {
     }
 
     pub(super) fn anonymous_kb(&self) -> Option<u64> {
-        let memory = &self.parts.iter().find(|part| part.folder.hierarchy.memory)?.folder;
+        let memory = &self.parts.iter().find(|part| part.folder.hierarchy.has("memory"))?.folder;
         let field = match memory.hierarchy.version {
             Version::One => "rss ",
             Version::Two => "anon ",
@@ -116,10 +116,10 @@ impl Part {
         let path: PathBuf = parent.path.join(name);
         super::make(&path)?;
         let folder = Folder { hierarchy: parent.hierarchy.clone(), path };
-        if folder.hierarchy.pids {
+        if folder.hierarchy.has("pids") {
             fs::write(folder.path.join("pids.max"), limits::PROCESSES_MAX.to_string())?;
         }
-        if folder.hierarchy.memory && folder.hierarchy.version == Version::Two {
+        if folder.hierarchy.has("memory") && folder.hierarchy.version == Version::Two {
             // What is left of a run that lost a process is of no use.
             fs::write(folder.path.join("memory.oom.group"), "1")?;
         }
@@ -143,7 +143,7 @@ pub(super) fn limit_memory(folder: &Folder, bytes: u64) -> io::Result<()> {
         Err(cause) if cause.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error()) => Ok(()),
         done => done,
     };
-    match (folder.hierarchy.memory, folder.hierarchy.version) {
+    match (folder.hierarchy.has("memory"), folder.hierarchy.version) {
         (false, _) => Ok(()),
         (true, Version::Two) => {
             set("memory.max", &bytes.to_string())?;
@@ -156,6 +156,16 @@ pub(super) fn limit_memory(folder: &Folder, bytes: u64) -> io::Result<()> {
             set_if_there("memory.memsw.limit_in_bytes", &bytes.to_string())
         }
     }
+}
+
+/// Gives a group the weight of so many processes. The newer design weighs groups only against each other, and a server that
+/// is weighed against its functions as a whole is well off.
+pub(super) fn weigh(folder: &Folder, processes: usize) -> io::Result<()> {
+    const ONE: usize = 1024;
+    if !folder.hierarchy.has("cpu") || folder.hierarchy.version == Version::Two {
+        return Ok(());
+    }
+    fs::write(folder.path.join("cpu.shares"), (ONE * processes).to_string())
 }
 
 /// What a file of the kernel's says now.

@@ -20,9 +20,15 @@ pub(super) enum Version {
 pub(super) struct Hierarchy {
     pub(super) version: Version,
     pub(super) folder: PathBuf,
-    pub(super) memory: bool,
-    pub(super) pids: bool,
+    /// Which of [`NEEDED`] and [`WANTED`] it is for.
+    pub(super) controllers: Vec<&'static str>,
 }
+
+/// Without these there are no groups.
+const NEEDED: [&str; 2] = ["memory", "pids"];
+
+/// Gives every run the same share of a busy processor, however many processes it has.
+const WANTED: &str = "cpu";
 
 /// The hierarchies that count memory and processes for us.
 pub(super) fn find() -> Result<Vec<Hierarchy>, String> {
@@ -38,18 +44,26 @@ fn choose(mounts: &str, own: &str, controllers: &dyn Fn(&Path) -> String) -> Res
     if let Some(folder) = unified(&mounted, own) {
         let has = controllers(&folder);
         let has = |name: &str| has.split_ascii_whitespace().any(|one| one == name);
-        if has("memory") && has("pids") {
-            return Ok(vec![Hierarchy { version: Version::Two, folder, memory: true, pids: true }]);
+        if NEEDED.into_iter().all(has) {
+            let controllers = NEEDED.into_iter().chain([WANTED]).filter(|name| has(name)).collect();
+            return Ok(vec![Hierarchy { version: Version::Two, folder, controllers }]);
         }
     }
-    let memory = separate(&mounted, own, "memory").ok_or("no memory controller is to be had")?;
-    let pids = separate(&mounted, own, "pids").ok_or("no pids controller is to be had")?;
-    let one = |folder, memory, pids| Hierarchy { version: Version::One, folder, memory, pids };
-    Ok(if memory == pids {
-        vec![one(memory, true, true)]
-    } else {
-        vec![one(memory, true, false), one(pids, false, true)]
-    })
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for name in NEEDED.into_iter().chain([WANTED]) {
+        let Some(folder) = separate(&mounted, own, name) else {
+            if name == WANTED {
+                continue;
+            }
+            return Err(format!("no {name} controller is to be had"));
+        };
+        // Several may live together.
+        match found.iter_mut().find(|one| one.folder == folder) {
+            Some(one) => one.controllers.push(name),
+            None => found.push(Hierarchy { version: Version::One, folder, controllers: vec![name] }),
+        }
+    }
+    Ok(found)
 }
 
 fn unified(mounted: &[Mount<'_>], own: &str) -> Option<PathBuf> {
@@ -102,6 +116,15 @@ impl Mount<'_> {
 }
 
 impl Hierarchy {
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.controllers.contains(&controller)
+    }
+
+    /// Whether it can be done without.
+    pub(super) fn is_optional(&self) -> bool {
+        self.controllers == [WANTED]
+    }
+
     /// Sees to it that groups of ours may be limited. In the newer design a group that hands controllers down holds no
     /// processes itself, so this server moves out of its way; with others in it that is not ours to do.
     pub(super) fn delegate(&self) -> io::Result<()> {
@@ -123,7 +146,10 @@ impl Hierarchy {
     pub(super) fn hand_down(&self, folder: &Path) -> io::Result<()> {
         match self.version {
             Version::One => Ok(()),
-            Version::Two => fs::write(folder.join("cgroup.subtree_control"), "+memory +pids"),
+            Version::Two => {
+                let words: Vec<String> = self.controllers.iter().map(|name| format!("+{name}")).collect();
+                fs::write(folder.join("cgroup.subtree_control"), words.join(" "))
+            }
         }
     }
 }
@@ -157,10 +183,13 @@ mod tests {
     fn else_the_older_one_with_each_controller_where_it_is() {
         let found = chosen(HYBRID, "5:memory:/a\n4:cpu,pids:/\n0::/\n", "cpu hugetlb").unwrap();
         let folders: Vec<_> =
-            found.iter().map(|one| (one.folder.to_str().unwrap(), one.memory, one.pids)).collect();
+            found.iter().map(|one| (one.folder.to_str().unwrap(), one.controllers.join(" "))).collect();
         assert_eq!(
             folders,
-            [("/sys/fs/cgroup/memory/a", true, false), ("/sys/fs/cgroup/cpu,pids", false, true)]
+            [
+                ("/sys/fs/cgroup/memory/a", "memory".to_owned()),
+                ("/sys/fs/cgroup/cpu,pids", "pids cpu".to_owned())
+            ]
         );
     }
 
@@ -169,7 +198,7 @@ mod tests {
         let mounts = "31 23 0:27 / /cg rw - cgroup cgroup rw,memory,pids";
         let found = chosen(mounts, "5:pids,memory:/a", "").unwrap();
         assert_eq!(found.len(), 1);
-        assert!(found[0].memory && found[0].pids);
+        assert_eq!(found[0].controllers, ["memory", "pids"]);
     }
 
     #[test]
