@@ -78,7 +78,7 @@ pub struct TypedServe {
     /// ... as the account's id [default: 100000000001]
     #[arg(long, env = "FNLITE_UIN", value_name = "ID", help_heading = "What functions are told")]
     pub uin: Option<String>,
-    /// Open connections [default: 10000]
+    /// Open connections, at most half as many as files may be open [default: 10000]
     #[arg(
         long,
         env = "FNLITE_CONNECTIONS_MAX",

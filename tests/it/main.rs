@@ -5,6 +5,7 @@
 mod cli;
 mod client;
 mod deploy;
+mod doors;
 mod echo;
 mod endings;
 mod evil;
@@ -17,7 +18,10 @@ mod keeping;
 mod processes;
 mod python;
 mod raw;
+mod schemathesis;
 mod server;
+mod slowhttptest;
 mod tree;
+mod uploads;
 mod wait;
 mod walls;

@@ -86,9 +86,15 @@ impl Place {
     }
 
     /// Starts a server and waits until it is ready.
-    pub(crate) fn serve(mut self, options: &[&str]) -> Server {
+    pub(crate) fn serve(self, options: &[&str]) -> Server {
+        self.serve_by(&[], options)
+    }
+
+    /// The same by way of a program that becomes the server.
+    pub(crate) fn serve_by(mut self, launcher: &[&str], options: &[&str]) -> Server {
         let mut command = program("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_fnlite"), "serve", "--json"]);
+        command.args(["--pdeathsig", "KILL", "--"]).args(launcher);
+        command.args([env!("CARGO_BIN_EXE_fnlite"), "serve", "--json"]);
         command.args(["--listen", "127.0.0.1:0"]).args(options).current_dir(self.folder.path());
         let said = fs::OpenOptions::new().create(true).append(true).open(self.file("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said);
