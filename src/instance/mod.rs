@@ -12,6 +12,7 @@ pub(crate) mod filter;
 pub mod host;
 pub mod launch;
 pub(crate) mod memory;
+pub mod network;
 pub(crate) mod output;
 pub mod package;
 pub(crate) mod pipes;
@@ -35,6 +36,7 @@ use rustix::process::Signal;
 
 use crate::error::{Error, Result};
 use crate::instance::cgroup::{Groups, Lease};
+use crate::instance::network::Network;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::tree::Tree;
@@ -124,13 +126,17 @@ impl Instance {
         Ok(channel.into_instance(origin, group))
     }
 
-    /// Starts one by itself; it loads the code while the caller goes on.
-    pub(crate) fn start(order: &LaunchOrder, groups: Option<&Arc<Groups>>) -> Result<Instance> {
+    /// Starts one by itself, in the network that the order says it joins; it loads the code while the caller goes on.
+    pub(crate) fn start(
+        order: &LaunchOrder,
+        groups: Option<&Arc<Groups>>,
+        network: Option<Arc<Network>>,
+    ) -> Result<Instance> {
         let failed = |cause| Error::internal("an Instance could not be started").because(cause);
         let (channel, theirs) = Channel::open().map_err(failed)?;
         let [event, out, err] = theirs;
         let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
-        let tree = Tree::start(order, Some(event), [out, err], group)?;
+        let tree = Tree::start(order, Some(event), [out, err], group, network)?;
         Ok(channel.into_instance(Origin::Single(tree), None))
     }
 

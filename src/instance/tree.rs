@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
@@ -14,6 +15,7 @@ use rustix::process::PidfdFlags;
 
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Lease;
+use crate::instance::network::Network;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::wire;
 
@@ -29,15 +31,19 @@ pub(crate) struct Tree {
     leash: OwnedFd,
     /// What its processes are counted in; the Instances of a zygote have groups of their own.
     group: Option<Lease>,
+    /// What it joined, which lasts as long as it does.
+    network: Option<Arc<Network>>,
 }
 
 impl Tree {
-    /// Starts a tree in `group`. `event` becomes a single's event socket; output of loading goes to `stdout` and `stderr`.
+    /// Starts a tree in `group` and in the `network` that its order says it joins. `event` becomes a single's event socket;
+    /// output of loading goes to `stdout` and `stderr`.
     pub(crate) fn start(
         order: &LaunchOrder,
         event: Option<OwnedFd>,
         [stdout, stderr]: [OwnedFd; 2],
         group: Option<Lease>,
+        network: Option<Arc<Network>>,
     ) -> Result<Tree> {
         let failed = |cause: io::Error| Error::internal("a process could not be started").because(cause);
         let (control, theirs) = wire::message_pair().map_err(failed)?;
@@ -47,6 +53,7 @@ impl Tree {
         let bytes = serde_json::to_vec(order).map_err(|e| failed(e.into()))?;
         let mut fds = vec![leash_end.as_fd()];
         fds.extend(event.as_ref().map(AsFd::as_fd));
+        fds.extend(network.iter().flat_map(|network| network.fds()));
         fds.extend(group.iter().flat_map(Lease::entries));
         wire::send(&control, &bytes, &fds).map_err(failed)?;
         #[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
@@ -54,7 +61,7 @@ impl Tree {
         command.arg("__launch").env_clear().stdin(Stdio::from(theirs));
         let supervisor =
             command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn().map_err(failed)?;
-        Ok(Tree { control, supervisor, leash, group })
+        Ok(Tree { control, supervisor, leash, group, network })
     }
 
     /// The wait status of the tree's main process, if it has ended by itself or does so within `patience`.
@@ -62,9 +69,11 @@ impl Tree {
         status_on(&self.leash, patience)
     }
 
-    /// Whether its main process has ended; its supervisor may hear of that a little later than the control socket does.
+    /// Whether its main process has ended, or the network it joined; its supervisor may hear of the former a little later
+    /// than the control socket does.
     pub(crate) fn is_gone(&self) -> bool {
-        wait_readable(&self.leash, Duration::ZERO) || hangs_up(&self.control)
+        let unconnected = || self.network.as_ref().is_some_and(|network| network.is_gone());
+        wait_readable(&self.leash, Duration::ZERO) || hangs_up(&self.control) || unconnected()
     }
 
     /// Whether the kernel ended a process of it for want of memory.

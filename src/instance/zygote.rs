@@ -15,6 +15,7 @@ use rustix::net::RecvFlags;
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
+use crate::instance::network::Network;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
@@ -76,10 +77,12 @@ pub(crate) enum LoadResult {
 }
 
 impl Zygote {
-    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set.
+    /// Launches an interpreter, in the network that the order says it joins, and lets it load the code, for at most
+    /// `patience` and until `stopping` is set.
     pub(crate) fn load(
         order: &LaunchOrder,
         groups: Option<&Arc<Groups>>,
+        network: Option<Arc<Network>>,
         patience: Duration,
         stopping: &AtomicBool,
         clock: &dyn Clock,
@@ -88,7 +91,7 @@ impl Zygote {
         let began = clock.now();
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
         let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
-        let tree = Tree::start(order, None, [out, err], group)?;
+        let tree = Tree::start(order, None, [out, err], group, network)?;
         let output = Output::new(clock.wall_us());
         let mut loading =
             Loading { order, stopping, tree, pipes, output, memory_kb: 0, function: None, clock };
