@@ -192,7 +192,8 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         uin: options.account.uin.clone(),
     };
     let server = fs::metadata(&options.db)?.ino();
-    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"), server);
+    let host =
+        Host::new(options.isolation.max, account, options.search.clone(), &folder.join("tmp"), server)?;
     let sandbox = &host.sandbox;
     if sandbox.level < options.isolation.min {
         let why = sandbox.notes.join("; ");

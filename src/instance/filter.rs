@@ -67,32 +67,79 @@ const DENIED: &[i64] = &[
     libc::SYS_ioperm,
 ];
 
-/// Installs the filter on this thread and all it will start. Needs no_new_privs.
-pub(crate) fn install() -> io::Result<()> {
+/// Refused where a run has no IPC namespace of its own: what is made with these stays when its maker is gone.
+const LASTING: &[i64] = &[libc::SYS_shmget, libc::SYS_semget, libc::SYS_msgget, libc::SYS_mq_open];
+
+/// Calls that change a process, each with what tells that it is another than the caller: one of these lists, all of whose
+/// arguments are not the value beside them. A thread's own number is refused as well, as a filter cannot know it; 0 is how
+/// a thread names itself.
+const CHANGING: &[(i64, &[Unless])] = &[
+    (libc::SYS_setpriority, &[&[(0, PRIO_PROCESS)], &[(1, 0)]]),
+    (libc::SYS_ioprio_set, &[&[(0, IOPRIO_WHO_PROCESS)], &[(1, 0)]]),
+    (libc::SYS_sched_setaffinity, &[&[(0, 0)]]),
+    (libc::SYS_sched_setscheduler, &[&[(0, 0)]]),
+    (libc::SYS_sched_setparam, &[&[(0, 0)]]),
+    (libc::SYS_sched_setattr, &[&[(0, 0)]]),
+    (libc::SYS_prlimit64, &[&[(0, 0), (2, 0)]]),
+];
+
+/// Arguments and the values that are harmless.
+type Unless = &'static [(u8, u64)];
+
+const PRIO_PROCESS: u64 = libc::PRIO_PROCESS as u64;
+
+/// Of linux/ioprio.h.
+const IOPRIO_WHO_PROCESS: u64 = 1;
+
+/// Installs the filter on this thread and all it will start. Needs no_new_privs. Without namespaces the code shares IPC and
+/// the processes of its user with its other runs, and what would last or reach them is refused, too.
+pub(crate) fn install(namespaces: bool) -> io::Result<()> {
     // clone3 passes its flags in memory, where a filter cannot look; ENOSYS makes C libraries fall back to clone.
     apply(&[(libc::SYS_clone3, vec![])], libc::ENOSYS)?;
     let mut rules: Vec<(i64, Vec<SeccompRule>)> = DENIED.iter().map(|number| (*number, vec![])).collect();
     // A function can pass us a socket, and closing the last reference to one that lingers waits for its peer: it would hold
     // a thread of ours far beyond any deadline. The option is left out, not refused, since programs expect to set it.
     let option = |number: u8, value: libc::c_int| {
-        let value = u64::from(value.cast_unsigned());
-        SeccompCondition::new(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
-            .map_err(io::Error::other)
+        condition(number, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(value.cast_unsigned()))
     };
-    let linger = vec![option(1, libc::SOL_SOCKET)?, option(2, libc::SO_LINGER)?];
-    let linger = SeccompRule::new(linger).map_err(io::Error::other)?;
+    let linger = rule(vec![option(1, libc::SOL_SOCKET)?, option(2, libc::SO_LINGER)?])?;
     apply(&[(libc::SYS_setsockopt, vec![linger])], 0)?;
     let new_user = u64::from(libc::CLONE_NEWUSER.cast_unsigned());
     for number in [libc::SYS_clone, libc::SYS_unshare] {
         rules.push((number, vec![flag_set(new_user)?]));
+    }
+    if !namespaces {
+        rules.extend(LASTING.iter().map(|number| (*number, vec![])));
+        for (number, others) in CHANGING {
+            rules.push((*number, others.iter().map(|other| none_is(other)).collect::<io::Result<_>>()?));
+        }
     }
     apply(&rules, libc::EPERM)
 }
 
 /// Matches when the first argument has that flag.
 fn flag_set(flag: u64) -> io::Result<SeccompRule> {
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag);
-    condition.and_then(|condition| SeccompRule::new(vec![condition])).map_err(io::Error::other)
+    rule(vec![condition(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)?])
+}
+
+/// Matches when no argument has the value beside it.
+fn none_is(arguments: &[(u8, u64)]) -> io::Result<SeccompRule> {
+    let differs =
+        |(number, value): &(u8, u64)| condition(*number, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, *value);
+    rule(arguments.iter().map(differs).collect::<io::Result<_>>()?)
+}
+
+fn condition(
+    number: u8,
+    length: SeccompCmpArgLen,
+    how: SeccompCmpOp,
+    value: u64,
+) -> io::Result<SeccompCondition> {
+    SeccompCondition::new(number, length, how, value).map_err(io::Error::other)
+}
+
+fn rule(conditions: Vec<SeccompCondition>) -> io::Result<SeccompRule> {
+    SeccompRule::new(conditions).map_err(io::Error::other)
 }
 
 fn apply(rules: &[(i64, Vec<SeccompRule>)], errno: i32) -> io::Result<()> {

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::runtime::python::{self, Found};
 use crate::instance::sandbox::{self, Sandbox};
+use crate::instance::scratch::{Folder, Scratch};
 use crate::instance::users::Users;
 use crate::instance::view;
 use crate::model::function::Version;
@@ -36,8 +37,8 @@ pub struct Host {
     account: Account,
     /// Folders to look for interpreters in, in order.
     search: Vec<PathBuf>,
-    /// A folder for runs' temporary files where /tmp cannot be private.
-    scratch: PathBuf,
+    /// Folders for temporary files where /tmp cannot be private.
+    scratch: Arc<Scratch>,
     users: Option<Users>,
     found: Mutex<HashMap<&'static str, Arc<Found>>>,
 }
@@ -56,16 +57,23 @@ pub struct RuntimeFound {
 impl Host {
     /// Probes the walls up to `level_max`; interpreters are looked for when they are first needed. `server` tells this
     /// server from others on the host, for example by its database's inode.
-    pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf, server: u64) -> Host {
+    pub fn new(
+        level_max: u8,
+        account: Account,
+        search: Vec<PathBuf>,
+        scratch: &Path,
+        server: u64,
+    ) -> Result<Host> {
         let users = Users::find(server);
         let mut sandbox = sandbox::probe(level_max, users.map(|users| users.of_function(0)));
-        if let Some(closed) = closed_to_functions(&sandbox, users, &scratch) {
+        if let Some(closed) = closed_to_functions(&sandbox, users, scratch) {
             sandbox.notes.push(format!(
                 "functions cannot reach their code: {} is closed to other users; keep the database elsewhere",
                 closed.display()
             ));
         }
-        Host { sandbox, account, search, scratch, users, found: Mutex::default() }
+        let scratch = Scratch::open(scratch)?;
+        Ok(Host { sandbox, account, search, scratch, users, found: Mutex::default() })
     }
 
     /// What `runtime` means here; an error names what to install.
@@ -100,20 +108,21 @@ impl Host {
         Ok(found)
     }
 
-    /// How to launch `version`, whose code is unpacked at `package`.
+    /// How to launch `version`, whose code is unpacked at `package`, and its temporary files where /tmp cannot be private.
     pub(crate) fn order(
         &self,
         version: &Version,
         names: &FunctionNames,
         package: &Path,
         role: Role,
-    ) -> Result<LaunchOrder> {
+    ) -> Result<(LaunchOrder, Option<Folder>)> {
         let walls = self.sandbox.walls;
         let uid = self.users.map(|users| users.of_function(version.function_id));
-        let tmp = if walls.namespaces { None } else { Some(self.scratch(version, uid)?) };
+        let folder = if walls.namespaces { None } else { Some(self.folder(uid)?) };
+        let tmp = folder.as_ref().map(|folder| folder.path().to_owned());
         let found = self.find(version.config.runtime)?;
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
-        Ok(LaunchOrder {
+        let order = LaunchOrder {
             role,
             walls,
             uid,
@@ -123,7 +132,8 @@ impl Host {
             memory_mb: version.config.memory_mb,
             tmp,
             function: self.function(version, names),
-        })
+        };
+        Ok((order, folder))
     }
 
     /// Whether each function has a user id of its own (D8); else they all have the server's.
@@ -131,17 +141,9 @@ impl Host {
         self.users.is_some()
     }
 
-    /// A folder for temporary files that only this function may enter. Without namespaces its runs share it.
-    fn scratch(&self, version: &Version, uid: Option<u32>) -> Result<PathBuf> {
-        let folder = self.scratch.join(version.function_id.to_string());
-        let make = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&folder)?;
-            std::os::unix::fs::chown(&folder, uid, uid)?;
-            std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        };
-        make()
-            .map_err(|cause| Error::internal("a folder for temporary files cannot be made").because(cause))?;
-        Ok(folder)
+    fn folder(&self, uid: Option<u32>) -> Result<Folder> {
+        let failed = |cause| Error::internal("a folder for temporary files cannot be made").because(cause);
+        self.scratch.folder(uid).map_err(failed)
     }
 
     /// Built from nothing (D15): the contract's variables (2.5), then the user's.
@@ -185,7 +187,7 @@ impl Host {
         set("OPENBLAS_NUM_THREADS", "1");
         set("OMP_NUM_THREADS", "1");
         if let Some(tmp) = tmp {
-            set("TMPDIR", &tmp.to_string_lossy());
+            set("TMPDIR", &tmp.join("0").to_string_lossy());
         }
         for (key, value) in &version.config.env {
             env.retain(|(other, _)| other != key);

@@ -195,7 +195,7 @@ impl Launcher {
         let init = shim::memory_file("init", shim::INIT).map_err(|e| Step("init", e))?;
         let _keep = hand_over_both(main_fd, &init)?;
         if self.order.walls.seccomp {
-            filter::install().map_err(|e| Step("seccomp", e))?;
+            filter::install(self.order.walls.namespaces).map_err(|e| Step("seccomp", e))?;
         }
         let config = self.bootstrap_config(&paths.shim);
         let mut start = command(&self.order.interpreter.program);
@@ -267,6 +267,7 @@ impl Launcher {
             "landlock_abi": walls.landlock_abi,
             "landlock_rules": self.landlock_rules(),
             "tmp_options": view::tmp_options(),
+            "tmp": self.order.tmp.as_deref().unwrap_or(Path::new("")),
         });
         config
     }
@@ -285,7 +286,6 @@ impl Launcher {
             rules.extend(read.map(|path| ('r', path)));
             rules.push(('r', self.order.interpreter.prefix.to_string_lossy().into_owned()));
             rules.push(('r', self.order.package.to_string_lossy().into_owned()));
-            rules.extend(self.order.tmp.iter().map(|path| ('w', path.to_string_lossy().into_owned())));
         }
         rules.iter().map(|(mode, path)| format!("{mode}{path}\n")).collect()
     }
@@ -448,7 +448,8 @@ mod tests {
     #[test]
     fn in_the_hosts_view_only_what_it_needs_is_to_be_read() {
         let launcher = launcher(false, Some("/srv/tmp/1"));
-        assert_eq!(writable(&launcher), ["/srv/tmp/1"]);
+        assert!(writable(&launcher).is_empty(), "the shim adds its part of the temporary folder");
+        assert_eq!(launcher.bootstrap_config("/x")["isolation"]["tmp"], "/srv/tmp/1");
         let rules = launcher.landlock_rules();
         for needed in ["r/usr", "r/opt/python", "r/srv/code"] {
             assert!(rules.lines().any(|rule| rule == needed), "{needed}");

@@ -18,6 +18,7 @@ pub(crate) mod protocol;
 pub mod run;
 pub(crate) mod runtime;
 pub mod sandbox;
+pub(crate) mod scratch;
 pub(crate) mod shim;
 pub(crate) mod tree;
 pub(crate) mod users;
@@ -35,6 +36,7 @@ use rustix::process::Signal;
 use crate::error::{Error, Result};
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
+use crate::instance::scratch::Folder;
 use crate::instance::tree::Tree;
 use crate::instance::zygote::Zygote;
 
@@ -89,7 +91,7 @@ enum Origin {
     /// Forked in a pid namespace of its own.
     Forked { zygote: Arc<Zygote>, number: u64 },
     /// Forked under a supervisor that holds the other end of this leash.
-    Supervised { zygote: Arc<Zygote>, leash: OwnedFd },
+    Supervised { zygote: Arc<Zygote>, number: u64, leash: OwnedFd },
     /// Started by itself.
     Single(Tree),
 }
@@ -112,17 +114,17 @@ impl Instance {
         let zygote = Arc::clone(zygote);
         let origin = match leash {
             None => Origin::Forked { zygote, number },
-            Some((leash, _)) => Origin::Supervised { zygote, leash },
+            Some((leash, _)) => Origin::Supervised { zygote, number, leash },
         };
         Ok(channel.into_instance(origin))
     }
 
     /// Starts one by itself; it loads the code while the caller goes on.
-    pub(crate) fn start(order: &LaunchOrder) -> Result<Instance> {
+    pub(crate) fn start(order: &LaunchOrder, folder: Option<Folder>) -> Result<Instance> {
         let failed = |cause| Error::internal("an Instance could not be started").because(cause);
         let (channel, theirs) = Channel::open().map_err(failed)?;
         let [event, out, err] = theirs;
-        let tree = Tree::start(order, Some(event), out, err)?;
+        let tree = Tree::start(order, folder, Some(event), out, err)?;
         Ok(channel.into_instance(Origin::Single(tree)))
     }
 
@@ -187,7 +189,7 @@ impl Instance {
                 }
                 zygote.note_killed();
             }
-            Origin::Supervised { zygote, leash } => {
+            Origin::Supervised { zygote, leash, .. } => {
                 tree::let_go(leash);
                 if !answers {
                     zygote.forsake();
@@ -209,9 +211,12 @@ impl Instance {
 }
 
 impl Drop for Instance {
-    /// Everything the Instance started dies with it.
+    /// Everything the Instance started dies with it, and its temporary files go.
     fn drop(&mut self) {
         self.kill();
+        if let Origin::Supervised { zygote, number, leash } = &self.origin {
+            zygote.remove_files_of(*number, leash);
+        }
     }
 }
 

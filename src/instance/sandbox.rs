@@ -78,7 +78,7 @@ fn probe_namespaces(walls: Walls, uid: Option<u32>) -> Result<Walls, String> {
         function: serde_json::Value::Null,
     };
     let (_pipes, [out, err]) = Pipes::open_pair().map_err(refused)?;
-    let tree = Tree::start(&order, None, out, err).map_err(|e| format!("{e:#}"))?;
+    let tree = Tree::start(&order, None, None, out, err).map_err(|e| format!("{e:#}"))?;
     if !tree::wait_readable(&tree.control, PROBED_WITHIN) {
         return Err("the probe did not answer".to_owned());
     }

@@ -14,6 +14,7 @@ use rustix::process::PidfdFlags;
 
 use crate::error::{Error, Result};
 use crate::instance::protocol::LaunchOrder;
+use crate::instance::scratch::Folder;
 use crate::instance::wire;
 
 /// How long a killed tree may take to be gone before we say so in the log and go on.
@@ -26,12 +27,15 @@ pub(crate) struct Tree {
     pub(crate) control: OwnedFd,
     supervisor: Child,
     leash: OwnedFd,
+    /// Its temporary files; they go after it.
+    pub(crate) folder: Option<Folder>,
 }
 
 impl Tree {
     /// Starts a tree. `event` becomes a single's event socket; output of loading goes to `stdout` and `stderr`.
     pub(crate) fn start(
         order: &LaunchOrder,
+        folder: Option<Folder>,
         event: Option<OwnedFd>,
         stdout: OwnedFd,
         stderr: OwnedFd,
@@ -50,7 +54,7 @@ impl Tree {
         command.arg("__launch").env_clear().stdin(Stdio::from(theirs));
         let supervisor =
             command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn().map_err(failed)?;
-        Ok(Tree { control, supervisor, leash })
+        Ok(Tree { control, supervisor, leash, folder })
     }
 
     /// The wait status of the tree's main process, if it has ended by itself or does so within `patience`.
@@ -60,7 +64,7 @@ impl Tree {
 
     /// Whether its main process has ended; its supervisor may hear of that a little later than the control socket does.
     pub(crate) fn is_gone(&self) -> bool {
-        wait_readable(&self.leash, Duration::ZERO) || hangs_up(&self.control)
+        wait_readable(&self.leash, Duration::ZERO) || wait_hangup(&self.control, Duration::ZERO)
     }
 
     /// The supervisor's process id, whose descendants are the tree.
@@ -108,11 +112,9 @@ pub(crate) fn status_on(leash: &OwnedFd, patience: Duration) -> Option<i32> {
     (length == status.len()).then(|| i32::from_le_bytes(status))
 }
 
-/// Whether nobody holds the other end any more.
-fn hangs_up(socket: &OwnedFd) -> bool {
-    let mut waits = [PollFd::new(socket, PollFlags::empty())];
-    let polled = rustix::event::poll(&mut waits, Some(&rustix::event::Timespec::default()));
-    matches!(polled, Ok(1..)) && waits[0].revents().contains(PollFlags::HUP)
+/// Waits until nobody holds the other end of a socket.
+pub(crate) fn wait_hangup(socket: &OwnedFd, patience: Duration) -> bool {
+    wait(socket, PollFlags::empty(), patience)
 }
 
 /// Waits until there is something to read, or the end, on a descriptor.

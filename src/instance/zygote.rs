@@ -18,6 +18,7 @@ use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
 use crate::instance::run::Init;
+use crate::instance::scratch::Folder;
 use crate::instance::tree::{self, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
@@ -73,6 +74,7 @@ impl Zygote {
     /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set.
     pub(crate) fn load(
         order: &LaunchOrder,
+        folder: Option<Folder>,
         patience: Duration,
         stopping: &AtomicBool,
         clock: &dyn Clock,
@@ -80,7 +82,7 @@ impl Zygote {
         let failed = |cause| Error::internal("a process could not be started").because(cause);
         let began = clock.now();
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
-        let tree = Tree::start(order, None, out, err)?;
+        let tree = Tree::start(order, folder, None, out, err)?;
         let output = Output::new(clock.wall_us());
         let mut loading =
             Loading { order, stopping, tree, pipes, output, memory_kb: 0, function: None, clock };
@@ -166,6 +168,13 @@ impl Zygote {
         if self.unreaped.swap(false, Ordering::Relaxed) {
             // A full socket means that orders are waiting, and with them reaping.
             let _ = wire::send(&self.tree.control, &protocol::order_reap(), &[]);
+        }
+    }
+
+    /// Has the temporary files of an Instance that was killed removed when it is gone.
+    pub(crate) fn remove_files_of(&self, number: u64, leash: &OwnedFd) {
+        if let (Some(folder), Ok(leash)) = (&self.tree.folder, leash.try_clone()) {
+            folder.remove_part(number, leash);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::instance::Instance;
 use crate::instance::host::Host;
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::run::Init;
+use crate::instance::scratch::Folder;
 use crate::instance::zygote::{LoadResult, Loaded, Zygote};
 use crate::model::function::Version;
 use crate::model::invocation::{FunctionNames, Outcome};
@@ -223,16 +224,17 @@ impl Slot {
     }
 
     fn load(&self, means: Means<'_>) -> Result<Loaded> {
-        let order = self.order(means, Role::Zygote)?;
+        let (order, folder) = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, patience, means.stopping, means.clock)
+        Zygote::load(&order, folder, patience, means.stopping, means.clock)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {
-        Instance::start(&self.order(means, Role::Single)?)
+        let (order, folder) = self.order(means, Role::Single)?;
+        Instance::start(&order, folder)
     }
 
-    fn order(&self, means: Means<'_>, role: Role) -> Result<LaunchOrder> {
+    fn order(&self, means: Means<'_>, role: Role) -> Result<(LaunchOrder, Option<Folder>)> {
         means.host.order(&self.version, &self.names, &self.package, role)
     }
 

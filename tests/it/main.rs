@@ -12,6 +12,7 @@ mod front;
 mod function;
 mod gate;
 mod keeping;
+mod leaks;
 mod processes;
 mod python;
 mod raw;

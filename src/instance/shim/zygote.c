@@ -224,21 +224,21 @@ static int fork_child(int init_program, int own, const struct order *order, cons
 }
 
 /* In the child: what the code has set for itself, the walls, and nothing of the zygote's left open. */
-static int become_instance(int init_program, int own, const struct order *order, const struct isolation *how,
+static long become_instance(int init_program, int own, const struct order *order, const struct isolation *how,
                            const struct sigaction_ *users)
 {
     set_sigchld(users, 0);
     SYS1(NR_close, own);
     SYS1(NR_close, init_program);
     int top = how->pid_namespace ? 1 : (int)SYS0(NR_getppid);
-    int result = fnlite_isolate(how, order->fds[0], order->fds[1], order->fds[2], top);
+    int result = fnlite_isolate(how, order->number, order->fds[0], order->fds[1], order->fds[2], top);
     for (int i = 0; i < order->fd_count; i++)
         if (order->fds[i] != EVENT_FD)
             SYS1(NR_close, order->fds[i]);
-    return result;
+    return result < 0 ? result : (long)order->number;
 }
 
-int fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks)
+long fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks)
 {
     const int fds_wanted = how->pid_namespace ? 3 : 4;
     int own = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);

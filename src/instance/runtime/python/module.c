@@ -46,12 +46,12 @@ extern void PyOS_AfterFork_Parent(void) __attribute__((weak));
 extern void PyOS_AfterFork_Child(void) __attribute__((weak));
 extern void PyOS_AfterFork(void) __attribute__((weak)); /* 3.6 */
 
-static const char ISOLATION[] = "iiiiyy";
+static const char ISOLATION[] = "iiiiyyy";
 
 static int isolation_of(Object *args, struct isolation *how)
 {
     return PyArg_ParseTuple(args, ISOLATION, &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc,
-                            &how->landlock_abi, &how->tmp_options, &how->landlock_rules);
+                            &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
 }
 
 /* setup(): once, before the user's code. */
@@ -62,7 +62,7 @@ static Object *setup(Object *self, Object *args)
     return PyLong_FromLong(0);
 }
 
-/* serve(isolation...) -> int: forks for ever; returns in each Instance, 0 or what the walls failed with. */
+/* serve(isolation...) -> int: forks for ever; returns in each Instance, its number or what the walls failed with. */
 static Object *serve(Object *self, Object *args)
 {
     struct isolation how;
@@ -92,7 +92,7 @@ static Object *isolate(Object *self, Object *args)
     (void)self;
     if (!isolation_of(args, &how))
         return 0;
-    return PyLong_FromLong(fnlite_isolate(&how, EVENT_FD, 1, 2, (int)SYS0(NR_getpid)));
+    return PyLong_FromLong(fnlite_isolate(&how, 0, EVENT_FD, 1, 2, (int)SYS0(NR_getpid)));
 }
 
 static Object *receive_bytes(ulong length)
