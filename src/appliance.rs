@@ -43,6 +43,9 @@ use crate::store::{self, Store};
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
+/// From here on a buffer is that of a large event or answer, which are few; the small ones of every run stay quick.
+const LARGE_BYTES: i32 = 256 * 1024;
+
 /// Threads beyond one per possible run: for everything that is no run.
 const WORKERS_SPARE: usize = 16;
 
@@ -65,6 +68,7 @@ pub struct Ready {
 /// Fails with `Conflict` when another server has the file, `Invalid` when file, address or isolation cannot be had.
 pub fn serve(options: Serve, announce: impl FnOnce(&Ready)) -> Result<()> {
     let signals = StopSignals::hold()?;
+    sys::give_back_buffers_from(LARGE_BYTES);
     let parts = Parts::open(&options)?;
     let (server, address) = listen(&options, &parts)?;
     let sweeping = sweep_packages(&parts)?;

@@ -13,6 +13,7 @@ mod function;
 mod gate;
 mod keeping;
 mod leaks;
+mod pressure;
 mod processes;
 mod python;
 mod raw;
