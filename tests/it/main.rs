@@ -12,6 +12,7 @@ mod front;
 mod function;
 mod gate;
 mod keeping;
+mod killed;
 mod leaks;
 mod pressure;
 mod processes;
