@@ -6,6 +6,7 @@
 //! then processes, then the database.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -68,30 +69,60 @@ pub struct Ready {
 /// Fails with `Conflict` when another server has the file, `Invalid` when file, address or isolation cannot be had.
 pub fn serve(options: Serve, announce: impl FnOnce(&Ready)) -> Result<()> {
     let signals = StopSignals::hold()?;
-    sys::give_back_buffers_from(LARGE_BYTES);
-    let parts = Parts::open(&options)?;
-    let (server, address) = listen(&options, &parts)?;
-    let sweeping = sweep_packages(&parts)?;
-    // Made last: it is shown once, and a start that fails shows nothing.
-    let first_key = parts.keys.ensure_first()?;
-    announce(&Ready { address, isolation_level: parts.host.sandbox.level, first_key });
-    notify(&options, b"READY=1");
+    let server = Server::start(options)?;
+    announce(&server.ready);
+    notify(&server.options, b"READY=1");
     signals.wait();
     log::info!("stopping");
-    notify(&options, b"STOPPING=1");
-    parts.stopping.store(true, Ordering::Relaxed);
-    drain(server, &parts.pool, signals, options.drain_timeout)?;
-    // What is not there any more need not be removed.
-    let _ = fs::remove_file(&options.socket);
-    let _ = fs::remove_file(config::key_file(&options.socket));
-    if sweeping.join().is_err() {
-        log::error!("clearing old code away had panicked");
+    notify(&server.options, b"STOPPING=1");
+    server.stop(Some(signals))
+}
+
+/// A server that answers.
+pub struct Server {
+    /// What is known of it.
+    pub ready: Ready,
+    options: Serve,
+    parts: Parts,
+    front: http::server::Server,
+    sweeping: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens and starts the parts; fails as [`serve`] does.
+    pub fn start(options: Serve) -> Result<Server> {
+        sys::give_back_buffers_from(LARGE_BYTES);
+        let parts = Parts::open(&options)?;
+        let (front, address) = listen(&options, &parts)?;
+        let sweeping = sweep_packages(&parts)?;
+        // Made last: it is shown once, and a start that fails shows nothing.
+        let first_key = parts.keys.ensure_first()?;
+        let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
+        Ok(Server { ready, options, parts, front, sweeping })
     }
-    let Parts { store, rest, pool, .. } = parts;
-    // Processes go before the database that keeps their records.
-    drop((rest, pool));
-    store.close();
-    Ok(())
+
+    /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
+    pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
+        self.parts.stopping.store(true, Ordering::Relaxed);
+        drain(self.front, &self.parts.pool, signals, self.options.drain_timeout)?;
+        // What is not there any more need not be removed.
+        let _ = fs::remove_file(&self.options.socket);
+        let _ = fs::remove_file(config::key_file(&self.options.socket));
+        if self.sweeping.join().is_err() {
+            log::error!("clearing old code away had panicked");
+        }
+        let Parts { store, rest, pool, .. } = self.parts;
+        // Processes go before the database that keeps their records.
+        drop((rest, pool));
+        store.close();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("ready", &self.ready).finish_non_exhaustive()
+    }
 }
 
 struct Parts {
@@ -207,6 +238,7 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         )));
     }
     sandbox.notes.iter().for_each(|note| log::warn!("isolation level {}: {note}", sandbox.level));
+    host.limit_memory(options.total_concurrency_mb);
     Ok(host)
 }
 
@@ -281,7 +313,7 @@ fn sweep_packages(parts: &Parts) -> Result<JoinHandle<()>> {
 fn drain(
     server: http::server::Server,
     pool: &Arc<Pool>,
-    signals: StopSignals,
+    signals: Option<StopSignals>,
     patience: Duration,
 ) -> Result<()> {
     let (done, waiting) = crossbeam_channel::bounded::<()>(0);
@@ -292,12 +324,16 @@ fn drain(
             runs.stop_runs();
         }
     })?;
-    let runs = Arc::clone(pool);
-    // Not joined: it waits for a signal that need not come.
-    thread::spawn("second-signal", move || {
-        signals.wait();
-        runs.stop_runs();
-    })?;
+    if let Some(signals) = signals {
+        // Not joined: it waits for a signal that need not come. So it must keep nothing that has to end.
+        let runs = Arc::downgrade(pool);
+        thread::spawn("second-signal", move || {
+            signals.wait();
+            if let Some(pool) = runs.upgrade() {
+                pool.stop_runs();
+            }
+        })?;
+    }
     server.stop();
     drop(done);
     limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))

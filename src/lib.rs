@@ -44,7 +44,8 @@
 //! Our own binary, started as `__launch`, builds the walls before any user code runs, starts the interpreter and turns into a
 //! tiny init (`instance/shim/init.c`) that holds one end of a socket, the leash. When the server lets the other end go, by
 //! will or by dying, that init kills everything below it. An Instance forked by a zygote lives in a pid namespace with an init
-//! of its own; killing that init is one system call and kills all it started.
+//! of its own; killing that init is one system call and kills all it started. Where the host allows, each is in a control group
+//! of its own (`instance/cgroup.rs`), which it enters itself before it does anything else.
 //!
 //! # Invariants
 //!

@@ -45,6 +45,16 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Gives one to a taker that waits for something, or back if none does.
+    pub(super) fn hand_over(&self, one: T) -> Result<(), T> {
+        let mut state = self.state.lock().expect("no holder of this lock can panic");
+        let Some(bell) = state.idle.pop() else { return Err(one) };
+        state.waiting.push_front(one);
+        drop(state);
+        bell.notify_one();
+        Ok(())
+    }
+
     /// The oldest; waits for one, and gives none once the queue is closed and empty. `bell` is the taker's own.
     pub(super) fn pop(&self, bell: &Arc<Condvar>) -> Option<T> {
         let mut state = self.state.lock().expect("no holder of this lock can panic");
@@ -81,6 +91,18 @@ mod tests {
         queue.close();
         assert_eq!(queue.push(3), Err(3));
         assert_eq!((queue.pop(&Arc::default()), queue.pop(&Arc::default())), (Some(1), None));
+    }
+
+    #[test]
+    fn only_to_who_waits_is_anything_handed_over() {
+        let queue = Queue::new(1);
+        assert_eq!(queue.hand_over(1), Err(1));
+        queue.push(2).unwrap();
+        queue.state.lock().unwrap().idle.push(Arc::default());
+        assert_eq!(queue.hand_over(3), Ok(()), "the bound is for what waits, and this does not");
+        assert_eq!(queue.hand_over(4), Err(4), "whoever was woken for one waits no more");
+        queue.close();
+        assert_eq!((queue.pop(&Arc::default()), queue.pop(&Arc::default())), (Some(3), Some(2)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{JoinHandle, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -15,9 +15,8 @@ use super::limits::Options;
 use super::listener::Listener;
 use super::poller::Poller;
 use super::queue::Queue;
-use super::worker;
+use super::worker::{self, Duty};
 use crate::base::clock::Clock;
-use crate::base::thread::spawn;
 use crate::error::Result;
 
 /// How long threads have to end once the drain timeout is over.
@@ -29,29 +28,30 @@ const GLANCE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Server {
     front: Arc<Front>,
-    event_loop: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
 }
 
 impl Server {
     /// Listens on all of `listeners` and answers with `handler`. Raises the process's limit of open files to the
-    /// most it may have.
+    /// most it may have; connections get half of that at most.
     pub fn start(
         listeners: Vec<Listener>,
-        options: Options,
+        mut options: Options,
         handler: Arc<dyn Handler>,
         clock: Arc<dyn Clock>,
     ) -> Result<Server> {
-        raise_open_files();
+        afford(&mut options);
         listeners.iter().try_for_each(Listener::prepare)?;
         let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
         let front = Arc::new(Front::new(options, handler, clock, Poller::new()?));
-        let jobs = Arc::new(Queue::new(front.options.queue));
-        let event_loop = EventLoop::new(Arc::clone(&front), listeners, Arc::clone(&jobs));
-        let workers = worker::start(&front, front.options.workers, &jobs).inspect_err(|_| jobs.close())?;
-        let event_loop = spawn("http-loop", move || event_loop.run()).inspect_err(|_| jobs.close())?;
-        Ok(Server { front, event_loop: Some(event_loop), workers, addresses })
+        let duties = Arc::new(Queue::new(front.options.queue));
+        let workers =
+            worker::start(&front, front.options.workers, &duties).inspect_err(|_| duties.close())?;
+        let event_loop = EventLoop::new(Arc::clone(&front), listeners, Arc::clone(&duties));
+        // There is no duty before it, and room for one in any queue.
+        let _ = duties.push(Duty::Lead(Box::new(event_loop)));
+        Ok(Server { front, workers, addresses })
     }
 
     /// The TCP addresses listened on, in the order given; tells the port chosen for port 0.
@@ -67,19 +67,19 @@ impl Server {
     }
 
     fn wind_down(&mut self) {
-        let Some(event_loop) = self.event_loop.take() else { return };
+        if self.workers.is_empty() {
+            return;
+        }
         self.front.draining.store(true, Ordering::SeqCst);
         self.front.poller.wake();
-        if event_loop.join().is_err() {
-            log::error!("the event loop panicked");
-        }
-        let mut threads = std::mem::take(&mut self.workers);
-        threads.extend(self.front.streams.take_threads());
-        self.join_in_time(threads);
+        let until = self.front.clock.now() + self.front.options.drain_timeout + GRACE;
+        let workers = std::mem::take(&mut self.workers);
+        self.join_in_time(workers, until);
+        // Only now: until the last worker is gone, there may come more.
+        self.join_in_time(self.front.streams.take_threads(), until);
     }
 
-    fn join_in_time(&self, threads: Vec<JoinHandle<()>>) {
-        let until = self.front.clock.now() + GRACE;
+    fn join_in_time(&self, threads: Vec<JoinHandle<()>>, until: Instant) {
         for thread in threads {
             while !thread.is_finished() && self.front.clock.now() < until {
                 sleep(GLANCE);
@@ -101,11 +101,24 @@ impl Drop for Server {
     }
 }
 
-/// Many hosts start processes with 1,024 open files although they may have far more.
-fn raise_open_files() {
+/// Raises the limit of open files, and gives connections half of it: clients who only connect must not use up what
+/// handlers need.
+fn afford(options: &mut Options) {
+    let files = raise_open_files().map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    let most = (files / 2).max(1);
+    if options.connections_max > most {
+        log::warn!("of {files} files that this process may open, connections get {most}");
+        options.connections_max = most;
+    }
+}
+
+/// Many hosts start processes with 1,024 open files although they may have far more. The limit then; none for endless.
+fn raise_open_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(errno) = setrlimit(Resource::Nofile, most) {
         log::warn!("the limit of open files stays at {:?}: {errno}", limit.current);
+        return limit.current;
     }
+    limit.maximum
 }

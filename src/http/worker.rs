@@ -1,4 +1,6 @@
-//! The threads that run handlers. A worker has a whole request before it starts and never waits for a socket.
+//! The threads of the front. One leads: it runs the event loop, waiting for all sockets at once. When that brings a whole
+//! request, the leader hands the lead to an idle worker and answers the request itself, so that on the way from socket to
+//! handler no thread wakes another one and waits for it. A worker never waits for a socket.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar};
@@ -7,6 +9,7 @@ use std::thread::JoinHandle;
 use super::connection::Connection;
 use super::deliver::{Pen, checked, deliver};
 use super::encode::Manner;
+use super::event_loop::EventLoop;
 use super::front::Front;
 use super::queue::Queue;
 use super::request::Request;
@@ -22,23 +25,52 @@ pub(super) struct Job {
     pub request: Box<Request>,
 }
 
-/// Starts `count` workers; they end when the queue does.
-pub(super) fn start(front: &Arc<Front>, count: usize, jobs: &Arc<Queue<Job>>) -> Result<Vec<JoinHandle<()>>> {
-    (0..count)
+/// What a worker can be woken for.
+#[derive(Debug)]
+pub(super) enum Duty {
+    Answer(Job),
+    Lead(Box<EventLoop>),
+}
+
+/// Starts workers for `count` requests at once, and one to lead meanwhile; they end when the queue does.
+pub(super) fn start(
+    front: &Arc<Front>,
+    count: usize,
+    duties: &Arc<Queue<Duty>>,
+) -> Result<Vec<JoinHandle<()>>> {
+    (0..=count)
         .map(|number| {
-            let (front, jobs) = (Arc::clone(front), Arc::clone(jobs));
-            spawn(&format!("http-{number}"), move || work(&front, &jobs))
+            let (front, duties) = (Arc::clone(front), Arc::clone(duties));
+            spawn(&format!("http-{number}"), move || work(&front, &duties))
         })
         .collect()
 }
 
-fn work(front: &Arc<Front>, jobs: &Queue<Job>) {
+fn work(front: &Arc<Front>, duties: &Queue<Duty>) {
     let (mut pen, bell) = (Pen::default(), Arc::new(Condvar::new()));
-    while let Some(job) = jobs.pop(&bell) {
-        if !front.is_cut() {
+    while let Some(duty) = duties.pop(&bell) {
+        let job = match duty {
+            Duty::Answer(job) => Some(job),
+            Duty::Lead(event_loop) => lead(event_loop, duties),
+        };
+        if let Some(job) = job
+            && !front.is_cut()
+        {
             serve(front, job, &mut pen);
         }
     }
+}
+
+/// Leads until there is a request to answer. Where none comes any more, the front is over and everybody may go.
+fn lead(event_loop: Box<EventLoop>, duties: &Queue<Duty>) -> Option<Job> {
+    let job = catch_unwind(AssertUnwindSafe(|| event_loop.lead())).unwrap_or_else(|_| {
+        log::error!("the event loop panicked");
+        None
+    });
+    if job.is_none() {
+        duties.close();
+    }
+    job
 }
 
 /// Answers one request. A panic of our own costs its connection and not the thread.
@@ -60,7 +92,7 @@ fn serve(front: &Arc<Front>, job: Job, pen: &mut Pen) {
 /// The handler's answer, how to send it, and what to do when it is on its way.
 fn answer(front: &Front, request: Request) -> (Manner, Response, Option<After>) {
     let manner = Manner::of(&request.head);
-    let mut response = checked(front.answer(request));
+    let mut response = checked(front, front.answer(request));
     let after = response.after.take();
     // Asked after the handler: we may have begun to stop meanwhile.
     (front.manner_now(manner), response, after)
@@ -91,7 +123,7 @@ fn start_stream(front: &Arc<Front>, answered: Answered, pen: &mut Pen) {
             .map(|answered| (answered, 503, "no thread could be started")),
     };
     if let Some(((connection, manner, _, after), status, sentence)) = rejected {
-        let refusal = Response::text(status, sentence).with_header("Retry-After", "1");
+        let refusal = front.refused_with(status, sentence).with_header("Retry-After", "1");
         give_back(front, connection.key, deliver(front, connection, manner, refusal, pen));
         run(after);
     }

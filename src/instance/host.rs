@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
+use crate::base::sys;
 use crate::error::{Error, Result};
+use crate::instance::cgroup::Groups;
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::runtime::python::{self, Found};
 use crate::instance::sandbox::{self, Sandbox};
@@ -124,6 +126,7 @@ impl Host {
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
         let order = LaunchOrder {
             role,
+            token: token(),
             walls,
             uid,
             package: package.to_owned(),
@@ -134,6 +137,22 @@ impl Host {
             function: self.function(version, names),
         };
         Ok((order, folder))
+    }
+
+    /// Holds all functions together to what runs at once, MB, and a quarter of the host's memory for what they keep in /tmp
+    /// (D9), and to the processors' worth of time. Only control groups can do that; nothing happens where there are none.
+    pub fn limit_memory(&self, total_mb: u32) {
+        let info = rustix::system::sysinfo();
+        let quarter = info.totalram * u64::from(info.mem_unit) / 4;
+        if let Some(groups) = &self.sandbox.groups {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            groups.limit_all((u64::from(total_mb) << 20) + quarter, cores);
+        }
+    }
+
+    /// What Instances are counted in, where the host gives control groups.
+    pub(crate) fn groups(&self) -> Option<&Arc<Groups>> {
+        self.sandbox.groups.as_ref()
     }
 
     /// Whether each function has a user id of its own (D8); else they all have the server's.
@@ -218,6 +237,13 @@ impl Host {
             },
         })
     }
+}
+
+/// What a launcher is to show for its failures to be believed, another for each.
+fn token() -> String {
+    let mut bytes = [0; 16];
+    sys::random_bytes(&mut bytes);
+    u128::from_ne_bytes(bytes).to_string()
 }
 
 /// The folder on the way to `path` that keeps functions out, where they are another user and have no view of their own.

@@ -42,22 +42,22 @@ pub fn main() -> ExitCode {
     let (mut launcher, leash) = match Launcher::receive() {
         Ok(received) => received,
         Err(cause) => {
-            tell_failed(rustix::stdio::stdin(), &Step("order", cause));
+            tell_failed(rustix::stdio::stdin(), "", &Step("order", cause));
             return ExitCode::FAILURE;
         }
     };
     let Err(step) = launcher.bind_tree(&leash);
-    tell_failed(&launcher.control, &step);
+    tell_failed(&launcher.control, &launcher.order.token, &step);
     ExitCode::FAILURE
 }
 
-fn tell_failed(control: impl AsFd, Step(name, cause): &Step) {
-    tell(control, "L", &format!("{name}: {cause}"));
+fn tell_failed(control: impl AsFd, token: &str, Step(name, cause): &Step) {
+    tell(control, token, "L", &format!("{name}: {cause}"));
 }
 
-fn tell(control: impl AsFd, kind: &str, text: &str) {
-    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0 };
-    let bytes = serde_json::to_vec(&report).expect("two strings are JSON");
+fn tell(control: impl AsFd, token: &str, kind: &str, text: &str) {
+    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0, token: token.to_owned() };
+    let bytes = serde_json::to_vec(&report).expect("strings are JSON");
     // A server that is gone needs no telling.
     let _ = wire::send(control, &bytes, &[]);
 }
@@ -66,6 +66,8 @@ struct Launcher {
     order: LaunchOrder,
     control: OwnedFd,
     event: Option<OwnedFd>,
+    /// Entries of the tree's control groups.
+    groups: Vec<OwnedFd>,
 }
 
 impl Launcher {
@@ -75,10 +77,11 @@ impl Launcher {
         let away = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, shim::HIGH_FD);
         let control = away(rustix::stdio::stdin())?;
         let (bytes, fds) = wire::receive(&control)?;
-        let order = serde_json::from_slice(&bytes)?;
+        let order: LaunchOrder = serde_json::from_slice(&bytes)?;
         let mut fds = fds.into_iter();
         let leash = fds.next().ok_or_else(|| io::Error::other("no leash came"))?;
-        Ok((Launcher { order, control, event: fds.next() }, away(borrow(&leash))?))
+        let event = if order.role == Role::Single { fds.next() } else { None };
+        Ok((Launcher { order, control, event, groups: fds.collect() }, away(borrow(&leash))?))
     }
 
     /// Ends in an exec, or with the step that failed.
@@ -93,6 +96,7 @@ impl Launcher {
             }
         } else {
             raise_oom_score();
+            self.enter_groups()?;
             self.become_user()?;
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
                 .map_err(|e| Step("subreaper", e.into()))?;
@@ -106,6 +110,13 @@ impl Launcher {
         // Nobody would hold it.
         let _ = rustix::process::kill_process(main, rustix::process::Signal::KILL);
         Err(failed)
+    }
+
+    /// Everything that is started from here on is in them, too.
+    fn enter_groups(&mut self) -> Result<(), Step> {
+        self.groups.drain(..).try_for_each(|entry| {
+            rustix::io::write(&entry, b"0").map(drop).map_err(|e| Step("control group", e.into()))
+        })
     }
 
     fn enter_outer_namespaces(&self) -> Result<(), Step> {
@@ -125,13 +136,14 @@ impl Launcher {
     /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
     fn be_first_of_namespace(&mut self) -> ! {
         let Err(step) = self.build_inside();
-        tell_failed(&self.control, &step);
+        tell_failed(&self.control, &self.order.token, &step);
         // A forked child must not run its parent's way out of main.
         std::process::exit(1)
     }
 
     fn build_inside(&mut self) -> Result<Infallible, Step> {
         raise_oom_score();
+        self.enter_groups()?;
         // Opened while the host's /proc is still there: inside a container the view may have none.
         let own = open_self()?;
         // Here and not before the fork: the supervisor stays in the host's view, where its /proc is.
@@ -264,6 +276,7 @@ impl Launcher {
             "pid_namespace": inside && forks,
             "fresh_mounts": inside && forks,
             "fresh_proc": inside && forks && walls.fresh_proc,
+            "groups": if forks { walls.groups } else { 0 },
             "landlock_abi": walls.landlock_abi,
             "landlock_rules": self.landlock_rules(),
             "tmp_options": view::tmp_options(),
@@ -299,8 +312,8 @@ impl Launcher {
                 let tried = sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
                     .and_then(|()| view::mount_private_tmp());
                 match tried {
-                    Ok(()) => tell(&self.control, "P", &walls(view::mount_proc().is_ok())),
-                    Err(cause) => tell(&self.control, "L", &format!("an Instance's own mounts: {cause}")),
+                    Ok(()) => tell(&self.control, "", "P", &walls(view::mount_proc().is_ok())),
+                    Err(cause) => tell(&self.control, "", "L", &format!("an Instance's own mounts: {cause}")),
                 }
                 // A forked child must not run its parent's way out of main.
                 std::process::exit(0)
@@ -414,7 +427,8 @@ mod tests {
         };
         let order = LaunchOrder {
             role: Role::Zygote,
-            walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true },
+            token: String::new(),
+            walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true, groups: 0 },
             uid: None,
             package: PathBuf::from("/srv/code"),
             interpreter,
@@ -424,7 +438,7 @@ mod tests {
             function: json!({ "handler_file": "index" }),
         };
         let (control, _) = wire::message_pair().unwrap();
-        Launcher { order, control, event: None }
+        Launcher { order, control, event: None, groups: Vec::new() }
     }
 
     /// What may be written below, of the rules.

@@ -7,6 +7,7 @@
 //! child does (silence, floods, forged frames, closed sockets) makes a wait here longer than its deadline; what a child sends
 //! is bounded before it is believed.
 
+pub(crate) mod cgroup;
 pub(crate) mod filter;
 pub mod host;
 pub mod launch;
@@ -34,6 +35,7 @@ use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
+use crate::instance::cgroup::{Groups, Lease};
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::scratch::Folder;
@@ -51,6 +53,8 @@ pub(crate) struct Instance {
     /// Known once the child has announced itself.
     pub(crate) process: Option<Process>,
     origin: Origin,
+    /// What a forked one and all it starts are counted in.
+    group: Option<Lease>,
 }
 
 /// The running process behind an Instance.
@@ -107,25 +111,33 @@ impl Instance {
     pub(crate) fn fork(zygote: &Arc<Zygote>) -> Result<Instance> {
         let failed = |cause| Error::internal("an Instance could not be ordered").because(cause);
         let (channel, theirs) = Channel::open().map_err(failed)?;
+        let group =
+            zygote.groups.as_ref().map(|groups| groups.take(zygote.memory_mb)).transpose().map_err(failed)?;
         let mut fds: Vec<_> = theirs.iter().map(AsFd::as_fd).collect();
         let leash = if zygote.walls.namespaces { None } else { Some(wire::message_pair().map_err(failed)?) };
         fds.extend(leash.as_ref().map(|(_, end)| end.as_fd()));
+        fds.extend(group.iter().flat_map(Lease::entries));
         let number = zygote.order(&fds).map_err(failed)?;
         let zygote = Arc::clone(zygote);
         let origin = match leash {
             None => Origin::Forked { zygote, number },
             Some((leash, _)) => Origin::Supervised { zygote, number, leash },
         };
-        Ok(channel.into_instance(origin))
+        Ok(channel.into_instance(origin, group))
     }
 
     /// Starts one by itself; it loads the code while the caller goes on.
-    pub(crate) fn start(order: &LaunchOrder, folder: Option<Folder>) -> Result<Instance> {
+    pub(crate) fn start(
+        order: &LaunchOrder,
+        folder: Option<Folder>,
+        groups: Option<&Arc<Groups>>,
+    ) -> Result<Instance> {
         let failed = |cause| Error::internal("an Instance could not be started").because(cause);
         let (channel, theirs) = Channel::open().map_err(failed)?;
         let [event, out, err] = theirs;
-        let tree = Tree::start(order, folder, Some(event), out, err)?;
-        Ok(channel.into_instance(Origin::Single(tree)))
+        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
+        let tree = Tree::start(order, folder, Some(event), [out, err], group)?;
+        Ok(channel.into_instance(Origin::Single(tree), None))
     }
 
     /// Whether loading the code is part of its own life.
@@ -169,6 +181,22 @@ impl Instance {
             Origin::Single(tree) => tree.main_status(patience),
         };
         status.map_or(255, protocol::exit_code)
+    }
+
+    /// What its control group says of its memory, KiB: that of its own, and once what it shares with its zygote.
+    pub(crate) fn held_kb(&self) -> Option<u64> {
+        let (Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. }) = &self.origin else {
+            return None;
+        };
+        Some(self.group.as_ref()?.anonymous_kb()? + zygote.memory_kb)
+    }
+
+    /// Whether the kernel ended a process of it for want of memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        match &self.origin {
+            Origin::Single(tree) => tree.ran_out_of_memory(),
+            _ => self.group.as_ref().is_some_and(Lease::ran_out_of_memory),
+        }
     }
 
     /// The launcher's complaint, where the process was never ours to run.
@@ -236,8 +264,8 @@ impl Channel {
         Ok((Channel { event, pipes }, [event_end, out, err]))
     }
 
-    fn into_instance(self, origin: Origin) -> Instance {
-        Instance { event: self.event, pipes: self.pipes, process: None, origin }
+    fn into_instance(self, origin: Origin, group: Option<Lease>) -> Instance {
+        Instance { event: self.event, pipes: self.pipes, process: None, origin, group }
     }
 }
 

@@ -20,12 +20,15 @@ pub(crate) const INIT_FD: i32 = 4;
 /// Largest message on a control socket, bytes; well below the kernel's default for one datagram.
 pub(crate) const CONTROL_BYTES_MAX: usize = 160 * 1024;
 
-/// How to start one process tree; the first message on its control socket, along with the leash and, for a single, the
-/// event socket.
+/// How to start one process tree; the first message on its control socket, along with the leash, for a single the
+/// event socket, and what it enters its control groups by.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LaunchOrder {
     /// What the process is to be.
     pub(crate) role: Role,
+    /// What the launcher shows for its failures to be believed. The interpreter never hears of it, and the launcher's
+    /// memory is gone before any user code runs.
+    pub(crate) token: String,
     /// Which walls this host gives.
     pub(crate) walls: Walls,
     /// The user to become, where the server is root; also the group.
@@ -66,6 +69,8 @@ pub(crate) struct Walls {
     pub(crate) landlock_abi: i32,
     /// A system-call filter.
     pub(crate) seccomp: bool,
+    /// Control groups to enter, one in each hierarchy of the host; 0 where there are none.
+    pub(crate) groups: usize,
 }
 
 /// An interpreter on the host.
@@ -92,10 +97,13 @@ pub(crate) struct Report {
     /// How long the user's module took to load, microseconds.
     #[serde(default)]
     pub(crate) load_us: u64,
+    /// The order's, in a report of the launcher.
+    #[serde(default)]
+    pub(crate) token: String,
 }
 
-/// The order to fork an Instance; three or four descriptors travel along: event, stdout, stderr and, without
-/// namespaces, its supervisor's leash.
+/// The order to fork an Instance; these descriptors travel along: event, stdout, stderr, without
+/// namespaces its supervisor's leash, and what it enters its control groups by.
 pub(crate) fn order_new(number: u64) -> [u8; 9] {
     order(b'N', number)
 }

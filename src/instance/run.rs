@@ -149,14 +149,14 @@ impl Run<'_> {
             }
             let ready = self.wait(deadline, began)?;
             if ready.event && !self.hear()? {
-                return self.died().map(Some);
+                return self.died(task).map(Some);
             }
             if self.reader.take_notice(LOADED) {
                 self.tell_loaded(task, began);
                 return Ok(None);
             }
             if ready.exited {
-                return self.died().map(Some);
+                return self.died(task).map(Some);
             }
             if let Some(outcome) = self.watch(task, began) {
                 return Ok(Some(outcome));
@@ -190,10 +190,10 @@ impl Run<'_> {
                 return Err(Error::internal("an Instance was killed while it was parked"));
             }
             if ready.exited {
-                return self.died();
+                return self.died(task);
             }
             if !open {
-                return self.closed();
+                return self.closed(task);
             }
             self.send();
             if let Some(outcome) = self.watch(task, began) {
@@ -280,26 +280,30 @@ impl Run<'_> {
     }
 
     /// The event socket was closed: most often because the process ends, which shows a moment later.
-    fn closed(&mut self) -> Result<Outcome> {
+    fn closed(&mut self, task: &Task<'_>) -> Result<Outcome> {
         if self
             .instance
             .process
             .as_ref()
             .is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS))
         {
-            return self.died();
+            return self.died(task);
         }
         let trace = "the function closed the platform's event socket".to_owned();
         Ok(Outcome::Raised { trace })
     }
 
-    fn died(&mut self) -> Result<Outcome> {
+    fn died(&mut self, task: &Task<'_>) -> Result<Outcome> {
         if self.instance.process.is_none() {
             let complaint =
                 self.instance.complaint().unwrap_or_else(|| "it ended before it was there".to_owned());
             return Err(Error::internal("an Instance could not be made").because(complaint));
         }
-        Ok(Outcome::Exited { code: self.instance.exit_code() })
+        let code = self.instance.exit_code();
+        if self.instance.ran_out_of_memory() {
+            return Ok(Outcome::OutOfMemory { memory_mb: task.memory_mb, trace: String::new() });
+        }
+        Ok(Outcome::Exited { code })
     }
 
     /// What is due from time to time in a run that lasts.
@@ -315,9 +319,15 @@ impl Run<'_> {
             self.flushed = now;
             task.listener.lines(self.output.take());
         }
-        self.memory_kb = self.memory_kb.max(memory::tree_kb(&self.instance.roots()));
-        let over = self.memory_kb > u64::from(task.memory_mb) << 10;
-        over.then_some(Outcome::OutOfMemory { memory_mb: task.memory_mb, trace: String::new() })
+        let limit_kb = u64::from(task.memory_mb) << 10;
+        let mut held_kb = memory::tree_kb(&self.instance.roots());
+        if held_kb > limit_kb {
+            // What a tree of forks shares was counted for each of them. The group knows better, but is slower to ask.
+            held_kb = self.instance.held_kb().map_or(held_kb, |counted| counted.min(held_kb));
+        }
+        self.memory_kb = self.memory_kb.max(held_kb);
+        (held_kb > limit_kb)
+            .then_some(Outcome::OutOfMemory { memory_mb: task.memory_mb, trace: String::new() })
     }
 
     /// Pipes drained, memory read, and unless it returned, killed (D10).

@@ -1,9 +1,11 @@
 //! Which walls this host gives, found out by building them (D7), and the level they amount to.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::sys;
+use crate::instance::cgroup::Groups;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{Interpreter, LaunchOrder, Report, Role, Walls};
 use crate::instance::tree::{self, Tree};
@@ -16,16 +18,27 @@ const PROBED_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Sandbox {
     pub(crate) walls: Walls,
-    /// The level reached: 1 to 3 (security page).
+    /// What Instances are counted in, where the host gives that.
+    pub(crate) groups: Option<Arc<Groups>>,
+    /// The level reached: 1 to 4 (security page).
     pub level: u8,
     /// Why it is not higher, or what is missing at it; for people.
     pub notes: Vec<String>,
+}
+
+impl Sandbox {
+    /// Which control groups there are, if any.
+    pub fn groups_kind(&self) -> Option<&'static str> {
+        self.groups.as_ref().map(|groups| groups.kind())
+    }
 }
 
 /// Finds out, using at most what `level_max` allows; as that user where functions get one of their own.
 pub(crate) fn probe(level_max: u8, uid: Option<u32>) -> Sandbox {
     let mut notes = Vec::new();
     let mut walls = Walls::default();
+    let groups = if level_max < 4 { None } else { open_groups(&mut notes) };
+    walls.groups = groups.as_ref().map_or(0, |groups| groups.count());
     if level_max >= 2 {
         walls.landlock_abi = sys::landlock_abi();
         walls.seccomp = sys::has_seccomp();
@@ -33,7 +46,7 @@ pub(crate) fn probe(level_max: u8, uid: Option<u32>) -> Sandbox {
     if level_max < 3 {
         notes.push(format!("isolation is held at level {level_max} by configuration"));
     } else {
-        match probe_namespaces(walls, uid) {
+        match probe_namespaces(walls, uid, groups.as_ref()) {
             Ok(found) => walls = found,
             Err(why) => notes.push(format!("no namespaces: {why}")),
         }
@@ -47,22 +60,34 @@ pub(crate) fn probe(level_max: u8, uid: Option<u32>) -> Sandbox {
     if level_max >= 2 && !walls.seccomp {
         notes.push("this kernel has no seccomp filters".to_owned());
     }
-    Sandbox { walls, level: level(walls), notes }
+    Sandbox { walls, groups, level: level(walls), notes }
 }
 
 /// Levels are cumulative: namespaces without Landlock are used, but are not level 3.
 fn level(walls: Walls) -> u8 {
-    match (walls.landlock_abi > 0 && walls.seccomp, walls.namespaces) {
-        (true, true) => 3,
-        (true, false) => 2,
-        (false, _) => 1,
+    match (walls.landlock_abi > 0 && walls.seccomp, walls.namespaces, walls.groups > 0) {
+        (true, true, true) => 4,
+        (true, true, false) => 3,
+        (true, false, _) => 2,
+        (false, _, _) => 1,
     }
 }
 
-fn probe_namespaces(walls: Walls, uid: Option<u32>) -> Result<Walls, String> {
+fn open_groups(notes: &mut Vec<String>) -> Option<Arc<Groups>> {
+    match Groups::open() {
+        Ok(groups) => Some(Arc::new(groups)),
+        Err(why) => {
+            notes.push(format!("no control groups: {why}"));
+            None
+        }
+    }
+}
+
+fn probe_namespaces(walls: Walls, uid: Option<u32>, groups: Option<&Arc<Groups>>) -> Result<Walls, String> {
     let refused = |cause: std::io::Error| cause.to_string();
     let order = LaunchOrder {
         role: Role::Probe,
+        token: String::new(),
         walls: Walls { namespaces: true, ..walls },
         uid,
         package: PathBuf::from("/"),
@@ -78,7 +103,8 @@ fn probe_namespaces(walls: Walls, uid: Option<u32>) -> Result<Walls, String> {
         function: serde_json::Value::Null,
     };
     let (_pipes, [out, err]) = Pipes::open_pair().map_err(refused)?;
-    let tree = Tree::start(&order, None, None, out, err).map_err(|e| format!("{e:#}"))?;
+    let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(refused)?;
+    let tree = Tree::start(&order, None, None, [out, err], group).map_err(|e| format!("{e:#}"))?;
     if !tree::wait_readable(&tree.control, PROBED_WITHIN) {
         return Err("the probe did not answer".to_owned());
     }

@@ -13,6 +13,7 @@ use rustix::net::{RecvFlags, Shutdown};
 use rustix::process::PidfdFlags;
 
 use crate::error::{Error, Result};
+use crate::instance::cgroup::Lease;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::scratch::Folder;
 use crate::instance::wire;
@@ -29,16 +30,18 @@ pub(crate) struct Tree {
     leash: OwnedFd,
     /// Its temporary files; they go after it.
     pub(crate) folder: Option<Folder>,
+    /// What its processes are counted in; the Instances of a zygote have groups of their own.
+    group: Option<Lease>,
 }
 
 impl Tree {
-    /// Starts a tree. `event` becomes a single's event socket; output of loading goes to `stdout` and `stderr`.
+    /// Starts a tree in `group`. `event` becomes a single's event socket; output of loading goes to `stdout` and `stderr`.
     pub(crate) fn start(
         order: &LaunchOrder,
         folder: Option<Folder>,
         event: Option<OwnedFd>,
-        stdout: OwnedFd,
-        stderr: OwnedFd,
+        [stdout, stderr]: [OwnedFd; 2],
+        group: Option<Lease>,
     ) -> Result<Tree> {
         let failed = |cause: io::Error| Error::internal("a process could not be started").because(cause);
         let (control, theirs) = wire::message_pair().map_err(failed)?;
@@ -48,13 +51,14 @@ impl Tree {
         let bytes = serde_json::to_vec(order).map_err(|e| failed(e.into()))?;
         let mut fds = vec![leash_end.as_fd()];
         fds.extend(event.as_ref().map(AsFd::as_fd));
+        fds.extend(group.iter().flat_map(Lease::entries));
         wire::send(&control, &bytes, &fds).map_err(failed)?;
         #[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
         let mut command = Command::new("/proc/self/exe");
         command.arg("__launch").env_clear().stdin(Stdio::from(theirs));
         let supervisor =
             command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn().map_err(failed)?;
-        Ok(Tree { control, supervisor, leash, folder })
+        Ok(Tree { control, supervisor, leash, folder, group })
     }
 
     /// The wait status of the tree's main process, if it has ended by itself or does so within `patience`.
@@ -65,6 +69,11 @@ impl Tree {
     /// Whether its main process has ended; its supervisor may hear of that a little later than the control socket does.
     pub(crate) fn is_gone(&self) -> bool {
         wait_readable(&self.leash, Duration::ZERO) || wait_hangup(&self.control, Duration::ZERO)
+    }
+
+    /// Whether the kernel ended a process of it for want of memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.group.as_ref().is_some_and(Lease::ran_out_of_memory)
     }
 
     /// The supervisor's process id, whose descendants are the tree.

@@ -12,7 +12,7 @@ use rustix::net::{
 use crate::instance::protocol;
 
 /// Most descriptors that travel with one message.
-const FDS_MAX: usize = 4;
+const FDS_MAX: usize = 8;
 
 /// Two connected sockets: messages keep their bounds.
 pub(crate) fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -5,8 +5,8 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -14,6 +14,7 @@ use rustix::net::RecvFlags;
 
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
+use crate::instance::cgroup::Groups;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
@@ -40,6 +41,11 @@ const PHRASE_CHARS_MAX: usize = 500;
 pub(crate) struct Zygote {
     /// The walls its Instances stand in.
     pub(crate) walls: Walls,
+    /// Where its Instances are counted, and what one of them may hold.
+    pub(crate) groups: Option<Arc<Groups>>,
+    pub(crate) memory_mb: u32,
+    /// What it held itself once the code was loaded, KiB.
+    pub(crate) memory_kb: u64,
     /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
     pub(crate) pid: u32,
     tree: Tree,
@@ -75,6 +81,7 @@ impl Zygote {
     pub(crate) fn load(
         order: &LaunchOrder,
         folder: Option<Folder>,
+        groups: Option<&Arc<Groups>>,
         patience: Duration,
         stopping: &AtomicBool,
         clock: &dyn Clock,
@@ -82,7 +89,8 @@ impl Zygote {
         let failed = |cause| Error::internal("a process could not be started").because(cause);
         let began = clock.now();
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
-        let tree = Tree::start(order, folder, None, out, err)?;
+        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
+        let tree = Tree::start(order, folder, None, [out, err], group)?;
         let output = Output::new(clock.wall_us());
         let mut loading =
             Loading { order, stopping, tree, pipes, output, memory_kb: 0, function: None, clock };
@@ -96,16 +104,19 @@ impl Zygote {
             memory_kb: loading.memory_kb,
         };
         let result = match result {
-            Ending::Ready(pid) => LoadResult::Ready(Zygote::of(loading.tree, order.walls, pid)),
+            Ending::Ready(pid) => LoadResult::Ready(Zygote::of(loading.tree, order, groups, pid)),
             Ending::Unforkable(why) => LoadResult::Unforkable(why),
             Ending::Failed(outcome) => LoadResult::Failed(outcome),
         };
         Ok(Loaded { result, init })
     }
 
-    fn of(tree: Tree, walls: Walls, pid: u32) -> Zygote {
+    fn of(tree: Tree, order: &LaunchOrder, groups: Option<&Arc<Groups>>, pid: u32) -> Zygote {
         Zygote {
-            walls,
+            walls: order.walls,
+            groups: groups.cloned(),
+            memory_mb: order.memory_mb,
+            memory_kb: memory::tree_kb(&[pid]),
             pid,
             tree,
             next: AtomicU64::new(1),
@@ -254,6 +265,10 @@ impl Loading<'_> {
         let (bytes, pid) = wire::receive_from(&self.tree.control)?;
         if bytes.is_empty() {
             let code = self.tree.main_status(Duration::from_secs(1)).map_or(255, protocol::exit_code);
+            if self.tree.ran_out_of_memory() {
+                let memory_mb = self.order.memory_mb;
+                return Ok(Ending::Failed(Outcome::OutOfMemory { memory_mb, trace: String::new() }));
+            }
             return Ok(Ending::Failed(Outcome::Exited { code }));
         }
         let Ok(report) = serde_json::from_slice::<Report>(&bytes) else { return Ok(forged()) };
@@ -262,8 +277,10 @@ impl Loading<'_> {
         match report.kind.as_bytes() {
             b"Z" => Ok(Ending::Ready(pid)),
             b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
-            b"L" => Err(Error::internal("a process could not be walled in").because(phrase(&report.text))),
-            [b'R'] => Ok(forged()),
+            b"L" if report.token == self.order.token => {
+                Err(Error::internal("a process could not be walled in").because(phrase(&report.text)))
+            }
+            b"L" | b"R" => Ok(forged()),
             [kind] => {
                 let outcome = protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb);
                 Ok(outcome.map_or_else(forged, Ending::Failed))

@@ -226,12 +226,12 @@ impl Slot {
     fn load(&self, means: Means<'_>) -> Result<Loaded> {
         let (order, folder) = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, folder, patience, means.stopping, means.clock)
+        Zygote::load(&order, folder, means.host.groups(), patience, means.stopping, means.clock)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {
         let (order, folder) = self.order(means, Role::Single)?;
-        Instance::start(&order, folder)
+        Instance::start(&order, folder, means.host.groups())
     }
 
     fn order(&self, means: Means<'_>, role: Role) -> Result<(LaunchOrder, Option<Folder>)> {

@@ -61,14 +61,16 @@ impl Doctor {
         let sandbox = &self.host.sandbox;
         let verdict = if sandbox.level >= LEVEL_GOOD { Verdict::Ok } else { Verdict::Warn };
         let held = match sandbox.level {
+            4 => "own namespaces, root view, Landlock, system-call filter and control group for every run",
             3 => "own namespaces, root view, Landlock and system-call filter for every run",
             2 => {
                 "Landlock and system-call filter for every run; no namespaces, so $TMPDIR takes the place of /tmp"
             }
             _ => "limits and a clean environment only; run nobody else's code here",
         };
+        let groups = sandbox.groups_kind().map_or(String::new(), |kind| format!(" ({kind})"));
         let notes: String = sandbox.notes.iter().map(|note| format!("; {note}")).collect();
-        check("isolation", verdict, format!("level {}: {held}{notes}", sandbox.level))
+        check("isolation", verdict, format!("level {}: {held}{groups}{notes}", sandbox.level))
     }
 
     fn user(&self) -> Check {

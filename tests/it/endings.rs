@@ -315,6 +315,11 @@ fn every_ending_has_its_own_name_at_isolation_level_3() {
     check_all(3);
 }
 
+#[test]
+fn every_ending_has_its_own_name_at_isolation_level_4() {
+    check_all(4);
+}
+
 /// The four rows of the table in the platform's "Basic Concepts", by its own names.
 const ALWAYS_FAILED: &str = "def always_failed_handler(event,context):\n  raise Exception('I failed!')\n";
 

@@ -17,7 +17,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 #[test]
 fn no_process_of_a_function_survives_the_server() {
-    for level in ["1", "2", "3"] {
+    for level in ["1", "2", "3", "4"] {
         let server = Server::start(&["--isolation-max", level]);
         let gate = Gate::new();
         server.deploy("parked", &expression("1"));
@@ -69,7 +69,7 @@ fn rounds() -> u64 {
 /// Trees are made and unmade all the time: functions are deployed, called for the first time, and replaced.
 #[test]
 fn no_process_survives_a_server_that_is_killed_while_it_makes_some() {
-    for level in ["1", "2", "3"] {
+    for level in ["1", "2", "3", "4"] {
         for round in 0..rounds() {
             let server = Server::start(&["--isolation-max", level]);
             let variable = format!("FNLITE_TEST_ROUND={}-{level}-{round}", std::process::id());

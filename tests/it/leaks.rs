@@ -142,6 +142,11 @@ fn check(expected: &Level, name: &str, function: &Function) {
 }
 
 #[test]
+fn nothing_survives_a_run_at_level_4() {
+    check(&Level { level: 4, ..WALLED }, "leak4", &folder("leak"));
+}
+
+#[test]
 fn nothing_survives_a_run_at_level_3() {
     check(&WALLED, "leak3", &folder("leak"));
 }
@@ -241,7 +246,7 @@ const SHARED: [(&str, &str); 8] = [
 
 #[test]
 fn what_a_module_makes_at_import_is_as_new_in_every_run() {
-    for level in [1, 2, 3] {
+    for level in 1..=4 {
         let server = Server::at_level(level);
         for (number, (what, module)) in SHARED.into_iter().enumerate() {
             let name = format!("shared-{number}");
@@ -275,7 +280,7 @@ def main_handler(event, context):
     return both + [Random().random(), random.Random.seed.__module__]
 ",
     );
-    for level in [1, 2, 3] {
+    for level in 1..=4 {
         let server = Server::at_level(level);
         server.deploy("generators", &function);
         let runs: Vec<Value> = (0..LOOKS).map(|_| server.invoke("generators", "{}").returned()).collect();

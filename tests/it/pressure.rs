@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -210,17 +209,12 @@ fn settle(server: &Server, calls: &[Call]) {
     }
 }
 
-/// But for connections to the database, which are few and kept.
+/// But for connections to the database and control groups, which are few and kept.
 fn open_descriptors(server: &Server) -> Vec<String> {
+    let group = format!("/fnlite-{}/", server.pid());
     let mut open = processes::open_descriptors(server.pid());
-    open.retain(|path| !path.contains("fnlite.db"));
+    open.retain(|path| !path.contains("fnlite.db") && !path.contains(&group));
     open
-}
-
-fn resident_kb(pid: u32) -> u64 {
-    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim_end_matches("kB").trim().parse().unwrap()
 }
 
 /// So many runs at one level.
@@ -240,7 +234,7 @@ fn check(level: usize, count: usize, seed: u64) -> Noticed {
     deploy();
     round(&shuffled(&calls, count * 3 / 10, &mut dice));
     settle(&server, &calls);
-    let (open, resident) = (open_descriptors(&server), resident_kb(server.pid()));
+    let (open, resident) = (open_descriptors(&server), processes::status_figure(server.pid(), "VmRSS"));
     deploy();
     let mut neighbour = Neighbour::move_in(&server);
     // In turns, so that what else the machine does falls on both.
@@ -261,7 +255,7 @@ fn check(level: usize, count: usize, seed: u64) -> Noticed {
     let now = || open_descriptors(&server);
     wait::within(wait::PATIENCE, || (now().len() <= open.len()).then_some(()))
         .unwrap_or_else(|| panic!("level {level}: open before: {open:#?}\nnow: {:#?}", now()));
-    let grown_kb = resident_kb(server.pid()).saturating_sub(resident);
+    let grown_kb = processes::status_figure(server.pid(), "VmRSS").saturating_sub(resident);
     let noticed = Noticed { faults: neighbour.p99("faults"), load: neighbour.p99("load") };
     eprintln!(
         "level {level}: {resident} KiB resident, {grown_kb} more after {count} runs; p99 beside {noticed:?}"
@@ -279,7 +273,7 @@ struct Noticed {
 
 #[test]
 fn a_thousand_runs_of_all_endings_are_told_apart_and_leave_nothing() {
-    let noticed = check(3, 1000, 0x5EED);
+    let noticed = check(4, 1000, 0x5EED);
     assert!(noticed.faults <= noticed.load * 2, "{noticed:?}");
 }
 
@@ -288,7 +282,7 @@ fn a_thousand_runs_of_all_endings_are_told_apart_and_leave_nothing() {
 fn runs_of_all_endings_leave_nothing_at_the_lower_levels() {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
     let count = if std::env::var_os("FNLITE_TEST_ALL").is_some() { 1000 } else { 150 };
-    for level in [1, 2] {
+    for level in [1, 2, 3] {
         check(level, count, 0x5EED + level as u64);
     }
 }

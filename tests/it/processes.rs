@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// A process as it can be told apart from a later one of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process {
@@ -83,6 +85,20 @@ pub(crate) fn open_descriptors(pid: u32) -> Vec<String> {
         .collect();
     open.sort();
     open
+}
+
+/// A number out of /proc/PID/status: KiB for sizes.
+pub(crate) fn status_figure(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Lets this process open as many files as it may; how many that are.
+pub(crate) fn raise_open_files() -> u64 {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    maximum.unwrap_or(u64::MAX)
 }
 
 fn pids() -> impl Iterator<Item = u32> {

@@ -9,7 +9,7 @@ use crate::gate::Gate;
 use crate::server::Server;
 use crate::wait;
 
-const LEVELS: [usize; 3] = [1, 2, 3];
+const LEVELS: [usize; 4] = [1, 2, 3, 4];
 
 #[test]
 fn the_context_has_every_field_of_the_contract() {

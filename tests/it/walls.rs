@@ -56,7 +56,7 @@ while True:
 
 #[test]
 fn the_server_kills_no_process_that_a_function_names_to_it() {
-    for level in [3, 1] {
+    for level in [4, 3, 1] {
         let server = Server::start(&["--isolation-max", &level.to_string()]);
         server.deploy("impostor", &source(IMPOSTOR));
         server.deploy("honest", &expression("event"));
@@ -124,7 +124,7 @@ def main_handler(event, context):
 ",
     )
     .with("timeout_s", 20);
-    for level in 1..=3 {
+    for level in 1..=4 {
         let server = Server::at_level(level);
         server.deploy("orphan", &function);
         server.invoke("orphan", "{}").failed(434);

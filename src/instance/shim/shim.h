@@ -11,6 +11,7 @@ struct isolation {
     int pid_namespace;       /* forked into a pid namespace of its own; else under a supervisor */
     int fresh_mounts;        /* private /tmp, /dev/shm and SysV IPC */
     int fresh_proc;          /* a /proc of the new pid namespace */
+    int groups;              /* control groups to enter; each has a descriptor of the order */
     int landlock_abi;        /* 0: none */
     const char *tmp_options; /* of the two tmpfs */
     const char *landlock_rules;

@@ -2,7 +2,7 @@
  *
  * It is C so that the parent touches as little memory as can be between two forks: each page it writes is copied once
  * more for every child. Orders are nine bytes, a kind and a number: N (new; three descriptors travel along, four without
- * namespaces), W (wait for that Instance and tell how it ended), R (reap what has died).
+ * namespaces, then one for each control group to enter), W (wait for that Instance and tell how it ended), R (reap what has died).
  */
 #include "shim.h"
 #include "sys.h"
@@ -16,7 +16,7 @@ enum { COLLAPSE_AT = 8 };
 /* How often an init is tried to be started where there are too many processes, 5 ms apart. */
 enum { START_TRIES = 20 };
 
-enum { ORDER_BYTES = 9, FDS_MAX = 4, CHILDREN_MAX = 1024 };
+enum { ORDER_BYTES = 9, FDS_MAX = 8, CHILDREN_MAX = 1024 };
 
 /* An Instance that lives, or one that ended in a way somebody may ask about. */
 struct child {
@@ -223,6 +223,17 @@ static int fork_child(int init_program, int own, const struct order *order, cons
     return 0;
 }
 
+/* Enters the control groups whose descriptors came last; the number in front of them is that of the others. */
+static int enter_groups(const struct order *order, int others)
+{
+    for (int i = others; i < order->fd_count; i++) {
+        long moved = SYS3(NR_write, order->fds[i], "0", 1);
+        if (moved < 0)
+            return (int)(moved - 9000);
+    }
+    return 0;
+}
+
 /* In the child: what the code has set for itself, the walls, and nothing of the zygote's left open. */
 static long become_instance(int init_program, int own, const struct order *order, const struct isolation *how,
                            const struct sigaction_ *users)
@@ -231,7 +242,9 @@ static long become_instance(int init_program, int own, const struct order *order
     SYS1(NR_close, own);
     SYS1(NR_close, init_program);
     int top = how->pid_namespace ? 1 : (int)SYS0(NR_getppid);
-    int result = fnlite_isolate(how, order->number, order->fds[0], order->fds[1], order->fds[2], top);
+    int result = enter_groups(order, order->fd_count - how->groups);
+    if (!result)
+        result = fnlite_isolate(how, order->number, order->fds[0], order->fds[1], order->fds[2], top);
     for (int i = 0; i < order->fd_count; i++)
         if (order->fds[i] != EVENT_FD)
             SYS1(NR_close, order->fds[i]);
@@ -240,7 +253,7 @@ static long become_instance(int init_program, int own, const struct order *order
 
 long fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks)
 {
-    const int fds_wanted = how->pid_namespace ? 3 : 4;
+    const int fds_wanted = (how->pid_namespace ? 3 : 4) + how->groups;
     int own = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);
     int forked = 0;
     struct order order;

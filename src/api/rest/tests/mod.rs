@@ -16,7 +16,7 @@ use crate::http::Handler;
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::{Peer, Request};
-use crate::http::response::Content;
+use crate::http::response::{Content, Response};
 use crate::instance::host::{Account, Host};
 use crate::instance::package::cache::Packages;
 use crate::model::function::{FunctionName, Namespace};
@@ -38,6 +38,7 @@ mod json_texts;
 mod keys;
 mod schema;
 mod serving;
+mod uploads;
 
 /// A door before a store of its own.
 struct Door {
@@ -111,9 +112,7 @@ impl Door {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
         let head = Head::parse(head.as_bytes()).unwrap();
-        let body = Body::new(body.as_ref().to_vec());
-        assert!(body.length() <= self.rest.body_max(&head), "the front would refuse this body");
-        let response = self.rest.handle(Request { head, body, peer, began: SystemClock.now() });
+        let response = self.answer(head, peer, body.as_ref().to_vec());
         let body = match response.content {
             Content::Bytes(bytes) => bytes.into_owned(),
             Content::File { mut file, length } => {
@@ -126,6 +125,19 @@ impl Door {
         };
         let headers = response.headers.into_iter().map(|header| (header.name.into(), header.value.into()));
         Reply { status: response.status.0, headers: headers.collect(), body }
+    }
+
+    /// As the front does it: the door is asked about a body before there is one.
+    fn answer(&self, head: Head, peer: Peer, body: Vec<u8>) -> Response {
+        if !body.is_empty() {
+            match self.rest.before_body(&head, peer) {
+                Ok(length_max) => {
+                    assert!(body.len() as u64 <= length_max, "the front would refuse this body")
+                }
+                Err(response) => return response,
+            }
+        }
+        self.rest.handle(Request { head, body: Body::new(body), peer, began: SystemClock.now() })
     }
 
     /// A new key's secret.

@@ -463,8 +463,9 @@ def main():
     shim = open_shim(config["shim"])
     shim.setup()
     walls = config["isolation"]
-    isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["landlock_abi"],
-                 walls["tmp_options"].encode(), walls["landlock_rules"].encode(), walls["tmp"].encode())
+    isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["groups"],
+                 walls["landlock_abi"], walls["tmp_options"].encode(), walls["landlock_rules"].encode(),
+                 walls["tmp"].encode())
     (single if config["single"] else zygote)(shim, config, isolation)
 
 

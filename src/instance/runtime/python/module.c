@@ -46,12 +46,12 @@ extern void PyOS_AfterFork_Parent(void) __attribute__((weak));
 extern void PyOS_AfterFork_Child(void) __attribute__((weak));
 extern void PyOS_AfterFork(void) __attribute__((weak)); /* 3.6 */
 
-static const char ISOLATION[] = "iiiiyyy";
+static const char ISOLATION[] = "iiiiiyyy";
 
 static int isolation_of(Object *args, struct isolation *how)
 {
     return PyArg_ParseTuple(args, ISOLATION, &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc,
-                            &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
+                            &how->groups, &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
 }
 
 /* setup(): once, before the user's code. */
