@@ -59,6 +59,12 @@ impl Function {
         self
     }
 
+    /// Sets a field that is not set.
+    pub(crate) fn or(mut self, field: &str, value: impl Into<Value>) -> Function {
+        self.fields.entry(field).or_insert_with(|| value.into());
+        self
+    }
+
     /// The body.
     pub(crate) fn body(&self) -> String {
         let mut body = self.fields.clone();

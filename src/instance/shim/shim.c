@@ -55,12 +55,13 @@ static long spawn_init(int program, char **args, char **env)
 /* Once in a new interpreter: it dies with whatever started it, what loses its parent while the code is loaded becomes its
  * child (so that it is noticed), and its main stack may grow to 8 MB. The launcher sets the soft limit to what glibc shall
  * give each thread, and glibc has read it by now. */
-void fnlite_setup(void)
+void fnlite_setup(int forks)
 {
     struct rlimit_ stack = { 8 << 20, 8 << 20 };
     SYS4(NR_prlimit64, 0, 3 /* RLIMIT_STACK */, &stack, 0);
     SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_);
-    SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
+    if (forks)
+        SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
 }
 
 /* Before fork: what is forked next lands in a new pid namespace whose pid 1 is `init_program`. Returns the init's pid. */

@@ -26,7 +26,7 @@ struct fork_hooks {
 };
 
 /* shim.c */
-void fnlite_setup(void);
+void fnlite_setup(int forks);
 int fnlite_before_fork(int init_program);
 int fnlite_after_fork(int own);
 int fnlite_become_supervisor(int init_program, int leash, int main_pid);

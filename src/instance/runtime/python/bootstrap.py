@@ -461,7 +461,7 @@ def main():
         sys.set_int_max_str_digits(0)  # an integer of any length is JSON
     open_streams()
     shim = open_shim(config["shim"])
-    shim.setup()
+    shim.setup(not config["single"])
     walls = config["isolation"]
     isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["groups"],
                  walls["landlock_abi"], walls["tmp_options"].encode(), walls["landlock_rules"].encode(),

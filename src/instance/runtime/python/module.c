@@ -54,11 +54,14 @@ static int isolation_of(Object *args, struct isolation *how)
                             &how->groups, &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
 }
 
-/* setup(): once, before the user's code. */
+/* setup(forks): once, before the user's code. */
 static Object *setup(Object *self, Object *args)
 {
-    (void)self, (void)args;
-    fnlite_setup();
+    int forks;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "i", &forks))
+        return 0;
+    fnlite_setup(forks);
     return PyLong_FromLong(0);
 }
 
@@ -155,7 +158,7 @@ static Object *answer(Object *self, Object *args)
 }
 
 static struct method methods[] = {
-    { "setup", setup, METH_NOARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
+    { "setup", setup, METH_VARARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
     { "restrict", restrict_files, METH_VARARGS_, 0 },
     { "isolate", isolate, METH_VARARGS_, 0 }, { "receive", receive, METH_NOARGS_, 0 },
     { "notice", notice, METH_VARARGS_, 0 }, { "answer", answer, METH_VARARGS_, 0 },
