@@ -125,7 +125,7 @@ impl Launcher {
         if !uid.is_root() {
             flags |= UnshareFlags::NEWUSER;
         }
-        sys::unshare(flags).map_err(|e| Step("namespaces", e))?;
+        sys::unshare(flags).map_err(|e| Step("namespaces", explained(e)))?;
         if !uid.is_root() {
             let own = open_self()?;
             map_ids(&own, (0, uid.as_raw()), (0, gid.as_raw())).map_err(|e| Step("id maps", e))?;
@@ -334,6 +334,20 @@ struct Paths {
     shim: String,
     code: String,
     _keep: Vec<OwnedFd>,
+}
+
+/// Why there are none, as whoever runs the server can do something about it: the kernel's words say nothing of switches.
+fn explained(cause: io::Error) -> io::Error {
+    match cause.raw_os_error() {
+        Some(libc::ENOSPC) => io::Error::other(
+            "all user namespaces that this host allows are taken, or it allows none (sysctl user.max_user_namespaces)",
+        ),
+        Some(libc::EPERM | libc::EACCES) => io::Error::other(
+            "not permitted, as in most containers; a host may also keep them from who is not root (sysctl \
+             kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",
+        ),
+        _ => cause,
+    }
 }
 
 /// Makes the kernel end functions before it ends anything else of the host, inherited by all that follows. Done while

@@ -235,7 +235,11 @@ fn limits() -> Vec<Ending> {
 
 /// Every ending, at one level of isolation: no wall may change what a user sees.
 fn check_all(level: usize) {
-    let server = Server::at_level(level);
+    check_all_on(Server::at_level(level));
+}
+
+/// The same on a host of any kind.
+pub(crate) fn check_all_on(server: &Server) {
     for ending in endings() {
         server.deploy(ending.name, &ending.function);
         let run = server.invoke(ending.name, ending.event.to_string());

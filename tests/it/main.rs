@@ -14,6 +14,7 @@ mod front;
 mod function;
 mod gate;
 mod groups;
+mod hosts;
 mod keeping;
 mod killed;
 mod leaks;
