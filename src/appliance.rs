@@ -44,6 +44,9 @@ use crate::store::{self, Store};
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
+/// From here on a buffer is that of a large event or answer, which are few; the small ones of every run stay quick.
+const LARGE_BYTES: i32 = 256 * 1024;
+
 /// Threads beyond one per possible run: for everything that is no run.
 const WORKERS_SPARE: usize = 16;
 
@@ -88,6 +91,7 @@ pub struct Server {
 impl Server {
     /// Opens and starts the parts; fails as [`serve`] does.
     pub fn start(options: Serve) -> Result<Server> {
+        sys::give_back_buffers_from(LARGE_BYTES);
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
         let sweeping = sweep_packages(&parts)?;
@@ -223,7 +227,8 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         uin: options.account.uin.clone(),
     };
     let server = fs::metadata(&options.db)?.ino();
-    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"), server);
+    let host =
+        Host::new(options.isolation.max, account, options.search.clone(), &folder.join("tmp"), server)?;
     let sandbox = &host.sandbox;
     if sandbox.level < options.isolation.min {
         let why = sandbox.notes.join("; ");

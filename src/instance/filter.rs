@@ -70,6 +70,26 @@ const DENIED: &[i64] = &[
     libc::SYS_ioperm,
 ];
 
+/// Refused where a run has no IPC namespace of its own: what is made with these stays when its maker is gone.
+const LASTING: &[i64] = &[libc::SYS_shmget, libc::SYS_semget, libc::SYS_msgget, libc::SYS_mq_open];
+
+/// Calls that change a process, and the arguments that tell which, each with its only value that means the caller. A
+/// thread's own number is refused as well, as a filter cannot know it; 0 is how a thread names itself.
+const CHANGING: &[(i64, &[(u8, libc::c_int)])] = &[
+    (libc::SYS_setpriority, &[(0, PRIO_PROCESS), (1, 0)]),
+    (libc::SYS_ioprio_set, &[(0, IOPRIO_WHO_PROCESS), (1, 0)]),
+    (libc::SYS_sched_setaffinity, &[(0, 0)]),
+    (libc::SYS_sched_setscheduler, &[(0, 0)]),
+    (libc::SYS_sched_setparam, &[(0, 0)]),
+    (libc::SYS_sched_setattr, &[(0, 0)]),
+];
+
+/// Of sys/resource.h.
+const PRIO_PROCESS: libc::c_int = 0;
+
+/// Of linux/ioprio.h.
+const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+
 /// Families of sockets a function may make: local ones, the internet's, and netlink, which tells programs of addresses.
 /// The rest is code that few use and many faults were found in, and with vsock a way to the hypervisor.
 const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
@@ -77,8 +97,9 @@ const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6,
 /// Marks a number of the x32 ABI (`__X32_SYSCALL_BIT`). No other ABI of ours has numbers as large.
 const X32_BIT: u32 = 0x4000_0000;
 
-/// Installs the filter on this thread and all it will start. Needs no_new_privs.
-pub(crate) fn install() -> io::Result<()> {
+/// Installs the filter on this thread and all it will start. Needs no_new_privs. Without namespaces the code shares IPC and
+/// the processes of its user with its other runs, and what would last or reach them is refused, too.
+pub(crate) fn install(namespaces: bool) -> io::Result<()> {
     seccompiler::apply_filter(&refuse_x32()).map_err(io::Error::other)?;
     // clone3 passes its flags in memory, where a filter cannot look; ENOSYS makes C libraries fall back to clone.
     apply(&[(libc::SYS_clone3, vec![])], libc::ENOSYS)?;
@@ -96,6 +117,13 @@ pub(crate) fn install() -> io::Result<()> {
     let new_user = u64::from(libc::CLONE_NEWUSER.cast_unsigned());
     for number in [libc::SYS_clone, libc::SYS_unshare] {
         rules.push((number, vec![flag_set(new_user)?]));
+    }
+    if !namespaces {
+        rules.extend(LASTING.iter().map(|number| (*number, vec![])));
+        for (number, arguments) in CHANGING {
+            let other = |(argument, own): &(u8, _)| rule([(*argument, SeccompCmpOp::Ne, *own)].into_iter());
+            rules.push((*number, arguments.iter().map(other).collect::<io::Result<_>>()?));
+        }
     }
     apply(&rules, libc::EPERM)
 }

@@ -138,7 +138,7 @@ impl Launcher {
         if let Reach::Joined { .. } = self.order.reach {
             network::join(&self.network).map_err(|e| Step("network", e))?;
         }
-        sys::unshare(flags).map_err(|e| Step("namespaces", e))?;
+        sys::unshare(flags).map_err(|e| Step("namespaces", explained(e)))?;
         if new_user {
             let own = open_self()?;
             users::map_ids(&own, (0, uid.as_raw()), (0, gid.as_raw())).map_err(|e| Step("id maps", e))?;
@@ -243,7 +243,7 @@ impl Launcher {
         let init = shim::memory_file("init", shim::INIT).map_err(|e| Step("init", e))?;
         let _keep = hand_over_both(main_fd, &init)?;
         if self.order.walls.seccomp {
-            filter::install().map_err(|e| Step("seccomp", e))?;
+            filter::install(self.order.walls.namespaces).map_err(|e| Step("seccomp", e))?;
         }
         let config = self.bootstrap_config(&paths.shim);
         let mut start = command(&self.order.interpreter.program);
@@ -316,6 +316,7 @@ impl Launcher {
             "landlock_abi": walls.landlock_abi,
             "landlock_rules": self.landlock_rules(),
             "tmp_options": view::tmp_options(),
+            "tmp": self.order.tmp.as_deref().unwrap_or(Path::new("")),
         });
         config
     }
@@ -334,7 +335,6 @@ impl Launcher {
             rules.extend(read.map(|path| ('r', path)));
             rules.push(('r', self.order.interpreter.prefix.to_string_lossy().into_owned()));
             rules.push(('r', self.order.package.to_string_lossy().into_owned()));
-            rules.extend(self.order.tmp.iter().map(|path| ('w', path.to_string_lossy().into_owned())));
         }
         rules.iter().map(|(mode, path)| format!("{mode}{path}\n")).collect()
     }
@@ -374,6 +374,20 @@ struct Paths {
 
 fn open_self() -> Result<OwnedFd, Step> {
     users::open_self().map_err(|e| Step("/proc/self", e))
+}
+
+/// Why there are none, as whoever runs the server can do something about it: the kernel's words say nothing of switches.
+fn explained(cause: io::Error) -> io::Error {
+    match cause.raw_os_error() {
+        Some(libc::ENOSPC) => io::Error::other(
+            "all user namespaces that this host allows are taken, or it allows none (sysctl user.max_user_namespaces)",
+        ),
+        Some(libc::EPERM | libc::EACCES) => io::Error::other(
+            "not permitted, as in most containers; a host may also keep them from who is not root (sysctl \
+             kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",
+        ),
+        _ => cause,
+    }
 }
 
 /// Makes the kernel end functions before it ends anything else of the host, inherited by all that follows. Done while
@@ -484,7 +498,8 @@ mod tests {
     #[test]
     fn in_the_hosts_view_only_what_it_needs_is_to_be_read() {
         let launcher = launcher(false, Some("/srv/tmp/1"));
-        assert_eq!(writable(&launcher), ["/srv/tmp/1"]);
+        assert!(writable(&launcher).is_empty(), "the shim adds its part of the temporary folder");
+        assert_eq!(launcher.bootstrap_config("/x")["isolation"]["tmp"], "/srv/tmp/1");
         let rules = launcher.landlock_rules();
         for needed in ["r/usr", "r/opt/python", "r/srv/code"] {
             assert!(rules.lines().any(|rule| rule == needed), "{needed}");

@@ -41,16 +41,6 @@ pub(crate) fn parent_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// Whether a process has memory that a fork would share instead of copying it: what one run wrote there the next would
-/// read. False where that cannot be seen.
-pub(crate) fn is_shared(pid: u32) -> bool {
-    let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let mut permissions =
-        maps.split(|byte| *byte == b'\n').map(|line| line.split(|byte| *byte == b' ').nth(1));
-    permissions
-        .any(|permissions| permissions.is_some_and(|text| text.starts_with(b"rw") && text.ends_with(b"s")))
-}
-
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
     let status = head(&format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;

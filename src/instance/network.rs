@@ -22,7 +22,7 @@ use rustix::thread::LinkNameSpaceType;
 use crate::error::{Error, Result};
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{Interpreter, LaunchOrder, Reach, Report, Role, Walls};
-use crate::instance::tree::{self, Tree};
+use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::wire;
 use crate::model::function::NetworkPolicy;
 
@@ -84,7 +84,7 @@ impl Network {
         let program =
             pasta::find(search).ok_or_else(|| failed("pasta is missing; install passt".to_owned()))?;
         let (_pipes, [out, err]) = Pipes::open_pair().map_err(|e| failed(e.to_string()))?;
-        let tree = Tree::start(&order(program, walls, uid), None, [out, err], None, None)?;
+        let tree = Tree::start(&order(program, walls, uid), None, [out, err], Holdings::default())?;
         let [net, user] = handed_over(&tree.control).map_err(failed)?;
         let user = (!rustix::process::geteuid().is_root()).then_some(user);
         Ok(Network { tree, net, user })

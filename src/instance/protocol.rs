@@ -43,7 +43,7 @@ pub(crate) struct LaunchOrder {
     pub(crate) env: Vec<(String, String)>,
     /// Memory of one run, MB.
     pub(crate) memory_mb: u32,
-    /// A folder of its own for temporary files where /tmp cannot be private.
+    /// The tree's own folder for temporary files where /tmp cannot be private.
     pub(crate) tmp: Option<PathBuf>,
     /// What the bootstrap needs to know of the function: handler and context.
     pub(crate) function: serde_json::Value,

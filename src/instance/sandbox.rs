@@ -8,7 +8,7 @@ use crate::base::sys;
 use crate::instance::cgroup::Groups;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{Interpreter, LaunchOrder, Reach, Report, Role, Walls};
-use crate::instance::tree::{self, Tree};
+use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::wire;
 
 /// How long the probe may take; it takes a few milliseconds.
@@ -134,7 +134,8 @@ fn build(
     };
     let (_pipes, [out, err]) = Pipes::open_pair().map_err(refused)?;
     let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(refused)?;
-    let tree = Tree::start(&order, None, [out, err], group, None).map_err(|e| format!("{e:#}"))?;
+    let holdings = Holdings { group, ..Holdings::default() };
+    let tree = Tree::start(&order, None, [out, err], holdings).map_err(|e| format!("{e:#}"))?;
     if !tree::wait_readable(&tree.control, PROBED_WITHIN) {
         return Err("the probe did not answer".to_owned());
     }

@@ -15,12 +15,11 @@ use rustix::net::RecvFlags;
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
-use crate::instance::network::Network;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
 use crate::instance::run::Init;
-use crate::instance::tree::{self, Tree};
+use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
 
@@ -77,12 +76,12 @@ pub(crate) enum LoadResult {
 }
 
 impl Zygote {
-    /// Launches an interpreter, in the network that the order says it joins, and lets it load the code, for at most
-    /// `patience` and until `stopping` is set.
+    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set. Its Instances
+    /// will be counted in `groups`.
     pub(crate) fn load(
         order: &LaunchOrder,
+        holdings: Holdings,
         groups: Option<&Arc<Groups>>,
-        network: Option<Arc<Network>>,
         patience: Duration,
         stopping: &AtomicBool,
         clock: &dyn Clock,
@@ -90,8 +89,7 @@ impl Zygote {
         let failed = |cause| Error::internal("a process could not be started").because(cause);
         let began = clock.now();
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
-        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
-        let tree = Tree::start(order, None, [out, err], group, network)?;
+        let tree = Tree::start(order, None, [out, err], holdings)?;
         let output = Output::new(clock.wall_us());
         let mut loading =
             Loading { order, stopping, tree, pipes, output, memory_kb: 0, function: None, clock };
@@ -183,6 +181,13 @@ impl Zygote {
         }
     }
 
+    /// Has the temporary files of an Instance that was killed removed when it is gone.
+    pub(crate) fn remove_files_of(&self, number: u64, leash: &OwnedFd) {
+        if let (Some(folder), Ok(leash)) = (self.tree.folder(), leash.try_clone()) {
+            folder.remove_part(number, leash);
+        }
+    }
+
     /// Whether it has ended or was given up; orders to it are in vain then.
     pub(crate) fn is_gone(&self) -> bool {
         self.forsaken.load(Ordering::Relaxed) || self.tree.is_gone()
@@ -269,9 +274,6 @@ impl Loading<'_> {
         self.function = Some(Duration::from_micros(report.load_us));
         self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
         match report.kind.as_bytes() {
-            b"Z" if memory::is_shared(pid) => {
-                Ok(Ending::Unforkable("memory that processes share was made at import".to_owned()))
-            }
             b"Z" => Ok(Ending::Ready(pid)),
             b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
             b"L" if report.token == self.order.token => {

@@ -13,6 +13,7 @@ use crate::instance::host::Host;
 use crate::instance::network::Network;
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::run::Init;
+use crate::instance::tree::Holdings;
 use crate::instance::zygote::{LoadResult, Loaded, Zygote};
 use crate::model::function::{NetworkPolicy, Version};
 use crate::model::invocation::{FunctionNames, Outcome};
@@ -234,20 +235,19 @@ impl Slot {
     }
 
     fn load(&self, means: Means<'_>) -> Result<Loaded> {
-        let (order, network) = self.order(means, Role::Zygote)?;
+        let (order, holdings) = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, means.host.groups(), network, patience, means.stopping, means.clock)
+        Zygote::load(&order, holdings, means.host.groups(), patience, means.stopping, means.clock)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {
-        let (order, network) = self.order(means, Role::Single)?;
-        Instance::start(&order, means.host.groups(), network)
+        let (order, holdings) = self.order(means, Role::Single)?;
+        Instance::start(&order, holdings)
     }
 
-    fn order(&self, means: Means<'_>, role: Role) -> Result<(LaunchOrder, Option<Arc<Network>>)> {
+    fn order(&self, means: Means<'_>, role: Role) -> Result<(LaunchOrder, Holdings)> {
         let network = self.network(means.host)?;
-        let order = means.host.order(&self.version, &self.names, &self.package, role, network.as_deref())?;
-        Ok((order, network))
+        means.host.order(&self.version, &self.names, &self.package, role, network)
     }
 
     /// The network its processes join, where its policy needs one; built anew if there is none or nothing carries it.

@@ -66,7 +66,7 @@ impl Doctor {
             }
             3 => "own namespaces, root view, Landlock and system-call filter for every run",
             2 => {
-                "Landlock and system-call filter for every run; no namespaces, so /tmp is one folder per function"
+                "Landlock and system-call filter for every run; no namespaces, so $TMPDIR takes the place of /tmp"
             }
             _ => "limits and a clean environment only; run nobody else's code here",
         };

@@ -46,6 +46,12 @@ pub(crate) fn look(pid: u32) -> Option<Process> {
     (!matches!(state, "Z" | "X")).then_some(Process { pid, started })
 }
 
+/// The parent of the process of that number.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Every living process that is such a one.
 pub(crate) fn all(is_such: impl Fn(Process) -> bool) -> Vec<Process> {
     pids().filter_map(look).filter(|process| is_such(*process)).collect()

@@ -247,9 +247,9 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         .loading()
         .ends(&[200, 430, 433, 439, 500]),
     platform("load_daemon", 1, "starts a process while it loads, out of its parent's sight").loading(),
-    next_run("leave_in_tmp", 3, "leaves a file in /tmp"),
+    next_run("leave_in_tmp", 1, "leaves a file in its temporary folder"),
     next_run("leave_in_shm", 2, "leaves a file in /dev/shm"),
-    next_run("leave_in_sysv_memory", 3, "leaves shared memory of System V"),
+    next_run("leave_in_sysv_memory", 2, "leaves shared memory of System V"),
     next_run("leave_a_lock", 1, "leaves its own code's file locked"),
     next_run("leave_an_abstract_socket", 1, "leaves somebody listening on an abstract socket"),
     next_run("leave_in_globals", 1, "leaves a value in a global"),

@@ -70,13 +70,8 @@ impl Door {
         let options = Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
         let store = Store::open(&options, clock.clone()).unwrap();
         let account = Account { region: "r".into(), appid: "1".into(), uin: "2".into() };
-        let host = Arc::new(Host::new(
-            1,
-            account,
-            vec![PathBuf::from("/usr/bin")],
-            folder.path().join("scratch"),
-            0,
-        ));
+        let search = vec![PathBuf::from("/usr/bin")];
+        let host = Arc::new(Host::new(1, account, search, &folder.path().join("scratch"), 0).unwrap());
         let packages = Arc::new(Packages::open(&folder.path().join("packages")).unwrap());
         let code = store.clone();
         let fetch = Box::new(move |digest| Ok(code.package(digest)?.unwrap_or_default()));
