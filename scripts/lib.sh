@@ -18,12 +18,17 @@ need() {
     local command=$1
     shift
     command -v "$command" >/dev/null && return
+    install_packages "$@"
+    command -v "$command" >/dev/null || die "$command is missing; install it (Debian: apt-get install $*)"
+}
+
+# As root on a Debian-like host; elsewhere nothing is done, and whoever needs them says so.
+install_packages() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "installing $* (for $command)"
+        echo "installing $*"
         apt_updated || apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
     fi
-    command -v "$command" >/dev/null || die "$command is missing; install it (Debian: apt-get install $*)"
 }
 
 apt_updated() { find /var/lib/apt/lists -name '*_Packages*' -mmin -1440 2>/dev/null | grep -q .; }
@@ -37,4 +42,16 @@ need_compilers() {
     found=$(cd "$ROOT" && rustc --version | cut -d' ' -f2)
     printf '%s\n%s\n' "$wanted" "$found" | sort -VC || die "Rust is $found and must be $wanted or newer; run rustup update"
     need cc gcc libc6-dev
+}
+
+# need_python_tool NAME VERSION: a program from the Python registry, in an environment of its own at target/NAME.
+need_python_tool() {
+    local place="$ROOT/target/$1"
+    "$place/bin/python" -c "from importlib.metadata import version; assert version('$1') == '$2'" 2>/dev/null && return
+    need python3 python3
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    echo "installing $1 $2 into target/$1"
+    rm -rf "$place"
+    { python3 -m venv "$place" && "$place/bin/pip" install --quiet --disable-pip-version-check "$1==$2"; } ||
+        die "$1 $2 cannot be installed; in an environment of Python at target/$1: pip install $1==$2"
 }

@@ -6,6 +6,7 @@
 //! then processes, then the database.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -43,6 +44,9 @@ use crate::store::{self, Store};
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
+/// From here on a buffer is that of a large event or answer, which are few; the small ones of every run stay quick.
+const LARGE_BYTES: i32 = 256 * 1024;
+
 /// Threads beyond one per possible run: for everything that is no run.
 const WORKERS_SPARE: usize = 16;
 
@@ -65,29 +69,60 @@ pub struct Ready {
 /// Fails with `Conflict` when another server has the file, `Invalid` when file, address or isolation cannot be had.
 pub fn serve(options: Serve, announce: impl FnOnce(&Ready)) -> Result<()> {
     let signals = StopSignals::hold()?;
-    let parts = Parts::open(&options)?;
-    let (server, address) = listen(&options, &parts)?;
-    let sweeping = sweep_packages(&parts)?;
-    // Made last: it is shown once, and a start that fails shows nothing.
-    let first_key = parts.keys.ensure_first()?;
-    announce(&Ready { address, isolation_level: parts.host.sandbox.level, first_key });
-    notify(&options, b"READY=1");
+    let server = Server::start(options)?;
+    announce(&server.ready);
+    notify(&server.options, b"READY=1");
     signals.wait();
     log::info!("stopping");
-    notify(&options, b"STOPPING=1");
-    parts.stopping.store(true, Ordering::Relaxed);
-    drain(server, &parts.pool, signals, options.drain_timeout)?;
-    // What is not there any more need not be removed.
-    let _ = fs::remove_file(&options.socket);
-    let _ = fs::remove_file(config::key_file(&options.socket));
-    if sweeping.join().is_err() {
-        log::error!("clearing old code away had panicked");
+    notify(&server.options, b"STOPPING=1");
+    server.stop(Some(signals))
+}
+
+/// A server that answers.
+pub struct Server {
+    /// What is known of it.
+    pub ready: Ready,
+    options: Serve,
+    parts: Parts,
+    front: http::server::Server,
+    sweeping: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens and starts the parts; fails as [`serve`] does.
+    pub fn start(options: Serve) -> Result<Server> {
+        sys::give_back_buffers_from(LARGE_BYTES);
+        let parts = Parts::open(&options)?;
+        let (front, address) = listen(&options, &parts)?;
+        let sweeping = sweep_packages(&parts)?;
+        // Made last: it is shown once, and a start that fails shows nothing.
+        let first_key = parts.keys.ensure_first()?;
+        let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
+        Ok(Server { ready, options, parts, front, sweeping })
     }
-    let Parts { store, rest, pool, .. } = parts;
-    // Processes go before the database that keeps their records.
-    drop((rest, pool));
-    store.close();
-    Ok(())
+
+    /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
+    pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
+        self.parts.stopping.store(true, Ordering::Relaxed);
+        drain(self.front, &self.parts.pool, signals, self.options.drain_timeout)?;
+        // What is not there any more need not be removed.
+        let _ = fs::remove_file(&self.options.socket);
+        let _ = fs::remove_file(config::key_file(&self.options.socket));
+        if self.sweeping.join().is_err() {
+            log::error!("clearing old code away had panicked");
+        }
+        let Parts { store, rest, pool, .. } = self.parts;
+        // Processes go before the database that keeps their records.
+        drop((rest, pool));
+        store.close();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("ready", &self.ready).finish_non_exhaustive()
+    }
 }
 
 struct Parts {
@@ -192,7 +227,8 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
         uin: options.account.uin.clone(),
     };
     let server = fs::metadata(&options.db)?.ino();
-    let host = Host::new(options.isolation.max, account, options.search.clone(), folder.join("tmp"), server);
+    let host =
+        Host::new(options.isolation.max, account, options.search.clone(), &folder.join("tmp"), server)?;
     let sandbox = &host.sandbox;
     if sandbox.level < options.isolation.min {
         let why = sandbox.notes.join("; ");
@@ -203,6 +239,11 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
     }
     sandbox.notes.iter().for_each(|note| log::warn!("isolation level {}: {note}", sandbox.level));
     host.limit_memory(options.total_concurrency_mb);
+    let policies = host.policies_known();
+    log::info!("network policies that functions may have: {}", policies.names().join(", "));
+    for (name, given) in [("none", &policies.none), ("no-local", &policies.no_local)] {
+        given.as_ref().err().inspect(|why| log::info!("network policy {name} is not to be had: {why}"));
+    }
     Ok(host)
 }
 
@@ -277,7 +318,7 @@ fn sweep_packages(parts: &Parts) -> Result<JoinHandle<()>> {
 fn drain(
     server: http::server::Server,
     pool: &Arc<Pool>,
-    signals: StopSignals,
+    signals: Option<StopSignals>,
     patience: Duration,
 ) -> Result<()> {
     let (done, waiting) = crossbeam_channel::bounded::<()>(0);
@@ -288,14 +329,16 @@ fn drain(
             runs.stop_runs();
         }
     })?;
-    // Not joined: it waits for a signal that need not come. So it must keep nothing that has to end.
-    let runs = Arc::downgrade(pool);
-    thread::spawn("second-signal", move || {
-        signals.wait();
-        if let Some(pool) = runs.upgrade() {
-            pool.stop_runs();
-        }
-    })?;
+    if let Some(signals) = signals {
+        // Not joined: it waits for a signal that need not come. So it must keep nothing that has to end.
+        let runs = Arc::downgrade(pool);
+        thread::spawn("second-signal", move || {
+            signals.wait();
+            if let Some(pool) = runs.upgrade() {
+                pool.stop_runs();
+            }
+        })?;
+    }
     server.stop();
     drop(done);
     limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))

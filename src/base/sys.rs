@@ -19,6 +19,18 @@ pub fn random_bytes(buffer: &mut [u8]) {
     }
 }
 
+/// Has buffers of this size and above given back to the system when they are freed. Left alone, the allocator learns from the
+/// first large one to keep them, up to twice its size for each of its arenas, of which a server with many threads has many.
+pub fn give_back_buffers_from(size_bytes: i32) {
+    // SAFETY: no memory is passed; a value it does not like changes nothing.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, size_bytes);
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = size_bytes;
+}
+
 /// Moves this process, or its next children for a pid namespace, into new namespaces.
 pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
     assert!(!flags.contains(UnshareFlags::FILES), "descriptor tables stay shared: std counts on it");

@@ -1,11 +1,31 @@
-//! `fnlite doctor`: what the server found out about its host.
+//! `fnlite doctor`: what the server found out about its host; with `--self-test`, whether the walls hold.
 
-use crate::cli::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
 use crate::cli::wire::{Doctor, Verdict};
+use crate::cli::{Context, self_test};
 
-pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Run hostile functions on a server of their own, at every isolation level this host gives, and say what each
+    /// could do; exits with 1 if a level does not hold what it promises
+    #[arg(long)]
+    self_test: bool,
+    /// With --self-test: only this level
+    #[arg(long, value_name = "N", requires = "self_test")]
+    level: Option<u8>,
+    /// With --self-test: also what takes a lot of memory, disk or time for some seconds
+    #[arg(long, requires = "self_test")]
+    heavy: bool,
+    /// With --self-test: only these attempts
+    #[arg(long, value_name = "NAME", requires = "self_test")]
+    attempt: Vec<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    if args.self_test {
+        return self_test::run(args.level, args.heavy, &args.attempt, &context.out);
+    }
     let answer = context.api()?.get("/v1/doctor", Vec::new())?;
     if context.out.json {
         return context.out.data(answer.body()).map(|()| Exit::Done);

@@ -37,6 +37,7 @@ mod man;
 mod output;
 pub mod reply;
 mod runs;
+mod self_test;
 mod serve;
 mod show;
 mod table;
@@ -87,7 +88,7 @@ enum Command {
     /// Put load on a function and measure it
     Bench(bench::Args),
     /// Say what this host gives and what is wrong
-    Doctor,
+    Doctor(doctor::Args),
     /// Print a script that completes commands in a shell
     Completions(completions::Args),
     /// Print the manual page, of all or of one command
@@ -152,7 +153,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Backup(args) => backup::run(&args, context),
         Command::Keys(args) => keys::run(&args, context),
         Command::Bench(args) => bench::run(&args, context),
-        Command::Doctor => doctor::run(context),
+        Command::Doctor(args) => doctor::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
     }
@@ -191,6 +192,7 @@ mod tests {
             "bench --get /healthz --rate 200",
             "bench --post /hello.cgi --url http://127.0.0.1:8080",
             "doctor --url http://127.0.0.1:9980 --key x",
+            "doctor --self-test --level 3 --heavy",
             "completions bash",
             "man deploy",
         ] {

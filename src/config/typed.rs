@@ -57,7 +57,7 @@ pub struct TypedServe {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:9980]
     #[arg(long, env = "FNLITE_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Refuse to start below this isolation level, 1 to 4 [default: 1]
+    /// Refuse to start below this isolation level, 1 to 5 [default: 1]
     #[arg(long, env = "FNLITE_ISOLATION_MIN", value_name = "N")]
     pub isolation_min: Option<u8>,
     /// Stop at this isolation level even if the host gives more; for tests
@@ -78,7 +78,7 @@ pub struct TypedServe {
     /// ... as the account's id [default: 100000000001]
     #[arg(long, env = "FNLITE_UIN", value_name = "ID", help_heading = "What functions are told")]
     pub uin: Option<String>,
-    /// Open connections [default: 10000]
+    /// Open connections, at most half as many as files may be open [default: 10000]
     #[arg(
         long,
         env = "FNLITE_CONNECTIONS_MAX",

@@ -65,6 +65,18 @@ impl Connection {
         matches!(self.phase, Phase::Idle)
     }
 
+    /// How readily it is closed where there is no room for a new one, the lowest first; none while it is at work. Heads
+    /// are short: one that has been arriving for longest belongs to somebody who fills the house with heads that never
+    /// end. Bodies and answers take their time honestly, and have limits of their own.
+    pub(super) fn expendable(&self) -> Option<u8> {
+        match self.phase {
+            Phase::Idle => Some(0),
+            Phase::Lingering => Some(1),
+            Phase::Head(_) => Some(2),
+            Phase::Body(_) | Phase::Writing(_) => None,
+        }
+    }
+
     /// Whether it waits for room to write rather than for bytes to read.
     pub(super) fn is_writing(&self) -> bool {
         matches!(self.phase, Phase::Writing(_))

@@ -36,16 +36,13 @@ impl Pen {
 }
 
 /// The answer itself, or a 500 in place of one that must not go out.
-pub(super) fn checked(response: Response) -> Response {
+pub(super) fn checked(front: &Front, response: Response) -> Response {
     match encode::check(response.status, &response.headers) {
         Ok(()) => response,
         Err(reason) => {
             log::error!("an answer was withheld: {reason}");
-            let after = response.after;
-            Response {
-                after,
-                ..Response::text(500, "the answer could not be sent; the server's log says why")
-            }
+            let sentence = "the answer could not be sent; the server's log says why";
+            Response { after: response.after, ..front.refused_with(500, sentence) }
         }
     }
 }

@@ -23,22 +23,19 @@ use super::encode::Manner;
 use super::front::{Front, Returned};
 use super::incoming::Intake;
 use super::limits;
-use super::listener::{Accepted, Listener};
+use super::listener::Listener;
 use super::outgoing::Progress;
 use super::poller::WAKE;
 use super::queue::Queue;
-use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
 use super::table::Table;
 use super::worker::{Duty, Job, serve_patiently};
 
+mod accepting;
+
 /// Bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
-/// Connections accepted in one turn.
-const ACCEPTS_A_TURN: usize = 64;
-/// How long accepting rests when the host has nothing left to accept with.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// How often a stopping server looks whether it is done.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// Listeners have the keys from here on; connections' keys stay below.
@@ -60,6 +57,8 @@ pub(super) struct EventLoop {
     tick_at: Instant,
     /// When accepting goes on, while it rests.
     accept_at: Option<Instant>,
+    /// When the log was last told that the host has nothing left.
+    exhausted_told: Option<Instant>,
     /// When a stopping server stops waiting.
     drain_until: Option<Instant>,
 }
@@ -80,6 +79,7 @@ impl EventLoop {
             now,
             tick_at: now,
             accept_at: None,
+            exhausted_told: None,
             drain_until: None,
             front,
         };
@@ -169,66 +169,6 @@ impl EventLoop {
     }
 }
 
-/// Accepting.
-impl EventLoop {
-    fn watch_listeners(&mut self) {
-        for (key, listener) in (LISTENER_KEYS..).zip(&self.listeners) {
-            if let Err(errno) = self.front.poller.watch(listener, key) {
-                log::error!("a listening socket cannot be watched: {errno}");
-            }
-        }
-    }
-
-    fn accept(&mut self, key: u64) {
-        let index = usize::try_from(key - LISTENER_KEYS).unwrap_or(usize::MAX);
-        for _ in 0..ACCEPTS_A_TURN {
-            let is_full = self.table.count() >= self.front.options.connections_max;
-            let least_needed = if is_full { self.longest_idle() } else { None };
-            if is_full && least_needed.is_none() {
-                return self.rest_accepting();
-            }
-            let Some(listener) = self.listeners.get(index) else { return };
-            match listener.accept() {
-                Accepted::Connection(socket, peer) => {
-                    // Only now: before, nobody may have been waiting.
-                    least_needed.into_iter().for_each(|key| self.close(key));
-                    let key = self.table.reserve();
-                    self.begin(Connection::new(key, socket, peer, self.now));
-                }
-                Accepted::Lost => {}
-                Accepted::Nobody => return,
-                Accepted::Exhausted(errno) => {
-                    log::warn!("no connection can be accepted for now: {errno}");
-                    self.longest_idle().into_iter().for_each(|key| self.close(key));
-                    return self.rest_accepting();
-                }
-            }
-        }
-    }
-
-    fn begin(&mut self, connection: Connection) {
-        match self.front.poller.add(&connection) {
-            Ok(()) => self.table.put(Box::new(connection)),
-            Err(errno) => {
-                log::warn!("a connection cannot be watched: {errno}");
-                self.table.release(connection.key);
-            }
-        }
-    }
-
-    /// The connection to close for a new one; none if every one is at work.
-    fn longest_idle(&self) -> Option<u64> {
-        let idle = self.table.iter().filter(|connection| connection.is_idle());
-        idle.min_by_key(|connection| connection.since).map(|longest| longest.key)
-    }
-
-    /// Clients wait in the backlog meanwhile; a listener that stays watched would make the loop spin.
-    fn rest_accepting(&mut self) {
-        self.listeners.iter().for_each(|listener| self.front.poller.ignore(listener));
-        self.accept_at = Some(self.now + ACCEPT_REST);
-    }
-}
-
 /// Reading.
 impl EventLoop {
     fn read(&mut self, mut connection: Box<Connection>) {
@@ -262,7 +202,7 @@ impl EventLoop {
     fn digest(&mut self, mut connection: Box<Connection>, length: usize) -> Option<Box<Connection>> {
         match connection.take_in(&self.scratch[..length], &self.front, self.now) {
             Intake::Whole(request) => self.dispatch(connection, request),
-            Intake::Refused(refusal, manner) => self.refuse(connection, refusal, manner),
+            Intake::Refused(response, manner) => self.answer(connection, response, manner),
             Intake::More if connection.continue_if_asked().is_err() => self.drop_taken(connection),
             Intake::More => return Some(connection),
         }
@@ -301,14 +241,9 @@ impl EventLoop {
     }
 
     /// The request was whole, so the connection may go on.
-    fn turn_away(&mut self, job: Job, status: u16, sentence: &str, manner: Manner) {
-        let response = Response::text(status, sentence).with_header("Retry-After", "1");
+    fn turn_away(&mut self, job: Job, status: u16, sentence: &'static str, manner: Manner) {
+        let response = self.front.refused_with(status, sentence).with_header("Retry-After", "1");
         self.answer(job.connection, response, manner);
-    }
-
-    fn refuse(&mut self, connection: Box<Connection>, refusal: Refusal, manner: Manner) {
-        let response = Response::text(refusal.status().0, refusal.sentence());
-        self.answer(connection, response, manner);
     }
 
     fn answer(&mut self, connection: Box<Connection>, response: Response, manner: Manner) {
@@ -406,7 +341,8 @@ impl EventLoop {
             match (expiry, self.table.take(key)) {
                 (Expiry::Close, Some(connection)) => self.drop_taken(connection),
                 (Expiry::Refuse(refusal), Some(connection)) => {
-                    self.refuse(connection, refusal, Manner::UNREADABLE);
+                    let response = self.front.refused(refusal);
+                    self.answer(connection, response, Manner::UNREADABLE);
                 }
                 (_, None) => {}
             }

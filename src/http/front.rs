@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use super::Handler;
 use super::budget::Budget;
 use super::connection::Connection;
+use super::deliver::checked;
 use super::encode::Manner;
 use super::head::Head;
 use super::limits::Options;
 use super::poller::Poller;
 use super::refusal::Refusal;
-use super::request::Request;
+use super::request::{Peer, Request};
 use super::response::Response;
 use super::streams::Streams;
 use crate::base::clock::Clock;
@@ -71,12 +72,15 @@ impl Front {
         }
     }
 
-    /// The handler's word on the largest body, behind a panic wall: this runs on the loop.
-    pub(super) fn body_max(&self, head: &Head) -> Result<u64, Refusal> {
-        catch_unwind(AssertUnwindSafe(|| self.handler.0.body_max(head))).map_err(|_| {
-            log::error!("the handler panicked when asked for the largest body");
-            Refusal::Broken
-        })
+    /// The handler's word on a body that is to come, behind a panic wall: this runs on the loop.
+    pub(super) fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response> {
+        match catch_unwind(AssertUnwindSafe(|| self.handler.0.before_body(head, peer))) {
+            Ok(word) => word.map_err(|response| checked(self, response)),
+            Err(_) => {
+                log::error!("the handler panicked when asked about a body");
+                Err(self.refused(Refusal::Broken))
+            }
+        }
     }
 
     /// Whether the handler wants a thread of its own for this request.
@@ -91,7 +95,21 @@ impl Front {
     pub(super) fn answer(&self, request: Request) -> Response {
         catch_unwind(AssertUnwindSafe(|| self.handler.0.handle(request))).unwrap_or_else(|_| {
             log::error!("a handler panicked");
-            Response::text(500, "the server failed; its log says why")
+            self.refused(Refusal::Broken)
+        })
+    }
+
+    /// The answer to what the front refuses.
+    pub(super) fn refused(&self, refusal: Refusal) -> Response {
+        self.refused_with(refusal.status().0, refusal.sentence())
+    }
+
+    /// The same, for what is no fault of the request.
+    pub(super) fn refused_with(&self, status: u16, sentence: &'static str) -> Response {
+        let asked = catch_unwind(AssertUnwindSafe(|| self.handler.0.refusal(status, sentence)));
+        asked.unwrap_or_else(|_| {
+            log::error!("the handler panicked when asked for the words of a refusal");
+            Response::text(status, sentence)
         })
     }
 

@@ -10,7 +10,8 @@ use super::front::Front;
 use super::head::{BodyLength, Head};
 use super::limits::Options;
 use super::refusal::Refusal;
-use super::request::Request;
+use super::request::{Peer, Request};
+use super::response::Response;
 use super::scan::HeadScan;
 
 /// A request whose head is here and whose body is arriving.
@@ -37,8 +38,8 @@ pub(super) enum Intake {
     More,
     /// It is.
     Whole(Box<Request>),
-    /// It never will be.
-    Refused(Refusal, Manner),
+    /// It never will be, and this is the answer.
+    Refused(Response, Manner),
 }
 
 impl Connection {
@@ -72,32 +73,33 @@ impl Connection {
             Ok(HeadProgress::None) => return (Intake::More, 0),
             Ok(HeadProgress::Bodiless(request, used)) => return (Intake::Whole(request), used),
             Ok(HeadProgress::Body(used)) => used,
-            Err(refusal) => return (Intake::Refused(refusal, Manner::UNREADABLE), bytes.len()),
+            Err((response, manner)) => return (Intake::Refused(response, manner), bytes.len()),
         };
-        let (intake, more_used) = self.advance_body(&bytes[used..], &front.options, now);
+        let (intake, more_used) = self.advance_body(&bytes[used..], front, now);
         (intake, used + more_used)
     }
 
-    fn advance_head(&mut self, bytes: &[u8], front: &Front, now: Instant) -> Result<HeadProgress, Refusal> {
+    fn advance_head(&mut self, bytes: &[u8], front: &Front, now: Instant) -> Result<HeadProgress, Refused> {
         let Phase::Head(scan) = &mut self.phase else { return Ok(HeadProgress::Body(0)) };
-        let Some(span) = scan.advance(bytes)? else { return Ok(HeadProgress::None) };
-        let head = Head::parse(&bytes[span.start..span.end])?;
+        let unreadable = |refusal| (front.refused(refusal), Manner::UNREADABLE);
+        let Some(span) = scan.advance(bytes).map_err(unreadable)? else { return Ok(HeadProgress::None) };
+        let head = Head::parse(&bytes[span.start..span.end]).map_err(unreadable)?;
         if head.framing().length == BodyLength::Sized(0) {
             self.phase = Phase::Idle;
             let request = Request { head, body: Body::new(Vec::new()), peer: self.peer, began: now };
             return Ok(HeadProgress::Bodiless(Box::new(request), span.end));
         }
-        let incoming = Incoming::begin(head, front, now)?;
+        let incoming = Incoming::begin(head, front, self.peer, now)?;
         self.enter(Phase::Body(Box::new(incoming)), now);
         Ok(HeadProgress::Body(span.end))
     }
 
-    fn advance_body(&mut self, bytes: &[u8], options: &Options, now: Instant) -> (Intake, usize) {
+    fn advance_body(&mut self, bytes: &[u8], front: &Front, now: Instant) -> (Intake, usize) {
         let Phase::Body(incoming) = &mut self.phase else { return (Intake::More, 0) };
-        match incoming.push(bytes, options) {
+        match incoming.push(bytes, &front.options) {
             Err(refusal) => {
                 let manner = Manner::of(&incoming.head).closing();
-                (Intake::Refused(refusal, manner), bytes.len())
+                (Intake::Refused(front.refused(refusal), manner), bytes.len())
             }
             Ok((used, false)) => (Intake::More, used),
             Ok((used, true)) => match std::mem::replace(&mut self.phase, Phase::Idle) {
@@ -122,12 +124,18 @@ enum HeadProgress {
     Body(usize),
 }
 
+/// What is answered in place of a request, and how.
+type Refused = (Response, Manner);
+
 impl Incoming {
-    /// Begins a body after asking the handler how large it may be.
-    fn begin(head: Head, front: &Front, now: Instant) -> Result<Incoming, Refusal> {
-        let length_max = front.body_max(&head)?;
+    /// Begins a body after asking the handler whether it wants it and how large it may be.
+    fn begin(head: Head, front: &Front, peer: Peer, now: Instant) -> Result<Incoming, Refused> {
+        let refused = |response| (response, Manner::of(&head).closing());
+        let length_max = front.before_body(&head, peer).map_err(refused)?;
         let decoder = match head.framing().length {
-            BodyLength::Sized(length) if length > length_max => return Err(Refusal::BodyTooLarge),
+            BodyLength::Sized(length) if length > length_max => {
+                return Err(refused(front.refused(Refusal::BodyTooLarge)));
+            }
             BodyLength::Sized(length) => Decoder::Sized(length),
             BodyLength::Chunked => Decoder::Chunked(Chunked::default()),
         };
@@ -191,14 +199,12 @@ mod tests {
     use crate::base::clock::{Clock, SystemClock};
     use crate::http::Handler;
     use crate::http::poller::Poller;
-    use crate::http::request::Peer;
-    use crate::http::response::Response;
 
     struct Nobody;
 
     impl Handler for Nobody {
-        fn body_max(&self, _head: &Head) -> u64 {
-            30
+        fn before_body(&self, _head: &Head, _peer: Peer) -> Result<u64, Response> {
+            Ok(30)
         }
 
         fn handle(&self, _request: Request) -> Response {
@@ -223,8 +229,8 @@ mod tests {
                 seen.push(Ok((target, request.body.into_bytes().unwrap())));
                 intake = connection.take_in(&[], front, now);
             }
-            if let Intake::Refused(refusal, _) = intake {
-                seen.push(Err(refusal.status().0));
+            if let Intake::Refused(response, _) = intake {
+                seen.push(Err(response.status.0));
                 return seen;
             }
         }

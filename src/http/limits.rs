@@ -31,7 +31,8 @@ pub struct Options {
     pub queue: usize,
     /// Long polls and streamed answers at once, each on a thread of its own; 429 beyond.
     pub long_polls: usize,
-    /// Open connections; at the limit the longest idle one is closed for a new one.
+    /// Open connections; at the limit the longest idle one is closed for a new one, else the one whose head has been
+    /// arriving for longest.
     pub connections_max: usize,
     /// From the first byte of a head to its last; 408 beyond.
     pub head_timeout: Duration,

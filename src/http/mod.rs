@@ -9,8 +9,9 @@
 //! # A request's way
 //!
 //! 1. `event_loop`, run by the worker that leads, accepts the connection and waits for its bytes together with all others'.
-//! 2. What was read goes through `incoming`: `scan` finds the end of the head, [`head`] checks it, `chunked` and
-//!    [`body`] collect the body, in memory or in a file. What breaks a rule becomes a [`refusal`].
+//! 2. What was read goes through `incoming`: `scan` finds the end of the head, [`head`] checks it, the [`Handler`] says
+//!    whether it wants the body, `chunked` and [`body`] collect it, in memory or in a file. What breaks a rule becomes a
+//!    [`refusal`].
 //! 3. A whole request stays with the `worker` that read it, which hands the lead to an idle one first. Where a turn brings
 //!    several, or nobody is idle, it goes over a bounded `queue`, and with it its `connection`.
 //! 4. The worker runs the [`Handler`] behind a panic wall and delivers the answer (`deliver`): encoded and written at once,
@@ -55,19 +56,27 @@ pub mod response;
 pub mod server;
 
 use head::Head;
-use request::Request;
+use request::{Peer, Request};
 use response::Response;
 
 /// What answers the requests.
 pub trait Handler: Send + Sync + 'static {
-    /// The most bytes of body this request may carry; 413 beyond. Asked on the event loop, for requests that announce
-    /// a body, before any of it is read: it must not block.
-    fn body_max(&self, head: &Head) -> u64;
+    /// The most bytes of body this request may carry (413 beyond), or the answer where its head alone says that it will
+    /// not be served: so nobody makes us take a body who may not send one. Asked on the event loop, for requests that
+    /// announce a body, before any of it is read and before `100 Continue`: it must not block. After such an answer,
+    /// which is no stream and has nothing for after it, the connection closes.
+    fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response>;
 
     /// Whether the request may wait for long (a long poll, a live tail) and so gets one of the few threads kept for
     /// that. Asked on the event loop: it must not block.
     fn is_patient(&self, _head: &Head) -> bool {
         false
+    }
+
+    /// The answer where the front itself refuses a request or cannot serve it, with a status of 400 or more: in the shape
+    /// that the handler's callers know. May be asked on the event loop: it must not block.
+    fn refusal(&self, status: u16, sentence: &'static str) -> Response {
+        Response::text(status, sentence)
     }
 
     /// The answer. Runs on a worker and may block for as long as a run takes; a panic is answered with 500.

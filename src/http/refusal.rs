@@ -18,7 +18,7 @@ pub enum Refusal {
     Expectation,
     /// The head has too many bytes or lines.
     HeadTooLarge,
-    /// A handler asked how large the body may be panicked.
+    /// A handler asked about a body panicked.
     Broken,
     /// CONNECT: we are no proxy.
     NotAProxy,

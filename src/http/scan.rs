@@ -35,6 +35,7 @@ pub(super) struct HeadSpan {
 impl HeadScan {
     /// Goes on in `bytes`, all that has come of the head; `None` while its end has not.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<Option<HeadSpan>, Refusal> {
+        self.check_start(bytes)?;
         while let Some(length) = bytes[self.seen..].iter().position(|byte| *byte == b'\n') {
             let end = self.seen + length + 1;
             self.seen = end;
@@ -44,9 +45,20 @@ impl HeadScan {
             if let Some(span) = self.line_ended(end)? {
                 return Ok(Some(span));
             }
+            self.check_start(bytes)?;
         }
         self.seen = bytes.len();
         self.check_size().map(|()| None)
+    }
+
+    /// What can be told by its first byte is told at once: a TLS handshake, for one, has no line end to wait for.
+    fn check_start(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        match bytes.get(self.start) {
+            Some(byte) if !byte.is_ascii_graphic() && !matches!(byte, b'\r' | b'\n') => {
+                Err(Refusal::Malformed("this is no HTTP request; TLS is for a proxy before this server"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn line_ended(&mut self, end: usize) -> Result<Option<HeadSpan>, Refusal> {
@@ -99,6 +111,13 @@ mod tests {
     fn a_lone_line_feed_is_refused() {
         for text in ["GET / HTTP/1.1\nHost: a\r\n\r\n", "\n", "GET / HTTP/1.1\r\nHost: a\n\n"] {
             assert!(matches!(scan(text.as_bytes(), 3), Err(Refusal::Malformed(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_at_its_first_byte() {
+        for text in [&b"\x16\x03\x01"[..], b"\r\n\x16", b" GET", b"\xffGET"] {
+            assert!(matches!(scan(text, 1), Err(Refusal::Malformed(_))), "{text:?}");
         }
     }
 

@@ -34,14 +34,14 @@ pub struct Server {
 
 impl Server {
     /// Listens on all of `listeners` and answers with `handler`. Raises the process's limit of open files to the
-    /// most it may have.
+    /// most it may have; connections get half of that at most.
     pub fn start(
         listeners: Vec<Listener>,
-        options: Options,
+        mut options: Options,
         handler: Arc<dyn Handler>,
         clock: Arc<dyn Clock>,
     ) -> Result<Server> {
-        raise_open_files();
+        afford(&mut options);
         listeners.iter().try_for_each(Listener::prepare)?;
         let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
         let front = Arc::new(Front::new(options, handler, clock, Poller::new()?));
@@ -101,11 +101,24 @@ impl Drop for Server {
     }
 }
 
-/// Many hosts start processes with 1,024 open files although they may have far more.
-fn raise_open_files() {
+/// Raises the limit of open files, and gives connections half of it: clients who only connect must not use up what
+/// handlers need.
+fn afford(options: &mut Options) {
+    let files = raise_open_files().map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    let most = (files / 2).max(1);
+    if options.connections_max > most {
+        log::warn!("of {files} files that this process may open, connections get {most}");
+        options.connections_max = most;
+    }
+}
+
+/// Many hosts start processes with 1,024 open files although they may have far more. The limit then; none for endless.
+fn raise_open_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(errno) = setrlimit(Resource::Nofile, most) {
         log::warn!("the limit of open files stays at {:?}: {errno}", limit.current);
+        return limit.current;
     }
+    limit.maximum
 }

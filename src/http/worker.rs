@@ -92,7 +92,7 @@ fn serve(front: &Arc<Front>, job: Job, pen: &mut Pen) {
 /// The handler's answer, how to send it, and what to do when it is on its way.
 fn answer(front: &Front, request: Request) -> (Manner, Response, Option<After>) {
     let manner = Manner::of(&request.head);
-    let mut response = checked(front.answer(request));
+    let mut response = checked(front, front.answer(request));
     let after = response.after.take();
     // Asked after the handler: we may have begun to stop meanwhile.
     (front.manner_now(manner), response, after)
@@ -123,7 +123,7 @@ fn start_stream(front: &Arc<Front>, answered: Answered, pen: &mut Pen) {
             .map(|answered| (answered, 503, "no thread could be started")),
     };
     if let Some(((connection, manner, _, after), status, sentence)) = rejected {
-        let refusal = Response::text(status, sentence).with_header("Retry-After", "1");
+        let refusal = front.refused_with(status, sentence).with_header("Retry-After", "1");
         give_back(front, connection.key, deliver(front, connection, manner, refusal, pen));
         run(after);
     }

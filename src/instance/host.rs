@@ -3,18 +3,22 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::json;
 
+use crate::base::sys;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
-use crate::instance::protocol::{LaunchOrder, Role};
+use crate::instance::network::{Network, Policies};
+use crate::instance::protocol::{LaunchOrder, Reach, Role};
 use crate::instance::runtime::python::{self, Found};
 use crate::instance::sandbox::{self, Sandbox};
+use crate::instance::scratch::{Folder, Scratch};
+use crate::instance::tree::Holdings;
 use crate::instance::users::Users;
 use crate::instance::view;
-use crate::model::function::Version;
+use crate::model::function::{NetworkPolicy, Version};
 use crate::model::invocation::FunctionNames;
 use crate::model::runtime::{RUNTIMES, Runtime};
 
@@ -37,9 +41,11 @@ pub struct Host {
     account: Account,
     /// Folders to look for interpreters in, in order.
     search: Vec<PathBuf>,
-    /// A folder for runs' temporary files where /tmp cannot be private.
-    scratch: PathBuf,
+    /// Folders for temporary files where /tmp cannot be private.
+    scratch: Arc<Scratch>,
     users: Option<Users>,
+    /// Whether a `no-local` network stood when it was last tried.
+    no_local: Mutex<std::result::Result<(), String>>,
     found: Mutex<HashMap<&'static str, Arc<Found>>>,
 }
 
@@ -57,16 +63,84 @@ pub struct RuntimeFound {
 impl Host {
     /// Probes the walls up to `level_max`; interpreters are looked for when they are first needed. `server` tells this
     /// server from others on the host, for example by its database's inode.
-    pub fn new(level_max: u8, account: Account, search: Vec<PathBuf>, scratch: PathBuf, server: u64) -> Host {
+    pub fn new(
+        level_max: u8,
+        account: Account,
+        search: Vec<PathBuf>,
+        scratch: &Path,
+        server: u64,
+    ) -> Result<Host> {
         let users = Users::find(server);
         let mut sandbox = sandbox::probe(level_max, users.map(|users| users.of_function(0)));
-        if let Some(closed) = closed_to_functions(&sandbox, users, &scratch) {
+        if let Some(closed) = closed_to_functions(&sandbox, users, scratch) {
             sandbox.notes.push(format!(
                 "functions cannot reach their code: {} is closed to other users; keep the database elsewhere",
                 closed.display()
             ));
         }
-        Host { sandbox, account, search, scratch, users, found: Mutex::default() }
+        let scratch = Scratch::open(scratch)?;
+        let host = Host {
+            sandbox,
+            account,
+            search,
+            scratch,
+            users,
+            no_local: Mutex::new(Ok(())),
+            found: Mutex::default(),
+        };
+        host.try_no_local();
+        Ok(host)
+    }
+
+    /// The network policies that functions can have here. One that could not be had is tried again: its program may have been
+    /// installed since, or the host have got a way out.
+    pub fn policies(&self) -> Policies {
+        if self.no_local().is_err() {
+            self.try_no_local();
+        }
+        self.policies_known()
+    }
+
+    /// The same, as it was when it was last tried.
+    pub fn policies_known(&self) -> Policies {
+        match &self.sandbox.no_networks {
+            Some(why) => Policies::absent(why),
+            None => Policies { none: Ok(()), no_local: self.no_local().clone() },
+        }
+    }
+
+    fn no_local(&self) -> MutexGuard<'_, std::result::Result<(), String>> {
+        self.no_local.lock().expect("no holder of this lock can panic")
+    }
+
+    fn try_no_local(&self) {
+        if self.sandbox.no_networks.is_none() {
+            let tried = self.network_of(0).map(drop).map_err(|error| error.message);
+            *self.no_local() = tried;
+        }
+    }
+
+    /// A network for a Version that asks for `no-local`.
+    pub(crate) fn build_network(&self, version: &Version) -> Result<Network> {
+        self.check_network(version)?;
+        self.network_of(version.function_id)
+    }
+
+    fn network_of(&self, function_id: i64) -> Result<Network> {
+        let uid = self.users.map(|users| users.of_function(function_id));
+        Network::build(&self.search, self.sandbox.walls, uid)
+    }
+
+    /// Fails where there are no network namespaces to keep the Version's policy with.
+    fn check_network(&self, version: &Version) -> Result<()> {
+        let policy = version.config.network;
+        match &self.sandbox.no_networks {
+            Some(why) if policy != NetworkPolicy::Host => Err(Error::internal(format!(
+                "the function's network is to be {}, which this host cannot give: {why}",
+                policy.as_str()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// What `runtime` means here; an error names what to install.
@@ -101,22 +175,35 @@ impl Host {
         Ok(found)
     }
 
-    /// How to launch `version`, whose code is unpacked at `package`.
+    /// How to launch `version`, whose code is unpacked at `package`, and what its tree is to hold; `network` is what it is to
+    /// join, if any.
     pub(crate) fn order(
         &self,
         version: &Version,
         names: &FunctionNames,
         package: &Path,
         role: Role,
-    ) -> Result<LaunchOrder> {
+        network: Option<Arc<Network>>,
+    ) -> Result<(LaunchOrder, Holdings)> {
+        self.check_network(version)?;
+        let reach = match version.config.network {
+            NetworkPolicy::Host => Reach::Host,
+            NetworkPolicy::None => Reach::Own,
+            NetworkPolicy::NoLocal => {
+                network.as_ref().ok_or_else(|| Error::internal("there is no network to join"))?.wall()
+            }
+        };
         let walls = self.sandbox.walls;
         let uid = self.users.map(|users| users.of_function(version.function_id));
-        let tmp = if walls.namespaces { None } else { Some(self.scratch(version, uid)?) };
+        let folder = if walls.namespaces { None } else { Some(self.folder(uid)?) };
+        let tmp = folder.as_ref().map(|folder| folder.path().to_owned());
         let found = self.find(version.config.runtime)?;
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
-        Ok(LaunchOrder {
+        let order = LaunchOrder {
             role,
+            token: token(),
             walls,
+            reach,
             uid,
             package: package.to_owned(),
             env: self.env(version, names, &found, &code, tmp.as_deref()),
@@ -124,7 +211,10 @@ impl Host {
             memory_mb: version.config.memory_mb,
             tmp,
             function: self.function(version, names),
-        })
+        };
+        let failed = |cause| Error::internal("a process cannot be counted").because(cause);
+        let group = self.groups().map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
+        Ok((order, Holdings { folder, group, network }))
     }
 
     /// Holds all functions together to what runs at once, MB, and a quarter of the host's memory for what they keep in /tmp
@@ -148,17 +238,9 @@ impl Host {
         self.users.is_some()
     }
 
-    /// A folder for temporary files that only this function may enter. Without namespaces its runs share it.
-    fn scratch(&self, version: &Version, uid: Option<u32>) -> Result<PathBuf> {
-        let folder = self.scratch.join(version.function_id.to_string());
-        let make = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&folder)?;
-            std::os::unix::fs::chown(&folder, uid, uid)?;
-            std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        };
-        make()
-            .map_err(|cause| Error::internal("a folder for temporary files cannot be made").because(cause))?;
-        Ok(folder)
+    fn folder(&self, uid: Option<u32>) -> Result<Folder> {
+        let failed = |cause| Error::internal("a folder for temporary files cannot be made").because(cause);
+        self.scratch.folder(uid).map_err(failed)
     }
 
     /// Built from nothing (D15): the contract's variables (2.5), then the user's.
@@ -202,7 +284,7 @@ impl Host {
         set("OPENBLAS_NUM_THREADS", "1");
         set("OMP_NUM_THREADS", "1");
         if let Some(tmp) = tmp {
-            set("TMPDIR", &tmp.to_string_lossy());
+            set("TMPDIR", &tmp.join("0").to_string_lossy());
         }
         for (key, value) in &version.config.env {
             env.retain(|(other, _)| other != key);
@@ -233,6 +315,13 @@ impl Host {
             },
         })
     }
+}
+
+/// What a launcher is to show for its failures to be believed, another for each.
+fn token() -> String {
+    let mut bytes = [0; 16];
+    sys::random_bytes(&mut bytes);
+    u128::from_ne_bytes(bytes).to_string()
 }
 
 /// The folder on the way to `path` that keeps functions out, where they are another user and have no view of their own.

@@ -22,10 +22,11 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, UnshareFlags};
 use serde_json::{Value, json};
 
 use crate::base::sys;
-use crate::instance::protocol::{self, LaunchOrder, Report, Role, Walls};
+use crate::instance::network::{self, router};
+use crate::instance::protocol::{self, LaunchOrder, Reach, Report, Role, Walls};
 use crate::instance::view::{self, Step};
 use crate::instance::wire;
-use crate::instance::{filter, runtime, shim};
+use crate::instance::{filter, runtime, shim, users};
 use crate::model::limits;
 
 /// Bytes a process may map beyond its MemorySize: interpreter, libraries' data, thread stacks (D9).
@@ -42,22 +43,22 @@ pub fn main() -> ExitCode {
     let (mut launcher, leash) = match Launcher::receive() {
         Ok(received) => received,
         Err(cause) => {
-            tell_failed(rustix::stdio::stdin(), &Step("order", cause));
+            tell_failed(rustix::stdio::stdin(), "", &Step("order", cause));
             return ExitCode::FAILURE;
         }
     };
     let Err(step) = launcher.bind_tree(&leash);
-    tell_failed(&launcher.control, &step);
+    tell_failed(&launcher.control, &launcher.order.token, &step);
     ExitCode::FAILURE
 }
 
-fn tell_failed(control: impl AsFd, Step(name, cause): &Step) {
-    tell(control, "L", &format!("{name}: {cause}"));
+fn tell_failed(control: impl AsFd, token: &str, Step(name, cause): &Step) {
+    tell(control, token, "L", &format!("{name}: {cause}"));
 }
 
-fn tell(control: impl AsFd, kind: &str, text: &str) {
-    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0 };
-    let bytes = serde_json::to_vec(&report).expect("two strings are JSON");
+fn tell(control: impl AsFd, token: &str, kind: &str, text: &str) {
+    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0, token: token.to_owned() };
+    let bytes = serde_json::to_vec(&report).expect("strings are JSON");
     // A server that is gone needs no telling.
     let _ = wire::send(control, &bytes, &[]);
 }
@@ -66,6 +67,8 @@ struct Launcher {
     order: LaunchOrder,
     control: OwnedFd,
     event: Option<OwnedFd>,
+    /// Namespaces of the network to join.
+    network: Vec<OwnedFd>,
     /// Entries of the tree's control groups.
     groups: Vec<OwnedFd>,
 }
@@ -81,14 +84,20 @@ impl Launcher {
         let mut fds = fds.into_iter();
         let leash = fds.next().ok_or_else(|| io::Error::other("no leash came"))?;
         let event = if order.role == Role::Single { fds.next() } else { None };
-        Ok((Launcher { order, control, event, groups: fds.collect() }, away(borrow(&leash))?))
+        let network = fds.by_ref().take(order.reach.fd_count()).collect();
+        Ok((Launcher { order, control, event, network, groups: fds.collect() }, away(borrow(&leash))?))
     }
 
     /// Ends in an exec, or with the step that failed.
     fn bind_tree(&mut self, leash: &OwnedFd) -> Result<Infallible, Step> {
         // Made before there is a process that a failure here would leave alone.
         let (init, _keep) = init_outside()?;
-        let main = if self.order.walls.namespaces {
+        let main = if self.order.role == Role::Router {
+            match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
+                Some(pid) => pid,
+                None => self.be_router(),
+            }
+        } else if self.order.walls.namespaces {
             self.enter_outer_namespaces()?;
             match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
                 Some(pid) => pid,
@@ -122,21 +131,48 @@ impl Launcher {
     fn enter_outer_namespaces(&self) -> Result<(), Step> {
         let mut flags = UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        if !uid.is_root() {
-            flags |= UnshareFlags::NEWUSER;
+        // Whoever owns the network it joins has made the user namespace already.
+        let new_user = !uid.is_root() && !matches!(self.order.reach, Reach::Joined { .. });
+        flags.set(UnshareFlags::NEWUSER, new_user);
+        flags.set(UnshareFlags::NEWNET, self.order.reach == Reach::Own);
+        if let Reach::Joined { .. } = self.order.reach {
+            network::join(&self.network).map_err(|e| Step("network", e))?;
         }
-        sys::unshare(flags).map_err(|e| Step("namespaces", e))?;
-        if !uid.is_root() {
+        sys::unshare(flags).map_err(|e| Step("namespaces", explained(e)))?;
+        if new_user {
             let own = open_self()?;
-            map_ids(&own, (0, uid.as_raw()), (0, gid.as_raw())).map_err(|e| Step("id maps", e))?;
+            users::map_ids(&own, (0, uid.as_raw()), (0, gid.as_raw())).map_err(|e| Step("id maps", e))?;
+        }
+        if self.order.reach == Reach::Own {
+            network::raise_loopback().map_err(|e| Step("loopback", e))?;
         }
         rustix::system::sethostname(b"fnlite").map_err(|e| Step("host name", e.into()))
+    }
+
+    /// The main process of a network's tree; never returns.
+    fn be_router(&self) -> ! {
+        let tell = |namespaces: &[OwnedFd; 2]| {
+            let ready = serde_json::to_vec(&Report {
+                kind: "Z".to_owned(),
+                text: String::new(),
+                load_us: 0,
+                token: String::new(),
+            })?;
+            wire::send(&self.control, &ready, &namespaces.each_ref().map(borrow))
+        };
+        let failed = router::offer_tunnel(self.order.uid)
+            .and_then(|()| self.become_user())
+            .and_then(|()| router::keep(&self.order.interpreter.program, tell));
+        let Err(step) = failed;
+        tell_failed(&self.control, &self.order.token, &step);
+        // A forked child must not run its parent's way out of main.
+        std::process::exit(1)
     }
 
     /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
     fn be_first_of_namespace(&mut self) -> ! {
         let Err(step) = self.build_inside();
-        tell_failed(&self.control, &step);
+        tell_failed(&self.control, &self.order.token, &step);
         // A forked child must not run its parent's way out of main.
         std::process::exit(1)
     }
@@ -171,7 +207,7 @@ impl Launcher {
         }
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         sys::unshare(flags).map_err(|e| Step("inner namespaces", e))?;
-        map_ids(own, (INNER_ID, uid), (INNER_ID, gid)).map_err(|e| Step("inner id maps", e))
+        users::map_ids(own, (INNER_ID, uid), (INNER_ID, gid)).map_err(|e| Step("inner id maps", e))
     }
 
     /// Pid 1 of the inner namespace. The next pid is used up on purpose: the zygote must not have the number its
@@ -207,7 +243,7 @@ impl Launcher {
         let init = shim::memory_file("init", shim::INIT).map_err(|e| Step("init", e))?;
         let _keep = hand_over_both(main_fd, &init)?;
         if self.order.walls.seccomp {
-            filter::install().map_err(|e| Step("seccomp", e))?;
+            filter::install(self.order.walls.namespaces).map_err(|e| Step("seccomp", e))?;
         }
         let config = self.bootstrap_config(&paths.shim);
         let mut start = command(&self.order.interpreter.program);
@@ -280,6 +316,7 @@ impl Launcher {
             "landlock_abi": walls.landlock_abi,
             "landlock_rules": self.landlock_rules(),
             "tmp_options": view::tmp_options(),
+            "tmp": self.order.tmp.as_deref().unwrap_or(Path::new("")),
         });
         config
     }
@@ -298,7 +335,6 @@ impl Launcher {
             rules.extend(read.map(|path| ('r', path)));
             rules.push(('r', self.order.interpreter.prefix.to_string_lossy().into_owned()));
             rules.push(('r', self.order.package.to_string_lossy().into_owned()));
-            rules.extend(self.order.tmp.iter().map(|path| ('w', path.to_string_lossy().into_owned())));
         }
         rules.iter().map(|(mode, path)| format!("{mode}{path}\n")).collect()
     }
@@ -312,8 +348,8 @@ impl Launcher {
                 let tried = sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
                     .and_then(|()| view::mount_private_tmp());
                 match tried {
-                    Ok(()) => tell(&self.control, "P", &walls(view::mount_proc().is_ok())),
-                    Err(cause) => tell(&self.control, "L", &format!("an Instance's own mounts: {cause}")),
+                    Ok(()) => tell(&self.control, "", "P", &walls(view::mount_proc().is_ok())),
+                    Err(cause) => tell(&self.control, "", "L", &format!("an Instance's own mounts: {cause}")),
                 }
                 // A forked child must not run its parent's way out of main.
                 std::process::exit(0)
@@ -336,6 +372,24 @@ struct Paths {
     _keep: Vec<OwnedFd>,
 }
 
+fn open_self() -> Result<OwnedFd, Step> {
+    users::open_self().map_err(|e| Step("/proc/self", e))
+}
+
+/// Why there are none, as whoever runs the server can do something about it: the kernel's words say nothing of switches.
+fn explained(cause: io::Error) -> io::Error {
+    match cause.raw_os_error() {
+        Some(libc::ENOSPC) => io::Error::other(
+            "all user namespaces that this host allows are taken, or it allows none (sysctl user.max_user_namespaces)",
+        ),
+        Some(libc::EPERM | libc::EACCES) => io::Error::other(
+            "not permitted, as in most containers; a host may also keep them from who is not root (sysctl \
+             kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",
+        ),
+        _ => cause,
+    }
+}
+
 /// Makes the kernel end functions before it ends anything else of the host, inherited by all that follows. Done while
 /// there is still a /proc; raising it is never refused.
 fn raise_oom_score() {
@@ -344,25 +398,6 @@ fn raise_oom_score() {
 
 fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
     fd.as_fd()
-}
-
-/// This process's folder in /proc, as a descriptor that outlives the view's change.
-fn open_self() -> Result<OwnedFd, Step> {
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-    rustix::fs::open("/proc/self", flags, rustix::fs::Mode::empty()).map_err(|e| Step("/proc/self", e.into()))
-}
-
-/// Writes the one-line maps an unprivileged process may write for itself.
-fn map_ids(own: &OwnedFd, uid: (u32, u32), gid: (u32, u32)) -> io::Result<()> {
-    let write = |name: &str, text: String| -> io::Result<()> {
-        let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
-        let file = rustix::fs::openat(own, name, flags, rustix::fs::Mode::empty())?;
-        rustix::io::write(file, text.as_bytes())?;
-        Ok(())
-    };
-    write("setgroups", "deny".to_owned())?;
-    write("uid_map", format!("{} {} 1", uid.0, uid.1))?;
-    write("gid_map", format!("{} {} 1", gid.0, gid.1))
 }
 
 /// Keeps over exec the one right an Instance needs until it has built its own mounts.
@@ -427,7 +462,9 @@ mod tests {
         };
         let order = LaunchOrder {
             role: Role::Zygote,
+            token: String::new(),
             walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true, groups: 0 },
+            reach: Reach::Host,
             uid: None,
             package: PathBuf::from("/srv/code"),
             interpreter,
@@ -437,7 +474,7 @@ mod tests {
             function: json!({ "handler_file": "index" }),
         };
         let (control, _) = wire::message_pair().unwrap();
-        Launcher { order, control, event: None, groups: Vec::new() }
+        Launcher { order, control, event: None, network: Vec::new(), groups: Vec::new() }
     }
 
     /// What may be written below, of the rules.
@@ -461,7 +498,8 @@ mod tests {
     #[test]
     fn in_the_hosts_view_only_what_it_needs_is_to_be_read() {
         let launcher = launcher(false, Some("/srv/tmp/1"));
-        assert_eq!(writable(&launcher), ["/srv/tmp/1"]);
+        assert!(writable(&launcher).is_empty(), "the shim adds its part of the temporary folder");
+        assert_eq!(launcher.bootstrap_config("/x")["isolation"]["tmp"], "/srv/tmp/1");
         let rules = launcher.landlock_rules();
         for needed in ["r/usr", "r/opt/python", "r/srv/code"] {
             assert!(rules.lines().any(|rule| rule == needed), "{needed}");

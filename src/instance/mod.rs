@@ -12,6 +12,7 @@ pub(crate) mod filter;
 pub mod host;
 pub mod launch;
 pub(crate) mod memory;
+pub mod network;
 pub(crate) mod output;
 pub mod package;
 pub(crate) mod pipes;
@@ -19,6 +20,7 @@ pub(crate) mod protocol;
 pub mod run;
 pub(crate) mod runtime;
 pub mod sandbox;
+pub(crate) mod scratch;
 pub(crate) mod shim;
 pub(crate) mod tree;
 pub(crate) mod users;
@@ -34,10 +36,10 @@ use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
-use crate::instance::cgroup::{Groups, Lease};
+use crate::instance::cgroup::Lease;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
-use crate::instance::tree::Tree;
+use crate::instance::tree::{Holdings, Tree};
 use crate::instance::zygote::Zygote;
 
 /// How long a child that is to be ended may take to say that it is there, so that it can be.
@@ -93,7 +95,7 @@ enum Origin {
     /// Forked in a pid namespace of its own.
     Forked { zygote: Arc<Zygote>, number: u64 },
     /// Forked under a supervisor that holds the other end of this leash.
-    Supervised { zygote: Arc<Zygote>, leash: OwnedFd },
+    Supervised { zygote: Arc<Zygote>, number: u64, leash: OwnedFd },
     /// Started by itself.
     Single(Tree),
 }
@@ -119,18 +121,17 @@ impl Instance {
         let zygote = Arc::clone(zygote);
         let origin = match leash {
             None => Origin::Forked { zygote, number },
-            Some((leash, _)) => Origin::Supervised { zygote, leash },
+            Some((leash, _)) => Origin::Supervised { zygote, number, leash },
         };
         Ok(channel.into_instance(origin, group))
     }
 
     /// Starts one by itself; it loads the code while the caller goes on.
-    pub(crate) fn start(order: &LaunchOrder, groups: Option<&Arc<Groups>>) -> Result<Instance> {
+    pub(crate) fn start(order: &LaunchOrder, holdings: Holdings) -> Result<Instance> {
         let failed = |cause| Error::internal("an Instance could not be started").because(cause);
         let (channel, theirs) = Channel::open().map_err(failed)?;
         let [event, out, err] = theirs;
-        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
-        let tree = Tree::start(order, Some(event), [out, err], group)?;
+        let tree = Tree::start(order, Some(event), [out, err], holdings)?;
         Ok(channel.into_instance(Origin::Single(tree), None))
     }
 
@@ -213,7 +214,7 @@ impl Instance {
                 }
                 zygote.note_killed();
             }
-            Origin::Supervised { zygote, leash } => {
+            Origin::Supervised { zygote, leash, .. } => {
                 tree::let_go(leash);
                 if !answers {
                     zygote.forsake();
@@ -235,9 +236,12 @@ impl Instance {
 }
 
 impl Drop for Instance {
-    /// Everything the Instance started dies with it.
+    /// Everything the Instance started dies with it, and its temporary files go.
     fn drop(&mut self) {
         self.kill();
+        if let Origin::Supervised { zygote, number, leash } = &self.origin {
+            zygote.remove_files_of(*number, leash);
+        }
     }
 }
 

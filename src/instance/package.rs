@@ -29,7 +29,7 @@ mod directory;
 mod name;
 pub mod pack;
 #[cfg(test)]
-mod raw;
+pub(crate) mod raw;
 
 /// What is known of an archive that passed every check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

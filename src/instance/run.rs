@@ -235,7 +235,13 @@ impl Run<'_> {
         loop {
             match crate::instance::receive_now(&self.instance.event, &mut buffer) {
                 Ok(0) => return Ok(false),
-                Ok(length) => self.reader.push(&buffer[..length]),
+                Ok(length) => {
+                    self.reader.push(&buffer[..length]);
+                    // A read that did not fill the buffer has emptied the socket.
+                    if length < buffer.len() {
+                        return Ok(true);
+                    }
+                }
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(cause) => return Err(cause.into()),
             }

@@ -19,7 +19,7 @@ use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
 use crate::instance::run::Init;
-use crate::instance::tree::{self, Tree};
+use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
 
@@ -76,9 +76,11 @@ pub(crate) enum LoadResult {
 }
 
 impl Zygote {
-    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set.
+    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set. Its Instances
+    /// will be counted in `groups`.
     pub(crate) fn load(
         order: &LaunchOrder,
+        holdings: Holdings,
         groups: Option<&Arc<Groups>>,
         patience: Duration,
         stopping: &AtomicBool,
@@ -87,8 +89,7 @@ impl Zygote {
         let failed = |cause| Error::internal("a process could not be started").because(cause);
         let began = clock.now();
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
-        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
-        let tree = Tree::start(order, None, [out, err], group)?;
+        let tree = Tree::start(order, None, [out, err], holdings)?;
         let output = Output::new(clock.wall_us());
         let mut loading =
             Loading { order, stopping, tree, pipes, output, memory_kb: 0, function: None, clock };
@@ -177,6 +178,13 @@ impl Zygote {
         if self.unreaped.swap(false, Ordering::Relaxed) {
             // A full socket means that orders are waiting, and with them reaping.
             let _ = wire::send(&self.tree.control, &protocol::order_reap(), &[]);
+        }
+    }
+
+    /// Has the temporary files of an Instance that was killed removed when it is gone.
+    pub(crate) fn remove_files_of(&self, number: u64, leash: &OwnedFd) {
+        if let (Some(folder), Ok(leash)) = (self.tree.folder(), leash.try_clone()) {
+            folder.remove_part(number, leash);
         }
     }
 
@@ -273,8 +281,10 @@ impl Loading<'_> {
         match report.kind.as_bytes() {
             b"Z" => Ok(Ending::Ready(pid)),
             b"F" => Ok(Ending::Unforkable(phrase(&report.text))),
-            b"L" => Err(Error::internal("a process could not be walled in").because(phrase(&report.text))),
-            [b'R'] => Ok(forged()),
+            b"L" if report.token == self.order.token => {
+                Err(Error::internal("a process could not be walled in").because(phrase(&report.text)))
+            }
+            b"L" | b"R" => Ok(forged()),
             [kind] => {
                 let outcome = protocol::outcome(*kind, report.text.into_bytes(), self.order.memory_mb);
                 Ok(outcome.map_or_else(forged, Ending::Failed))

@@ -131,7 +131,10 @@ impl Recorder {
         let committed = self.transaction(batch, &mut done);
         if let Err(error) = &committed {
             (self.log_minutes, self.run_minutes) = before;
-            log::error!("{} writes failed together: {error:#}", batch.len());
+            // A name that is taken or not there is the caller's answer and no failure.
+            if matches!(error.kind, Kind::Busy | Kind::Internal) {
+                log::error!("{} writes failed together: {error:#}", batch.len());
+            }
             if !self.conn.is_autocommit()
                 && let Err(error) = self.conn.execute_batch("ROLLBACK")
             {

@@ -10,7 +10,7 @@ use fnlite::http::Handler;
 use fnlite::http::head::Head;
 use fnlite::http::limits::Options;
 use fnlite::http::listener::Listener;
-use fnlite::http::request::Request;
+use fnlite::http::request::{Peer, Request};
 use fnlite::http::response::Response;
 use fnlite::http::server::Server;
 
@@ -21,7 +21,7 @@ const BODY_MAX: u64 = 8 * 1024 * 1024;
 /// Answers by path; see [`Handler::handle`] below.
 #[derive(Default)]
 pub(crate) struct Echo {
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     pub running: AtomicUsize,
     pub running_most: AtomicUsize,
     pub handled: AtomicUsize,
@@ -29,8 +29,12 @@ pub(crate) struct Echo {
 }
 
 impl Handler for Echo {
-    fn body_max(&self, head: &Head) -> u64 {
-        if head.path() == "/small" { 10 } else { BODY_MAX }
+    fn before_body(&self, head: &Head, _peer: Peer) -> Result<u64, Response> {
+        match head.path() {
+            "/locked" => Err(Response::text(401, "not you").with_header("X-Door", "closed")),
+            "/small" => Ok(10),
+            _ => Ok(BODY_MAX),
+        }
     }
 
     fn is_patient(&self, head: &Head) -> bool {
@@ -64,6 +68,7 @@ impl Echo {
             "/stream" => {
                 Response::new(200).with_stream(Pieces { left: query.parse().unwrap(), fails: false })
             }
+            "/gated" => Response::new(200).with_stream(Gated(Arc::clone(&self.gate), 0)),
             "/broken" => Response::new(200).with_stream(Pieces { left: 2, fails: true }),
             "/endless" => Response::new(200).with_stream(std::io::repeat(b'x')),
             "/after" => {
@@ -111,6 +116,22 @@ impl Read for Pieces {
                 Ok(6)
             }
         }
+    }
+}
+
+/// Gives `piece;` twice, the second time when the gate is open.
+struct Gated(Arc<Gate>, usize);
+
+impl Read for Gated {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.1 += 1;
+        match self.1 {
+            1 => {}
+            2 => self.0.pass(),
+            _ => return Ok(0),
+        }
+        buffer[..6].copy_from_slice(b"piece;");
+        Ok(6)
     }
 }
 

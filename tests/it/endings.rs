@@ -9,20 +9,21 @@ use crate::wait;
 const USER_CODE: &str = "user code exception caught";
 
 /// One way not to return.
-struct Ending {
+#[derive(Debug)]
+pub(crate) struct Ending {
     /// What the user did.
-    name: &'static str,
-    function: Function,
-    event: Value,
+    pub name: &'static str,
+    pub function: Function,
+    pub event: Value,
     /// The platform's status and the answer's.
-    status: (u16, u16),
+    pub status: (u16, u16),
     /// The error's message, whole.
     message: String,
     /// How the traceback's last line begins; empty where there is none.
     trace: &'static str,
 }
 
-fn ending(name: &'static str, function: Function, status: (u16, u16), message: &str) -> Ending {
+pub(crate) fn ending(name: &'static str, function: Function, status: (u16, u16), message: &str) -> Ending {
     Ending { name, function, event: json!({}), status, message: message.to_owned(), trace: "" }
 }
 
@@ -36,7 +37,8 @@ impl Ending {
     }
 }
 
-fn endings() -> Vec<Ending> {
+/// All but those that are refused before they run.
+pub(crate) fn endings() -> Vec<Ending> {
     [
         code_that_raises(),
         code_that_cannot_be_loaded(),
@@ -233,7 +235,11 @@ fn limits() -> Vec<Ending> {
 
 /// Every ending, at one level of isolation: no wall may change what a user sees.
 fn check_all(level: usize) {
-    let server = Server::at_level(level);
+    check_all_on(Server::at_level(level));
+}
+
+/// The same on a host of any kind.
+pub(crate) fn check_all_on(server: &Server) {
     for ending in endings() {
         server.deploy(ending.name, &ending.function);
         let run = server.invoke(ending.name, ending.event.to_string());
@@ -244,7 +250,8 @@ fn check_all(level: usize) {
     }
 }
 
-fn check_answer(ending: &Ending, run: &Run, error: &RunError) {
+/// That the caller hears of the ending what the contract says.
+pub(crate) fn check_answer(ending: &Ending, run: &Run, error: &RunError) {
     let name = ending.name;
     assert_eq!((run.status, run.http), ending.status, "{name}: {}", run.body);
     assert_eq!(error.error_message, ending.message, "{name}");

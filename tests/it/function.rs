@@ -28,7 +28,12 @@ pub(crate) fn expression(text: &str) -> Function {
 
 /// The function in that folder of `tests/functions/python`.
 pub(crate) fn folder(name: &str) -> Function {
-    source(&fs::read_to_string(folder_path(name).join("index.py")).unwrap())
+    let files = fs::read_dir(folder_path(name)).unwrap().map(|entry| entry.unwrap().path());
+    let code = files.filter(|path| path.extension().is_some_and(|kind| kind == "py"));
+    code.fold(source(""), |function, path| {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        function.file(file, &fs::read_to_string(&path).unwrap())
+    })
 }
 
 /// Where that folder is.
@@ -43,9 +48,20 @@ impl Function {
         self
     }
 
+    /// What that file holds.
+    pub(crate) fn text(&self, path: &str) -> String {
+        self.files[path].as_str().unwrap().to_owned()
+    }
+
     /// Sets a field of the deploy's body.
     pub(crate) fn with(mut self, field: &str, value: impl Into<Value>) -> Function {
         self.fields.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// Sets a field that is not set.
+    pub(crate) fn or(mut self, field: &str, value: impl Into<Value>) -> Function {
+        self.fields.entry(field).or_insert_with(|| value.into());
         self
     }
 

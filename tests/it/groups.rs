@@ -184,13 +184,14 @@ fn groups_are_used_again_and_go_with_the_server() {
         return;
     }
     server.deploy("hello", &expression("event"));
-    for number in 0..200 {
+    for number in 0..300 {
         assert_eq!(server.invoke("hello", number.to_string()).returned(), number);
     }
     let folders = folders_of(server.pid());
     assert!(!folders.is_empty());
     let made = fs::read_dir(&folders[0]).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
-    assert!((1..20).contains(&made), "{made} groups for 200 runs one by one");
+    // At most those that are kept, and a few that somebody was dying in.
+    assert!((1..80).contains(&made), "{made} groups for 300 runs one by one");
     let pid = server.pid();
     let (status, _place) = server.stop();
     assert!(status.success());

@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// A process as it can be told apart from a later one of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process {
@@ -44,6 +46,12 @@ pub(crate) fn look(pid: u32) -> Option<Process> {
     (!matches!(state, "Z" | "X")).then_some(Process { pid, started })
 }
 
+/// The parent of the process of that number.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Every living process that is such a one.
 pub(crate) fn all(is_such: impl Fn(Process) -> bool) -> Vec<Process> {
     pids().filter_map(look).filter(|process| is_such(*process)).collect()
@@ -77,6 +85,20 @@ pub(crate) fn open_descriptors(pid: u32) -> Vec<String> {
         .collect();
     open.sort();
     open
+}
+
+/// A number out of /proc/PID/status: KiB for sizes.
+pub(crate) fn status_figure(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Lets this process open as many files as it may; how many that are.
+pub(crate) fn raise_open_files() -> u64 {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    maximum.unwrap_or(u64::MAX)
 }
 
 fn pids() -> impl Iterator<Item = u32> {

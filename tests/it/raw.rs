@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Raw<S> {
     stream: S,
     buffer: Vec<u8>,
+    is_refused: bool,
 }
 
 /// One answer.
@@ -64,6 +65,16 @@ impl Raw<TcpStream> {
         sent
     }
 
+    /// Whether the last thing sent was refused because the server has closed the connection.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Takes one byte of an answer; waits for it.
+    pub(crate) fn read_a_byte(&mut self) {
+        self.stream.read_exact(&mut [0]).unwrap();
+    }
+
     /// Reads nothing and waits until the server has closed the connection, which refuses what is sent then.
     pub(crate) fn wait_until_refused(&mut self) {
         let clock = SystemClock;
@@ -77,12 +88,12 @@ impl Raw<TcpStream> {
 
 impl<S: Read + Write> Raw<S> {
     pub(crate) fn new(stream: S) -> Raw<S> {
-        Raw { stream, buffer: Vec::new() }
+        Raw { stream, buffer: Vec::new(), is_refused: false }
     }
 
     /// Sends all bytes. A server that has closed already may refuse them; what it answered is what counts.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Raw<S> {
-        let _ = self.stream.write_all(bytes.as_ref());
+        self.is_refused = self.stream.write_all(bytes.as_ref()).is_err();
         self
     }
 

@@ -1,4 +1,4 @@
-//! Process trees: whatever a handler starts is gone with its run, and nothing of a function outlives the server.
+//! Process trees: whatever a handler starts is gone with its run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,6 @@ use fnlite::base::clock::{Clock, SystemClock};
 use serde_json::json;
 
 use crate::function::{expression, folder, source};
-use crate::gate::Gate;
 use crate::processes::{self, Process};
 use crate::server::Server;
 use crate::wait;
@@ -16,9 +15,9 @@ use crate::wait;
 const GONE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Plants a tree that does not want to end, each process under the name in the event (its `comm`, which forks inherit): a
-/// process and a grandchild in a session of its own that ignore every signal they can, a chain of orphans, and a program
-/// of the host's. All hold the run's output.
-const STUBBORN: &str = "
+/// process and a grandchild in a session of its own that ignore every signal they can, a chain of orphans, one that is
+/// stopped, and a program of the host's. All hold the run's output.
+pub(crate) const STUBBORN: &str = "
 import ctypes, os, signal, subprocess, time
 
 def stay(word):
@@ -40,6 +39,9 @@ def main_handler(event, context):
             os.setsid()
             stay('grandchild')
         os._exit(0)
+    if os.fork() == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        stay('stopped')
     for _ in range(3):
         if os.fork() == 0:
             if os.fork() == 0:
@@ -54,23 +56,26 @@ def main_handler(event, context):
     os._exit(3)
 ";
 
+/// Parent, grandchild, the stopped one, three orphans, sleep.
+pub(crate) const STUBBORN_SIZE: usize = 7;
+
 /// What a run of [`STUBBORN`] is found by.
-struct Mark {
+pub(crate) struct Mark {
     name: String,
     seconds: String,
 }
 
 impl Mark {
-    fn new(number: usize) -> Mark {
+    pub(crate) fn new(number: usize) -> Mark {
         let unique = std::process::id() as usize * 100 + number;
         Mark { name: format!("stub{unique}"), seconds: format!("6{unique}") }
     }
 
-    fn event(&self, then: &str) -> String {
+    pub(crate) fn event(&self, then: &str) -> String {
         json!({ "name": self.name, "seconds": self.seconds, "then": then }).to_string()
     }
 
-    fn alive(&self) -> Vec<Process> {
+    pub(crate) fn alive(&self) -> Vec<Process> {
         processes::all(|process| {
             process.name() == self.name || process.arguments() == ["sleep", &self.seconds]
         })
@@ -117,13 +122,13 @@ fn time_out(level: usize, name: &str, mark: &Mark) -> u128 {
     let server = Server::at_level(level);
     std::thread::scope(|scope| {
         let call = scope.spawn(|| server.invoke(name, mark.event("stay")));
-        // Parent, grandchild, three orphans, sleep.
-        let tree = wait::until("the tree stands", || Some(mark.alive()).filter(|tree| tree.len() == 6));
+        let tree =
+            wait::until("the tree stands", || Some(mark.alive()).filter(|tree| tree.len() == STUBBORN_SIZE));
         let run = call.join().unwrap();
         run.failed(433);
         let left = || tree.iter().find(|process| process.is_alive()).map(|process| process.describe());
         wait::until("the tree is gone", || left().is_none().then_some(()));
-        // Six may have been counted while some of them were on the way to their last form, which takes its own moment.
+        // All may have been counted while some of them were on the way to their last form, which takes its own moment.
         wait::until("nothing is left", || mark.alive().is_empty().then_some(()));
         let gone_us = SystemClock.wall_us();
         let record = server.record(&run.request_id);
@@ -134,7 +139,7 @@ fn time_out(level: usize, name: &str, mark: &Mark) -> u128 {
 }
 
 /// Makes a module one that cannot be forked.
-const SPAWNED: &str =
+pub(crate) const SPAWNED: &str =
     "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n";
 
 #[test]
@@ -151,51 +156,6 @@ fn what_a_run_leaves_behind_ends_with_it_however_it_ends() {
             let gone = wait::within(GONE_WITHIN, || mark.alive().is_empty().then_some(()));
             assert!(gone.is_some(), "level {level}, {then}: {:?}", mark.alive());
         }
-    }
-}
-
-#[test]
-fn no_process_of_a_function_survives_the_server() {
-    for level in ["1", "2", "3", "4"] {
-        let server = Server::start(&["--isolation-max", level]);
-        let gate = Gate::new();
-        server.deploy("parked", &expression("1"));
-        server.deploy("running", &folder("gate").with("timeout_s", 60));
-        server.deploy("spawned", &source(&format!("{SPAWNED}def main_handler(event, context): return 1")));
-        server.deploy("loading", &source("import time\ntime.sleep(60)"));
-        server.deploy("stubborn", &source(STUBBORN).with("timeout_s", 60));
-        let mark = Mark::new(70 + level.parse::<usize>().unwrap());
-        for name in ["parked", "spawned"] {
-            server.invoke(name, "{}").returned();
-        }
-        std::thread::scope(|scope| {
-            for (name, event) in
-                [("running", gate.event()), ("loading", "{}".to_owned()), ("stubborn", mark.event("stay"))]
-            {
-                let mut caller = server.caller();
-                let target = format!("/v1/functions/{name}/invoke");
-                // No answer comes: its server is killed.
-                scope.spawn(move || drop(caller.try_call("POST", &target, event.as_bytes())));
-            }
-            let held = gate.arrival();
-            wait::until("the tree stands", || (mark.alive().len() == 6).then_some(()));
-            wait::until("the module is loading", || {
-                processes::marked("SCF_FUNCTIONNAME=loading").first().copied()
-            });
-            let all = processes::below(server.pid());
-            assert!(all.len() > 10, "{all:?}");
-            let place = server.kill9();
-            let left = || {
-                all.iter()
-                    .chain(&mark.alive())
-                    .filter(|process| process.is_alive())
-                    .map(|process| process.describe())
-                    .collect::<Vec<_>>()
-            };
-            let gone = wait::within(Duration::from_secs(5), || left().is_empty().then_some(()));
-            assert!(gone.is_some(), "level {level}: {:#?}", left());
-            drop((held, place));
-        });
     }
 }
 

@@ -56,6 +56,18 @@ impl From<Error> for Refused {
 }
 
 impl Refused {
+    /// The transport could not take the request, or not serve it.
+    pub(super) fn by_the_front(status: u16, sentence: &'static str) -> Refused {
+        let code = match status {
+            408 | 413 | 414 | 431 => "Limit",
+            429 | 503 => "Busy",
+            500 => "Internal",
+            _ => "Invalid",
+        };
+        // Whatever it is: what is worth a line in the log, the front has said.
+        Refused { status, code, header: None, error: Error::invalid(sentence) }
+    }
+
     /// The path has other methods.
     pub(super) fn method(allow: String) -> Refused {
         let error = Error::invalid(format!("this path answers to {allow}"));

@@ -1,10 +1,14 @@
 //! Keys as they arrive, and what becomes of wrong ones.
 //!
 //! A right key is always let in: a stranger behind the same proxy cannot lock its owner out by guessing. What is limited
-//! is the answer to wrong ones, so that guessing shows up once in the log and is told to stop.
+//! is the answer to wrong ones, so that guessing shows up in the log and is told to stop.
+//!
+//! What the next editor must keep true: no secret, right or wrong, goes into a message or the log; and however many
+//! addresses guess, memory and log stay bounded.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +23,8 @@ const FAILURES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Most addresses remembered; at the bound everything is forgotten, which costs an attacker with so many nothing new.
 const ADDRESSES_MAX: usize = 4096;
+/// Most lines in the log within [`WINDOW`], from all addresses together: guessing must not fill a disk.
+const LINES_MAX: u32 = 100;
 
 /// The secret of `Authorization: Bearer …`.
 pub(super) fn secret(head: &Head) -> Option<&str> {
@@ -30,42 +36,154 @@ pub(super) fn secret(head: &Head) -> Option<&str> {
 #[derive(Debug)]
 pub(super) struct Failures {
     clock: Arc<dyn Clock>,
-    by_address: Mutex<HashMap<Option<IpAddr>, Failed>>,
+    counts: Mutex<Counts>,
 }
 
 #[derive(Debug)]
-struct Failed {
+struct Counts {
+    by_origin: HashMap<Origin, Count>,
+    lines: Count,
+}
+
+/// Something counted within one window.
+#[derive(Clone, Copy, Debug)]
+struct Count {
     count: u32,
     since: Instant,
 }
 
+/// Where a wrong key came from, as far as it pays to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    Address(IpAddr),
+    /// A network of the size one customer is given: who has one address of it has all.
+    Network(Ipv6Addr),
+    SocketFile,
+}
+
 impl Failures {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Failures {
-        Failures { clock, by_address: Mutex::default() }
+        let lines = Count { count: 0, since: clock.now() };
+        Failures { clock, counts: Mutex::new(Counts { by_origin: HashMap::new(), lines }) }
     }
 
     /// Counts a wrong key, and says what to answer.
     pub(super) fn refuse(&self, peer: Peer) -> Refused {
-        let address = match peer {
-            Peer::Tcp(address) => Some(address.ip()),
-            Peer::Unix { .. } => None,
-        };
-        let now = self.clock.now();
-        let mut by_address = self.by_address.lock().expect("no holder of this lock can panic");
-        if by_address.len() >= ADDRESSES_MAX && !by_address.contains_key(&address) {
-            by_address.clear();
-        }
-        let failed = by_address.entry(address).or_insert(Failed { count: 0, since: now });
-        if now - failed.since >= WINDOW {
-            *failed = Failed { count: 0, since: now };
-        }
-        failed.count = failed.count.saturating_add(1);
-        if failed.count == FAILURES_MAX {
-            log::warn!("{FAILURES_MAX} wrong keys within {} s came from {peer:?}", WINDOW.as_secs());
+        let (origin, now) = (Origin::of(peer), self.clock.now());
+        let (failed, line) = self.counts.lock().expect("no holder of this lock can panic").add(origin, now);
+        if let Some(line) = line {
+            log::warn!("{line}");
         }
         match failed.count {
             ..=FAILURES_MAX => Refused::wrong_key(),
             _ => Refused::too_many((WINDOW - (now - failed.since)).as_secs().max(1)),
         }
+    }
+}
+
+impl Counts {
+    /// One wrong key more: how many there are from there now, and what to say of it in the log, if anything.
+    fn add(&mut self, origin: Origin, now: Instant) -> (Count, Option<String>) {
+        if self.by_origin.len() >= ADDRESSES_MAX && !self.by_origin.contains_key(&origin) {
+            self.by_origin.clear();
+        }
+        let failed = self.by_origin.entry(origin).or_insert(Count { count: 0, since: now });
+        failed.add(now);
+        let failed = *failed;
+        let line = match failed.count {
+            1 => format!("a wrong key came from {origin}"),
+            FAILURES_MAX => format!(
+                "{FAILURES_MAX} wrong keys within {} s came from {origin}; what follows gets 429",
+                WINDOW.as_secs()
+            ),
+            _ => return (failed, None),
+        };
+        self.lines.add(now);
+        let line = match self.lines.count {
+            ..LINES_MAX => Some(line),
+            LINES_MAX => Some(format!("{line}; wrong keys are not told of for the rest of this minute")),
+            _ => None,
+        };
+        (failed, line)
+    }
+}
+
+impl Count {
+    fn add(&mut self, now: Instant) {
+        if now - self.since >= WINDOW {
+            *self = Count { count: 0, since: now };
+        }
+        self.count = self.count.saturating_add(1);
+    }
+}
+
+impl Origin {
+    fn of(peer: Peer) -> Origin {
+        match peer {
+            Peer::Unix { .. } => Origin::SocketFile,
+            Peer::Tcp(address) => match address.ip().to_canonical() {
+                IpAddr::V6(address) => {
+                    let [a, b, c, d, ..] = address.segments();
+                    Origin::Network(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+                }
+                address => Origin::Address(address),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Address(address) => address.fmt(f),
+            Origin::Network(network) => write!(f, "{network}/64"),
+            Origin::SocketFile => f.write_str("the socket file"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SystemClock;
+
+    fn origin(address: &str) -> Origin {
+        Origin::of(Peer::Tcp(address.parse().unwrap()))
+    }
+
+    fn counts(now: Instant) -> Counts {
+        Counts { by_origin: HashMap::new(), lines: Count { count: 0, since: now } }
+    }
+
+    #[test]
+    fn one_customer_is_one_origin() {
+        assert_eq!(origin("192.0.2.1:1"), origin("192.0.2.1:2"));
+        assert_eq!(origin("192.0.2.1:1"), origin("[::ffff:192.0.2.1]:1"));
+        assert_ne!(origin("192.0.2.1:1"), origin("192.0.2.2:1"));
+        assert_eq!(origin("[2001:db8:0:1::1]:1"), origin("[2001:db8:0:1:ffff::2]:1"));
+        assert_ne!(origin("[2001:db8:0:1::1]:1"), origin("[2001:db8:0:2::1]:1"));
+        assert_eq!(origin("[2001:db8:0:1::1]:1").to_string(), "2001:db8:0:1::/64");
+    }
+
+    #[test]
+    fn the_first_and_the_tenth_of_a_window_are_logged() {
+        let now = SystemClock.now();
+        let (mut counts, one) = (counts(now), origin("192.0.2.1:1"));
+        let told: Vec<u32> = (1..=100).filter(|_| counts.add(one, now).1.is_some()).collect();
+        assert_eq!(told, [1, 10]);
+        let (failed, line) = counts.add(one, now + WINDOW);
+        assert_eq!((failed.count, line.as_deref()), (1, Some("a wrong key came from 192.0.2.1")));
+    }
+
+    #[test]
+    fn however_many_guess_memory_and_log_stay_bounded() {
+        let now = SystemClock.now();
+        let (mut counts, mut lines) = (counts(now), 0);
+        for n in 0..100_000u32 {
+            let origin = Origin::Address(IpAddr::V4(n.into()));
+            lines += u32::from(counts.add(origin, now).1.is_some());
+            assert!(counts.by_origin.len() <= ADDRESSES_MAX);
+        }
+        assert_eq!(lines, LINES_MAX);
     }
 }

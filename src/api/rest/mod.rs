@@ -107,15 +107,14 @@ impl Rest {
 
     fn serve(&self, request: Request) -> Result<Response, Refused> {
         let Request { head, body, peer, .. } = request;
-        let (route, part) = match routes::find(head.method(), head.path()) {
-            Found::Route(route, part) => (route, part),
-            Found::OtherMethods(allow) => return Err(Refused::method(allow)),
-            Found::Nothing => return Err(Refused::no_such_path()),
-        };
+        let (route, part) = find(&head)?;
         let scope = self.admit(route, &head, peer)?;
         let part = part.map(query::decode).transpose()?.unwrap_or_default();
         let query = Query::parse(head.query().unwrap_or_default(), route.query)?;
-        Ok((route.handle)(self, Call { scope, part, query, head, body })?)
+        let call = Call { scope, part, query, head, body };
+        // Also where it does not matter: a name that no namespace can have is a mistake everywhere.
+        call.namespace()?;
+        Ok((route.handle)(self, call)?)
     }
 
     /// What the caller may do, if that suffices for `route`.
@@ -145,12 +144,26 @@ impl Rest {
     }
 }
 
+/// The route that a head asks for, and the variable part of its path.
+fn find(head: &Head) -> Result<(&'static Route, Option<&str>), Refused> {
+    match routes::find(head.method(), head.path()) {
+        Found::Route(route, part) => Ok((route, part)),
+        Found::OtherMethods(allow) => Err(Refused::method(allow)),
+        Found::Nothing => Err(Refused::no_such_path()),
+    }
+}
+
 impl Handler for Rest {
-    fn body_max(&self, head: &Head) -> u64 {
-        match routes::find(head.method(), head.path()) {
-            Found::Route(route, _) => route.body_max,
-            Found::OtherMethods(_) | Found::Nothing => routes::SMALL_BODY_BYTES,
-        }
+    /// Path and key are looked at here already, so that nobody without a key has us take a package. [`Rest::serve`] looks
+    /// again: the key may be revoked while the body comes.
+    fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response> {
+        let (route, _) = find(head).map_err(|refused| self.refuse(refused))?;
+        self.admit(route, head, peer).map_err(|refused| self.refuse(refused))?;
+        Ok(route.body_max)
+    }
+
+    fn refusal(&self, status: u16, sentence: &'static str) -> Response {
+        self.refuse(Refused::by_the_front(status, sentence))
     }
 
     fn handle(&self, request: Request) -> Response {

@@ -27,7 +27,8 @@ fn made() -> Value {
             "title": "fnlite",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Serverless functions on a small host. Times are microseconds since 1970 (…_us), lists are \
-                            pages with next_cursor, errors have one shape.",
+                            pages with next_cursor, errors have one shape. What is no HTTP/1.1 is answered with 400, 417, \
+                            501 or 505.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "paths": paths,
@@ -63,8 +64,8 @@ fn operation(route: &Route) -> Value {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let part = route.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name);
-    let in_path = part
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+    let in_path =
+        part.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": part_schema(name) }));
     let in_query = route.query.iter().map(|param| {
         let schema: Value =
             serde_json::from_str(param.schema).expect("a test reads every schema on every build");
@@ -72,6 +73,16 @@ fn parameters(route: &Route) -> Vec<Value> {
         json!({ "name": param.name, "in": "query", "description": param.description, "schema": schema })
     });
     in_path.into_iter().chain(in_query).collect()
+}
+
+/// What the variable part of a path may be.
+fn part_schema(name: &str) -> Value {
+    match name {
+        "name" => json!({ "$ref": "#/components/schemas/Name" }),
+        "request_id" => json!({ "$ref": "#/components/schemas/RequestId" }),
+        "id" => json!({ "type": "integer", "minimum": 1 }),
+        other => unreachable!("no path has a part called {other}"),
+    }
 }
 
 /// What the row tells, and what every route may answer.
@@ -90,6 +101,11 @@ fn responses(route: &Route) -> Value {
     let error = Shape::Json("Error");
     tell(400, "The request is wrong; the message names the field and the allowed range.", error);
     tell(500, "The server failed; its log says why.", error);
+    tell(408, "The request did not arrive in time.", error);
+    tell(413, "The body is larger than this request may carry.", error);
+    tell(414, "The target is longer than 8 KiB.", error);
+    tell(431, "The head is larger than 64 KiB or 100 headers.", error);
+    tell(503, "Too many requests wait; try again.", error);
     if let Access::Needs(_) = route.access {
         tell(401, "No key, or one that is not known.", error);
         tell(403, "The key's scope does not suffice.", error);

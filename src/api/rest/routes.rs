@@ -154,9 +154,10 @@ const ADMIN: Access = Access::Needs(Scope::Admin);
 const NAMESPACE: Param = Param::new(
     "namespace",
     "The namespace meant; where something is named by an id of its own, it does not matter.",
-    r#"{"type":"string","default":"default"}"#,
+    r##"{"$ref":"#/components/schemas/Name","default":"default"}"##,
 );
-const FUNCTION: Param = Param::new("function", "Of that function only.", r#"{"type":"string"}"#);
+const FUNCTION: Param =
+    Param::new("function", "Of that function only.", r##"{"$ref":"#/components/schemas/Name"}"##);
 const SINCE: Param = Param::new(
     "since",
     "Then or later: RFC 3339, seconds since 1970, or how long ago (15m, 2h, 7d).",
@@ -165,7 +166,11 @@ const SINCE: Param = Param::new(
 const UNTIL: Param = Param::new("until", "Then or earlier, written as since.", r#"{"type":"string"}"#);
 const LIMIT: Param =
     Param::new("limit", "Rows of one page.", r#"{"type":"integer","minimum":1,"maximum":1000,"default":50}"#);
-const CURSOR: Param = Param::new("cursor", "The next_cursor of the page before.", r#"{"type":"string"}"#);
+const CURSOR: Param = Param::new(
+    "cursor",
+    "The next_cursor of the page before.",
+    r#"{"type":"string","pattern":"^[1-9][0-9]{0,17}$"}"#,
+);
 
 const ZIP: &str = "application/zip";
 const TEXT: &str = "text/plain";
@@ -231,6 +236,11 @@ pub(super) static ROUTES: &[Route] = &[
             ),
             Param::new("memory_mb", "With a zip body.", r#"{"type":"integer","minimum":64,"maximum":3072}"#),
             Param::new("reserved_mb", "With a zip body.", r#"{"type":"integer","minimum":0}"#),
+            Param::new(
+                "network",
+                "With a zip body.",
+                r#"{"type":"string","enum":["host","none","no-local"],"default":"host"}"#,
+            ),
             Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
             Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#)
                 .repeated(),
@@ -251,7 +261,11 @@ pub(super) static ROUTES: &[Route] = &[
         path: "/v1/functions",
         access: READ,
         handle: functions::list,
-        query: &[NAMESPACE, LIMIT, CURSOR],
+        query: &[
+            NAMESPACE,
+            LIMIT,
+            Param::new("cursor", CURSOR.description, r##"{"$ref":"#/components/schemas/Name"}"##),
+        ],
         body_max: SMALL_BODY_BYTES,
         id: "listFunctions",
         summary: "The functions of a namespace by name.",
@@ -305,7 +319,7 @@ pub(super) static ROUTES: &[Route] = &[
             Param::new(
                 "status",
                 "running, succeeded, failed, or a status code such as 433.",
-                r#"{"type":"string"}"#,
+                r#"{"type":"string","pattern":"^(running|succeeded|failed|[2-5][0-9]{2})$"}"#,
             ),
             SINCE,
             UNTIL,
@@ -337,7 +351,7 @@ pub(super) static ROUTES: &[Route] = &[
         handle: logs::list,
         query: &[
             NAMESPACE,
-            Param::new("request_id", "Of that run only.", r#"{"type":"string"}"#),
+            Param::new("request_id", "Of that run only.", r##"{"$ref":"#/components/schemas/RequestId"}"##),
             FUNCTION,
             SINCE,
             UNTIL,

@@ -4,25 +4,25 @@ use std::io::Write;
 
 /// One entry; `listed_*` is what the list at the end says where it differs from the entry's own header.
 #[derive(Clone, Debug)]
-pub(super) struct RawEntry {
-    pub(super) name: Vec<u8>,
-    pub(super) listed_name: Option<Vec<u8>>,
-    pub(super) flags: u16,
-    pub(super) method: u16,
-    pub(super) packed: Vec<u8>,
-    pub(super) size_bytes: u32,
-    pub(super) crc: u32,
+pub(crate) struct RawEntry {
+    pub(crate) name: Vec<u8>,
+    pub(crate) listed_name: Option<Vec<u8>>,
+    pub(crate) flags: u16,
+    pub(crate) method: u16,
+    pub(crate) packed: Vec<u8>,
+    pub(crate) size_bytes: u32,
+    pub(crate) crc: u32,
     /// Unix mode with its type bits.
-    pub(super) mode: u32,
+    pub(crate) mode: u32,
     /// Where the list says the entry is; none means where it is.
-    pub(super) listed_start: Option<u32>,
+    pub(crate) listed_start: Option<u32>,
     /// Whether it gets an own header and content at all.
-    pub(super) is_written: bool,
+    pub(crate) is_written: bool,
 }
 
 impl RawEntry {
     /// A stored file.
-    pub(super) fn stored(name: impl AsRef<[u8]>, content: &[u8]) -> RawEntry {
+    pub(crate) fn stored(name: impl AsRef<[u8]>, content: &[u8]) -> RawEntry {
         RawEntry {
             name: name.as_ref().to_vec(),
             listed_name: None,
@@ -38,14 +38,14 @@ impl RawEntry {
     }
 
     /// A deflated file of `size_bytes` zeros.
-    pub(super) fn zeros(name: &str, size_bytes: usize) -> RawEntry {
+    pub(crate) fn zeros(name: &str, size_bytes: usize) -> RawEntry {
         let content = vec![0; size_bytes];
         RawEntry { method: 8, packed: deflate(&content), ..RawEntry::stored(name, &content) }
     }
 }
 
 /// The archive of these entries.
-pub(super) fn zip(entries: &[RawEntry]) -> Vec<u8> {
+pub(crate) fn zip(entries: &[RawEntry]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut starts = Vec::new();
     for entry in entries {

@@ -52,13 +52,16 @@ static long spawn_init(int program, char **args, char **env)
 #endif
 }
 
-/* Once in a new interpreter: it dies with whatever started it, and its main stack may grow to 8 MB. The launcher sets the
- * soft limit to what glibc shall give each thread, and glibc has read it by now. */
-void fnlite_setup(void)
+/* Once in a new interpreter: it dies with whatever started it, what loses its parent while the code is loaded becomes its
+ * child (so that it is noticed), and its main stack may grow to 8 MB. The launcher sets the soft limit to what glibc shall
+ * give each thread, and glibc has read it by now. */
+void fnlite_setup(int forks)
 {
     struct rlimit_ stack = { 8 << 20, 8 << 20 };
     SYS4(NR_prlimit64, 0, 3 /* RLIMIT_STACK */, &stack, 0);
     SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_);
+    if (forks)
+        SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
 }
 
 /* Before fork: what is forked next lands in a new pid namespace whose pid 1 is `init_program`. Returns the init's pid. */
@@ -76,7 +79,7 @@ int fnlite_after_fork(int own)
     return (int)SYS2(NR_setns, own, CLONE_NEWPID_);
 }
 
-static char *decimal(int value, char *end)
+static char *decimal(ulong value, char *end)
 {
     *--end = 0;
     do
@@ -101,6 +104,9 @@ enum {
     LL_REFER = 1 << 13, LL_TRUNCATE = 1 << 14, LL_IOCTL_DEV = 1 << 15,
     LL_SCOPES = 3, /* abstract unix sockets and signals */
 };
+
+/* As long as a path may be. */
+enum { PATH_ROOM = 4096 };
 
 struct ruleset { u64 fs, net, scoped; };
 struct __attribute__((packed)) beneath { u64 allowed; int parent; };
@@ -130,9 +136,20 @@ static const char *take_line(const char *from, char *line, ulong room)
     return from + length + (from[length] == '\n');
 }
 
-/* `rules` is lines, each a mode (r: read and execute, w: everything, f: a file read and written) followed by a path. A
+/* Everything below `tmp` is allowed, if there is one. `rules` is lines, each a mode (r: read and execute, w: everything, f: a file read and written) followed by a path. A
  * path that is not there needs no rule. */
-static long landlock(int abi, const char *rules)
+static long allow(long ruleset, u64 allowed, const char *name)
+{
+    long path = SYS4(NR_openat, AT_FDCWD_, name, O_PATH_ | O_CLOEXEC_, 0);
+    if (path < 0)
+        return 0;
+    struct beneath rule = { allowed, (int)path };
+    long added = SYS4(NR_landlock_add_rule, ruleset, 1, &rule, 0);
+    SYS1(NR_close, path);
+    return added;
+}
+
+static long landlock(int abi, const char *rules, const char *tmp)
 {
     u64 all = rights_of_abi(abi);
     struct ruleset set = { all, 0, abi >= 6 ? LL_SCOPES : 0 };
@@ -145,15 +162,12 @@ static long landlock(int abi, const char *rules)
         u64 allowed = *line == 'w' ? all
             : *line == 'f'         ? LL_READ_FILE | LL_WRITE_FILE | (all & (LL_TRUNCATE | LL_IOCTL_DEV))
                                    : LL_EXECUTE | LL_READ_FILE | LL_READ_DIR;
-        long path = SYS4(NR_openat, AT_FDCWD_, line + 1, O_PATH_ | O_CLOEXEC_, 0);
-        if (path < 0)
-            continue;
-        struct beneath rule = { allowed, (int)path };
-        long added = SYS4(NR_landlock_add_rule, ruleset, 1, &rule, 0);
-        SYS1(NR_close, path);
+        long added = allow(ruleset, allowed, line + 1);
         if (added < 0)
             return added;
     }
+    if (*tmp)
+        allow(ruleset, all, tmp);
     long result = SYS2(NR_landlock_restrict_self, ruleset, 0);
     SYS1(NR_close, ruleset);
     return result;
@@ -206,10 +220,33 @@ static long announce(int socket, int top_pid)
             return (int)(result_ - 1000 * (number));                                                                   \
     } while (0)
 
+/* The folder of that number below a tree's; `path` gets its name. One that is there, a handler made that nothing keeps
+ * from it. */
+static long make_tmp(const char *below, ulong number, char path[PATH_ROOM])
+{
+    char digits[24], *at = decimal(number, digits + sizeof digits);
+    ulong length = 0;
+    for (; *below && length < PATH_ROOM - sizeof digits - 1; length++)
+        path[length] = *below++;
+    path[length++] = '/';
+    do
+        path[length++] = *at;
+    while (*at++);
+    long result = SYS3(NR_mkdirat, AT_FDCWD_, path, 0700);
+    return result == -EEXIST_ ? 0 : result;
+}
+
+static int restrict_to(const struct isolation *how, const char *tmp)
+{
+    if (how->landlock_abi)
+        STEP(8, landlock(how->landlock_abi, how->landlock_rules, tmp));
+    return 0;
+}
+
 /* In the child: from here on it is the walled-in Instance. Landlock comes after the mounts, since a landlocked process
  * may not mount; capabilities go last of what needs them; PDEATHSIG is set again because a change of credentials clears
  * it. */
-int fnlite_isolate(const struct isolation *how, int event, int out, int err, int top_pid)
+int fnlite_isolate(const struct isolation *how, ulong number, int event, int out, int err, int top_pid)
 {
     u64 no_signals = 0;
     SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &no_signals, 0, 8);
@@ -228,14 +265,18 @@ int fnlite_isolate(const struct isolation *how, int event, int out, int err, int
     STEP(5, SYS5(NR_prctl, PR_SET_NO_NEW_PRIVS_, 1, 0, 0, 0));
     STEP(6, SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_));
     STEP(7, announce(EVENT_FD, top_pid));
-    return fnlite_restrict(how);
+    char tmp[PATH_ROOM] = "";
+    if (*how->tmp)
+        STEP(9, make_tmp(how->tmp, number, tmp));
+    return restrict_to(how, tmp);
 }
 
-/* Landlock alone. Where nothing is mounted per Instance the zygote calls it before it loads the code; its Instances then
- * restrict themselves once more, which keeps their signals from the zygote and from each other. */
+/* Landlock alone, for a zygote whose Instances mount nothing: they restrict themselves once more, which keeps them out of
+ * each other's temporary files and their signals from each other and from the zygote. */
 int fnlite_restrict(const struct isolation *how)
 {
-    if (how->landlock_abi)
-        STEP(8, landlock(how->landlock_abi, how->landlock_rules));
-    return 0;
+    char tmp[PATH_ROOM];
+    if (*how->tmp)
+        STEP(9, make_tmp(how->tmp, 0, tmp));
+    return restrict_to(how, how->tmp);
 }

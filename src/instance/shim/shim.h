@@ -15,6 +15,7 @@ struct isolation {
     int landlock_abi;        /* 0: none */
     const char *tmp_options; /* of the two tmpfs */
     const char *landlock_rules;
+    const char *tmp;         /* the tree's folder for temporary files; empty: /tmp is private */
 };
 
 /* What a language runtime wants done around a fork; any may be null. */
@@ -25,15 +26,16 @@ struct fork_hooks {
 };
 
 /* shim.c */
-void fnlite_setup(void);
+void fnlite_setup(int forks);
 int fnlite_before_fork(int init_program);
 int fnlite_after_fork(int own);
 int fnlite_become_supervisor(int init_program, int leash, int main_pid);
 int fnlite_restrict(const struct isolation *how);
-int fnlite_isolate(const struct isolation *how, int event, int out, int err, int top_pid);
+int fnlite_isolate(const struct isolation *how, unsigned long number, int event, int out, int err, int top_pid);
 
-/* zygote.c: carries out orders for ever; returns in each Instance, walled in, with fnlite_isolate's result. */
-int fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks);
+/* zygote.c: carries out orders for ever; returns in each Instance, walled in, its number or what fnlite_isolate failed
+ * with. */
+long fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks);
 
 /* collapse.c */
 void fnlite_collapse_heap(void);

@@ -235,7 +235,7 @@ static int enter_groups(const struct order *order, int others)
 }
 
 /* In the child: what the code has set for itself, the walls, and nothing of the zygote's left open. */
-static int become_instance(int init_program, int own, const struct order *order, const struct isolation *how,
+static long become_instance(int init_program, int own, const struct order *order, const struct isolation *how,
                            const struct sigaction_ *users)
 {
     set_sigchld(users, 0);
@@ -244,14 +244,14 @@ static int become_instance(int init_program, int own, const struct order *order,
     int top = how->pid_namespace ? 1 : (int)SYS0(NR_getppid);
     int result = enter_groups(order, order->fd_count - how->groups);
     if (!result)
-        result = fnlite_isolate(how, order->fds[0], order->fds[1], order->fds[2], top);
+        result = fnlite_isolate(how, order->number, order->fds[0], order->fds[1], order->fds[2], top);
     for (int i = 0; i < order->fd_count; i++)
         if (order->fds[i] != EVENT_FD)
             SYS1(NR_close, order->fds[i]);
-    return result;
+    return result < 0 ? result : (long)order->number;
 }
 
-int fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks)
+long fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks)
 {
     const int fds_wanted = (how->pid_namespace ? 3 : 4) + how->groups;
     int own = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);

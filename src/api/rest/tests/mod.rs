@@ -16,7 +16,7 @@ use crate::http::Handler;
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::{Peer, Request};
-use crate::http::response::Content;
+use crate::http::response::{Content, Response};
 use crate::instance::host::{Account, Host};
 use crate::instance::package::cache::Packages;
 use crate::model::function::{FunctionName, Namespace};
@@ -38,6 +38,7 @@ mod json_texts;
 mod keys;
 mod schema;
 mod serving;
+mod uploads;
 
 /// A door before a store of its own.
 struct Door {
@@ -69,13 +70,8 @@ impl Door {
         let options = Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
         let store = Store::open(&options, clock.clone()).unwrap();
         let account = Account { region: "r".into(), appid: "1".into(), uin: "2".into() };
-        let host = Arc::new(Host::new(
-            1,
-            account,
-            vec![PathBuf::from("/usr/bin")],
-            folder.path().join("scratch"),
-            0,
-        ));
+        let search = vec![PathBuf::from("/usr/bin")];
+        let host = Arc::new(Host::new(1, account, search, &folder.path().join("scratch"), 0).unwrap());
         let packages = Arc::new(Packages::open(&folder.path().join("packages")).unwrap());
         let code = store.clone();
         let fetch = Box::new(move |digest| Ok(code.package(digest)?.unwrap_or_default()));
@@ -116,9 +112,7 @@ impl Door {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
         let head = Head::parse(head.as_bytes()).unwrap();
-        let body = Body::new(body.as_ref().to_vec());
-        assert!(body.length() <= self.rest.body_max(&head), "the front would refuse this body");
-        let response = self.rest.handle(Request { head, body, peer, began: SystemClock.now() });
+        let response = self.answer(head, peer, body.as_ref().to_vec());
         let body = match response.content {
             Content::Bytes(bytes) => bytes.into_owned(),
             Content::File { mut file, length } => {
@@ -131,6 +125,19 @@ impl Door {
         };
         let headers = response.headers.into_iter().map(|header| (header.name.into(), header.value.into()));
         Reply { status: response.status.0, headers: headers.collect(), body }
+    }
+
+    /// As the front does it: the door is asked about a body before there is one.
+    fn answer(&self, head: Head, peer: Peer, body: Vec<u8>) -> Response {
+        if !body.is_empty() {
+            match self.rest.before_body(&head, peer) {
+                Ok(length_max) => {
+                    assert!(body.len() as u64 <= length_max, "the front would refuse this body")
+                }
+                Err(response) => return response,
+            }
+        }
+        self.rest.handle(Request { head, body: Body::new(body), peer, began: SystemClock.now() })
     }
 
     /// A new key's secret.

@@ -22,7 +22,7 @@ fn keyword_holds(
     let fails = |why: String| Err(format!("{at}: {why}"));
     match keyword {
         "description" | "examples" | "default" | "contentEncoding" | "contentMediaType" => Ok(()),
-        "minimum" | "maximum" | "minLength" | "maxLength" => Ok(()),
+        "minimum" | "maximum" | "minLength" | "maxLength" | "pattern" => Ok(()),
         "$ref" => {
             let pointer = rule.as_str().and_then(|text| text.strip_prefix('#')).unwrap_or_default();
             let target = document.pointer(pointer).ok_or_else(|| format!("{at}: {rule} leads nowhere"))?;

@@ -11,7 +11,9 @@ loaded or built in already, since every page touched here is a page copied for e
 """
 import _imp
 import _json
+import _signal
 import _thread
+import _weakref
 import gc
 import io
 import posix
@@ -80,25 +82,73 @@ def refuse(value):
 
 # ---------------------------------------------------------------------------------------------- loading the user's code
 
-class LoggingSetUp:
-    """Gives the root logger the platform's handler the moment `logging` is first imported, so that a hello-world that
-    never logs does not pay for it and `logging.info` without set-up still reaches the log (contract 5.1)."""
+class OnImport:
+    """Sees to some modules of the library the moment they are first imported, so that a hello-world that uses none of them
+    does not pay for it."""
+
+    todo = {}
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name != "logging":
+        see_to = cls.todo.pop(name, None)
+        if not see_to:
             return None
-        sys.meta_path.remove(cls)
-        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in sys.meta_path)))
-        load = spec.loader.exec_module
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in sys.meta_path)), None)
+        if spec and not (spec.origin or "").startswith(CODE + "/"):  # a file of the user's by that name is not meant
+            load = spec.loader.exec_module
 
-        def load_and_set_up(module):
-            load(module)
-            module.root.addHandler(module.StreamHandler(sys.stdout))
-            module.root.setLevel(module.DEBUG)
+            def load_and_see_to(module):
+                load(module)
+                see_to(module)
 
-        spec.loader.exec_module = load_and_set_up
+            spec.loader.exec_module = load_and_see_to
         return spec
+
+
+def set_up_logging(logging):
+    """The platform's handler for the root logger: `logging.info` without set-up still reaches the log (contract 5.1)."""
+    logging.root.addHandler(logging.StreamHandler(sys.stdout))
+    logging.root.setLevel(logging.DEBUG)
+
+
+class Unseeded:
+    """The generators of `random` that the code makes while it is loaded and seeds with nothing. Whoever does that wants
+    numbers that nobody can tell, so each Instance seeds its copies again; those with a seed are left alone."""
+
+    found = {}
+    restore = None
+
+    @classmethod
+    def watch(cls, random):
+        seed = random.Random.seed
+
+        def seed_and_note(self, a=None, version=2):
+            seed(self, a, version)
+            if a is None:
+                cls.found[id(self)] = _weakref.ref(self)
+            else:
+                cls.found.pop(id(self), None)
+
+        def restore():
+            random.Random.seed = seed
+
+        random.Random.seed, cls.restore = seed_and_note, restore
+
+    @classmethod
+    def stop_watching(cls):
+        """Loading is over; what follows pays nothing."""
+        OnImport.todo.pop("random", None)
+        if cls.restore:
+            cls.restore()
+
+    @classmethod
+    def seed_again(cls):
+        for generator in [found() for found in cls.found.values()]:
+            if generator is not None:
+                generator.seed()
+
+
+OnImport.todo.update(logging=set_up_logging, random=Unseeded.watch)
 
 
 def open_streams():
@@ -195,21 +245,43 @@ def parameter_count(handler):
 
 # ------------------------------------------------------------------------------------------------------ is it safe to fork
 
-# None of this may need /proc: many containers let nobody mount one.
+# A fork copies a process's own state and shares the rest: whatever a run could change for the next one is named here. Where
+# nobody can mount a /proc, as in many containers, there is none to look into, and what cannot be seen is assumed.
+
+KINDS = {
+    0o140000: "a socket",
+    0o010000: "a pipe",
+    0o100000: "a file",  # its position is shared, and its content where it is in memory
+    0o040000: "a folder",
+    0: "an event descriptor",  # eventfd, epoll, timerfd, inotify: files of no type
+}
+
 
 def shared_by_fork():
-    """Open descriptors that a fork would share in a harmful way: number to kind."""
-    kinds = {}
+    """Open descriptors whose state a fork shares: number to kind and identity. Devices have none."""
+    found = {}
     for number in range(DESCRIPTORS_MAX):
         try:
-            mode = posix.fstat(number).st_mode & 0o170000
+            status = posix.fstat(number)
         except OSError:
             continue
-        if mode == 0o140000:
-            kinds[number] = "a socket"
-        elif mode == 0:  # eventfd, epoll, timerfd, inotify: files of no type
-            kinds[number] = "an event descriptor"
-    return kinds
+        kind = KINDS.get(status.st_mode & 0o170000)
+        if kind:
+            found[number] = kind, status.st_dev, status.st_ino
+    return found
+
+
+def shares_memory():
+    """Whether memory is mapped that a fork would share and a run could write. What is not writable now can be made so if
+    no file system says otherwise."""
+    try:
+        file = posix.open("/proc/self/maps", posix.O_RDONLY)
+    except OSError:
+        return any(name in sys.modules for name in ("mmap", "_multiprocessing", "_posixshmem"))
+    text = b"".join(iter(lambda: posix.read(file, 65536), b""))
+    posix.close(file)
+    lines = (line.split(None, 5) for line in text.splitlines())
+    return any(line[1][3:] == b"s" and (b"w" in line[1] or line[-1].endswith(b" (deleted)")) for line in lines)
 
 
 def thread_count():
@@ -227,15 +299,26 @@ def has_children():
     return True
 
 
-def unsafe_to_fork(before, private_tmp):
-    """Why forking this process would not give a faithful copy; empty when it would."""
-    if private_tmp and (posix.listdir("/tmp") or posix.listdir("/dev/shm")):
+def has_timer():
+    return any(_signal.getitimer(which) != (0.0, 0.0) for which in range(3))
+
+
+def unsafe_to_fork(before, tmp):
+    """Why forking this process would not give a faithful copy; empty when it would. `tmp` is the folder below which each
+    Instance will have one for temporary files, if /tmp is not its own."""
+    if any(map(posix.listdir, [tmp + "/0"] if tmp else ["/tmp", "/dev/shm"])) or tmp and posix.listdir(tmp) != ["0"]:
         return "a file was written to /tmp at import"
+    if tmp and getattr(sys.modules.get("tempfile"), "tempdir", None):
+        return "the temporary folder was looked up at import"
     if thread_count() > 1:
         return "a thread was started at import"
     if has_children():
         return "a child process was started at import"
-    opened = {kind for number, kind in shared_by_fork().items() if before.get(number) != kind}
+    if has_timer():
+        return "a timer was started at import"
+    if shares_memory():
+        return "shared memory was made at import"
+    opened = {what[0] for number, what in shared_by_fork().items() if before.get(number) != what}
     return "%s was opened at import" % min(opened) if opened else ""
 
 
@@ -288,14 +371,26 @@ def reseed():
     """Random state that would be the same in every Instance. `random` and OpenSSL reseed by themselves after a fork."""
     if sys.version_info < (3, 7) and "random" in sys.modules:
         sys.modules["random"].seed()
+    Unseeded.seed_again()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random:
         numpy_random.seed()
 
 
+def move_tmp(tmp, number):
+    """Each Instance has a temporary folder of its own."""
+    if tmp and posix.environ.get(b"TMPDIR") == (tmp + "/0").encode():
+        path = "%s/%d" % (tmp, number)
+        posix.environ[b"TMPDIR"] = path.encode()
+        posix.putenv("TMPDIR", path)
+        environ = getattr(sys.modules.get("os"), "environ", None)
+        if environ is not None:
+            environ["TMPDIR"] = path
+
+
 def walled(result):
     """Ends a process whose walls do not stand."""
-    if result:
+    if result < 0:
         step, errno = divmod(-result, 1000)
         posix.write(2, ("isolation step %d: %s\n" % (step, posix.strerror(errno))).encode())
         posix._exit(70)
@@ -315,7 +410,8 @@ def zygote(shim, config, isolation):
     if not config["isolation"]["fresh_mounts"]:
         walled(shim.restrict(*isolation))  # no mounts will follow, so loading is held as well
     handler, failure, took_us = load(config)
-    unsafe = "" if failure else unsafe_to_fork(before, config["isolation"]["fresh_mounts"])
+    tmp = config["isolation"]["tmp"]
+    unsafe = "" if failure else unsafe_to_fork(before, tmp)
     kind, text = (failure.kind, failure.text) if failure else ("F" if unsafe else "Z", unsafe)
     gc.collect()
     if hasattr(gc, "freeze"):
@@ -328,7 +424,9 @@ def zygote(shim, config, isolation):
     posix.dup2(null, 1)
     posix.dup2(null, 2)
     posix.close(null)
-    walled(shim.serve(*isolation))
+    number = shim.serve(*isolation)
+    walled(number)
+    move_tmp(tmp, number)
     reseed()
     run(shim, handler, None, config["context"])
 
@@ -336,13 +434,14 @@ def zygote(shim, config, isolation):
 def load(config):
     """The handler, or why there is none, and how long finding out took."""
     began = time.monotonic()
-    sys.meta_path.insert(0, LoggingSetUp)
+    sys.meta_path.insert(0, OnImport)
     sys.path[:] = [config["code"], config["layers"]] + sys.path + config["site_packages"]
     handler = failure = None
     try:
         handler = load_handler(config)
     except Failure as error:
         failure = error
+    Unseeded.stop_watching()
     flush()
     return handler, failure, int((time.monotonic() - began) * 1e6)
 
@@ -362,10 +461,11 @@ def main():
         sys.set_int_max_str_digits(0)  # an integer of any length is JSON
     open_streams()
     shim = open_shim(config["shim"])
-    shim.setup()
+    shim.setup(not config["single"])
     walls = config["isolation"]
     isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["groups"],
-                 walls["landlock_abi"], walls["tmp_options"].encode(), walls["landlock_rules"].encode())
+                 walls["landlock_abi"], walls["tmp_options"].encode(), walls["landlock_rules"].encode(),
+                 walls["tmp"].encode())
     (single if config["single"] else zygote)(shim, config, isolation)
 
 

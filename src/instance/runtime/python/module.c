@@ -46,23 +46,26 @@ extern void PyOS_AfterFork_Parent(void) __attribute__((weak));
 extern void PyOS_AfterFork_Child(void) __attribute__((weak));
 extern void PyOS_AfterFork(void) __attribute__((weak)); /* 3.6 */
 
-static const char ISOLATION[] = "iiiiiyy";
+static const char ISOLATION[] = "iiiiiyyy";
 
 static int isolation_of(Object *args, struct isolation *how)
 {
     return PyArg_ParseTuple(args, ISOLATION, &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc,
-                            &how->groups, &how->landlock_abi, &how->tmp_options, &how->landlock_rules);
+                            &how->groups, &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
 }
 
-/* setup(): once, before the user's code. */
+/* setup(forks): once, before the user's code. */
 static Object *setup(Object *self, Object *args)
 {
-    (void)self, (void)args;
-    fnlite_setup();
+    int forks;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "i", &forks))
+        return 0;
+    fnlite_setup(forks);
     return PyLong_FromLong(0);
 }
 
-/* serve(isolation...) -> int: forks for ever; returns in each Instance, 0 or what the walls failed with. */
+/* serve(isolation...) -> int: forks for ever; returns in each Instance, its number or what the walls failed with. */
 static Object *serve(Object *self, Object *args)
 {
     struct isolation how;
@@ -92,7 +95,7 @@ static Object *isolate(Object *self, Object *args)
     (void)self;
     if (!isolation_of(args, &how))
         return 0;
-    return PyLong_FromLong(fnlite_isolate(&how, EVENT_FD, 1, 2, (int)SYS0(NR_getpid)));
+    return PyLong_FromLong(fnlite_isolate(&how, 0, EVENT_FD, 1, 2, (int)SYS0(NR_getpid)));
 }
 
 static Object *receive_bytes(ulong length)
@@ -155,7 +158,7 @@ static Object *answer(Object *self, Object *args)
 }
 
 static struct method methods[] = {
-    { "setup", setup, METH_NOARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
+    { "setup", setup, METH_VARARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
     { "restrict", restrict_files, METH_VARARGS_, 0 },
     { "isolate", isolate, METH_VARARGS_, 0 }, { "receive", receive, METH_NOARGS_, 0 },
     { "notice", notice, METH_VARARGS_, 0 }, { "answer", answer, METH_VARARGS_, 0 },
