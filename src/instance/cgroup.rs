@@ -64,12 +64,8 @@ impl Groups {
     /// Makes this server's folders, and tries one group; the error says what this host does not give.
     pub(crate) fn open() -> Result<Groups, String> {
         // From here on what was made is removed again if the rest cannot be.
-        let mut groups = Groups {
-            folders: Vec::new(),
-            free: Mutex::default(),
-            next: AtomicU64::new(0),
-            moved: None,
-        };
+        let mut groups =
+            Groups { folders: Vec::new(), free: Mutex::default(), next: AtomicU64::new(0), moved: None };
         for hierarchy in place::find()? {
             let (folder, optional) = (hierarchy.folder.clone(), hierarchy.is_optional());
             match groups.add(hierarchy) {

@@ -4,6 +4,7 @@
 
 mod cli;
 mod client;
+mod delegated;
 mod deploy;
 mod doors;
 mod echo;
