@@ -23,7 +23,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use self::group::Group;
-use self::place::Hierarchy;
+use self::place::{Hierarchy, Moved};
 use crate::model::limits;
 
 /// Empty groups that are kept for later.
@@ -49,42 +49,47 @@ pub(crate) struct Groups {
     folders: Vec<Folder>,
     free: Mutex<VecDeque<Group>>,
     next: AtomicU64,
+    /// Last, as it ends after the folders.
+    moved: Option<Moved>,
 }
 
-/// A folder in one hierarchy.
+/// A folder of this server's in one hierarchy.
 #[derive(Debug)]
 struct Folder {
     hierarchy: Hierarchy,
     path: PathBuf,
 }
 
-impl Folder {
-    /// This server's, below the group it is in itself.
-    fn open(hierarchy: Hierarchy) -> io::Result<Folder> {
-        hierarchy.delegate()?;
-        remove_abandoned(&hierarchy.folder);
-        let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
-        make(&path)?;
-        hierarchy.hand_down(&path)?;
-        Ok(Folder { hierarchy, path })
-    }
-}
-
 impl Groups {
     /// Makes this server's folders, and tries one group; the error says what this host does not give.
     pub(crate) fn open() -> Result<Groups, String> {
         // From here on what was made is removed again if the rest cannot be.
-        let mut groups = Groups { folders: Vec::new(), free: Mutex::default(), next: AtomicU64::new(0) };
+        let mut groups = Groups {
+            folders: Vec::new(),
+            free: Mutex::default(),
+            next: AtomicU64::new(0),
+            moved: None,
+        };
         for hierarchy in place::find()? {
             let (folder, optional) = (hierarchy.folder.clone(), hierarchy.is_optional());
-            match Folder::open(hierarchy) {
-                Ok(folder) => groups.folders.push(folder),
+            match groups.add(hierarchy) {
+                Ok(()) => {}
                 Err(cause) if optional => log::info!("{}: {cause}", folder.display()),
                 Err(cause) => return Err(format!("{}: {cause}", folder.display())),
             }
         }
         groups.try_one().map_err(|cause| cause.to_string())?;
         Ok(groups)
+    }
+
+    /// Makes this server's folder below the group it is in itself.
+    fn add(&mut self, hierarchy: Hierarchy) -> io::Result<()> {
+        self.moved = hierarchy.delegate()?;
+        remove_abandoned(&hierarchy.folder);
+        let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
+        make(&path)?;
+        self.folders.push(Folder { hierarchy, path });
+        self.folders.iter().try_for_each(|folder| folder.hierarchy.hand_down(&folder.path))
     }
 
     fn try_one(&self) -> io::Result<()> {

@@ -186,11 +186,13 @@ impl Instance {
         Some(self.group.as_ref()?.anonymous_kb()? + zygote.memory_kb)
     }
 
-    /// Whether the kernel ended a process of it for want of memory.
+    /// Whether the kernel ended a process of it, or what it was forked from, for want of memory.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
         match &self.origin {
             Origin::Single(tree) => tree.ran_out_of_memory(),
-            _ => self.group.as_ref().is_some_and(Lease::ran_out_of_memory),
+            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => {
+                self.group.as_ref().is_some_and(Lease::ran_out_of_memory) || zygote.ran_out_of_memory()
+            }
         }
     }
 

@@ -287,16 +287,15 @@ impl Run<'_> {
 
     /// The event socket was closed: most often because the process ends, which shows a moment later.
     fn closed(&mut self, task: &Task<'_>) -> Result<Outcome> {
-        if self
-            .instance
-            .process
-            .as_ref()
-            .is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS))
-        {
+        let process = self.instance.process.as_ref();
+        if process.is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS)) {
             return self.died(task);
         }
-        let trace = "the function closed the platform's event socket".to_owned();
-        Ok(Outcome::Raised { trace })
+        // One that held much takes longer to end than its socket takes to close.
+        Ok(self.ran_out_of_memory(task).unwrap_or_else(|| {
+            let trace = "the function closed the platform's event socket".to_owned();
+            Outcome::Raised { trace }
+        }))
     }
 
     fn died(&mut self, task: &Task<'_>) -> Result<Outcome> {
@@ -306,10 +305,13 @@ impl Run<'_> {
             return Err(Error::internal("an Instance could not be made").because(complaint));
         }
         let code = self.instance.exit_code();
-        if self.instance.ran_out_of_memory() {
-            return Ok(Outcome::OutOfMemory { memory_mb: task.memory_mb, trace: String::new() });
-        }
-        Ok(Outcome::Exited { code })
+        Ok(self.ran_out_of_memory(task).unwrap_or(Outcome::Exited { code }))
+    }
+
+    fn ran_out_of_memory(&self, task: &Task<'_>) -> Option<Outcome> {
+        let memory_mb = task.memory_mb;
+        let is_so = self.instance.ran_out_of_memory();
+        is_so.then_some(Outcome::OutOfMemory { memory_mb, trace: String::new() })
     }
 
     /// What is due from time to time in a run that lasts.

@@ -193,6 +193,11 @@ impl Zygote {
         self.forsaken.load(Ordering::Relaxed) || self.tree.is_gone()
     }
 
+    /// Whether it is gone because the kernel wanted memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.tree.is_gone() && self.tree.ran_out_of_memory()
+    }
+
     /// Orders to it came to nothing. Nobody orders from it again; its tree ends with the last Instance that runs in it.
     pub(crate) fn forsake(&self) {
         self.forsaken.store(true, Ordering::Relaxed);

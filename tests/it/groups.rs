@@ -20,6 +20,16 @@ fn has_groups(server: &Server) -> bool {
     level >= 4
 }
 
+/// Whether the kernel ends all of a group that it takes a process of; the older design does not.
+fn ends_groups_whole(server: &Server) -> bool {
+    let said = server.fnlite(&["doctor"]).stdout;
+    let is_newer = String::from_utf8_lossy(&said).contains("(cgroup v2)");
+    if !is_newer {
+        eprintln!("SKIPPED: this machine has cgroup v1, where one process of a run is ended and not all");
+    }
+    is_newer
+}
+
 /// The folders of a server's groups that are there now.
 fn folders_of(pid: u32) -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -71,6 +81,28 @@ fn memory_that_belongs_to_no_process_counts() {
         1,
         "the next has all of its own"
     );
+}
+
+#[test]
+fn a_run_ends_whole_when_one_of_its_processes_took_too_much() {
+    let server = Server::start(&[]);
+    if !has_groups(&server) || !ends_groups_whole(&server) {
+        return;
+    }
+    let code = "
+import os
+def main_handler(event, context):
+    files = [os.memfd_create('x') for _ in range(3)]
+    if os.fork() == 0:
+        for file in files:
+            for _ in range(300):
+                os.write(file, bytes(1 << 20))
+        os._exit(0)
+    os.wait()
+    return 'alone'
+";
+    server.deploy("family", &source(code).with("memory_mb", 64).with("timeout_s", 60));
+    assert_eq!(server.invoke("family", "1").status, 434);
 }
 
 #[test]
