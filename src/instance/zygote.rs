@@ -41,14 +41,15 @@ const PHRASE_CHARS_MAX: usize = 500;
 pub(crate) struct Zygote {
     /// The walls its Instances stand in.
     pub(crate) walls: Walls,
-    /// Where its Instances are counted, and what one of them may hold.
-    pub(crate) groups: Option<Arc<Groups>>,
+    /// What one of its Instances may hold, MB.
     pub(crate) memory_mb: u32,
     /// What it held itself once the code was loaded, KiB.
     pub(crate) memory_kb: u64,
     /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
     pub(crate) pid: u32,
     tree: Tree,
+    /// Where its Instances are counted: groups that are told to no other zygote. Behind the tree, whose end they wait for.
+    pub(crate) groups: Option<Arc<Groups>>,
     next: AtomicU64,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
@@ -115,7 +116,7 @@ impl Zygote {
     fn of(tree: Tree, order: &LaunchOrder, groups: Option<&Arc<Groups>>, pid: u32) -> Zygote {
         Zygote {
             walls: order.walls,
-            groups: groups.cloned(),
+            groups: groups.map(|groups| Arc::new(groups.apart())),
             memory_mb: order.memory_mb,
             memory_kb: memory::tree_kb(&[pid]),
             pid,
