@@ -15,6 +15,7 @@ use rustix::net::RecvFlags;
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
+use crate::instance::memory::Watch;
 use crate::instance::network::Network;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
@@ -23,9 +24,6 @@ use crate::instance::run::Init;
 use crate::instance::tree::{self, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
-
-/// How often the memory of a loading zygote is looked at (D9).
-const WATCH_EVERY: Duration = Duration::from_millis(20);
 
 /// How long a zygote may take to make room for some 200 orders; it needs about a millisecond for each.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
@@ -225,6 +223,7 @@ struct Loading<'a> {
 impl Loading<'_> {
     fn wait(&mut self, deadline: Instant, patience: Duration) -> Result<Ending> {
         let limit_kb = u64::from(self.order.memory_mb) << 10;
+        let mut watch = Watch::new(self.clock.now());
         loop {
             let left = deadline.saturating_duration_since(self.clock.now());
             if left.is_zero() {
@@ -234,10 +233,11 @@ impl Loading<'_> {
             if self.stopping.load(Ordering::Relaxed) {
                 return Ok(Ending::Failed(Outcome::stopping()));
             }
-            if self.poll(left.min(WATCH_EVERY)) {
+            if self.poll(left.min(watch.due_in(self.clock.now()))) {
                 return self.report();
             }
-            self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
+            let held_kb = watch.look(|| vec![self.tree.supervisor_pid()], self.clock);
+            self.memory_kb = self.memory_kb.max(held_kb.unwrap_or(0));
             if self.memory_kb > limit_kb {
                 let memory_mb = self.order.memory_mb;
                 return Ok(Ending::Failed(Outcome::OutOfMemory { memory_mb, trace: String::new() }));
