@@ -162,7 +162,9 @@ impl Hierarchy {
         match self.version {
             Version::One => Ok(()),
             // Some kernels refuse to divide processors where a process has a claim on them (sched(7)).
-            Version::Two => control(folder, '+', &self.controllers).or_else(|_| control(folder, '+', &NEEDED)),
+            Version::Two => {
+                control(folder, '+', &self.controllers).or_else(|_| control(folder, '+', &NEEDED))
+            }
         }
     }
 }
