@@ -204,7 +204,7 @@ impl Instance {
 
     /// Ends everything it started, without waiting for that; nothing happens the second time.
     pub(crate) fn kill(&mut self) {
-        let answers = self.is_single() || self.process.is_some() || self.is_heard_of();
+        let answers = self.process.is_some() || self.is_doomed() || self.is_heard_of();
         match &self.origin {
             Origin::Forked { zygote, .. } => {
                 let killed = self.process.as_ref().is_none_or(|process| process.kill_top(zygote));
@@ -221,6 +221,15 @@ impl Instance {
                 }
             }
             Origin::Single(tree) => tree.let_go(),
+        }
+    }
+
+    /// Whether it ends whatever it says: with a tree of its own, or with that of a zygote that was given up or has ended. One
+    /// silent zygote must not be waited for once for each Instance it owes.
+    fn is_doomed(&self) -> bool {
+        match &self.origin {
+            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => zygote.is_gone(),
+            Origin::Single(_) => true,
         }
     }
 

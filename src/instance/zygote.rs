@@ -15,6 +15,7 @@ use rustix::net::RecvFlags;
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
+use crate::instance::memory::Watch;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
@@ -22,9 +23,6 @@ use crate::instance::run::Init;
 use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
-
-/// How often the memory of a loading zygote is looked at (D9).
-const WATCH_EVERY: Duration = Duration::from_millis(20);
 
 /// How long a zygote may take to make room for some 200 orders; it needs about a millisecond for each.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
@@ -40,14 +38,15 @@ const PHRASE_CHARS_MAX: usize = 500;
 pub(crate) struct Zygote {
     /// The walls its Instances stand in.
     pub(crate) walls: Walls,
-    /// Where its Instances are counted, and what one of them may hold.
-    pub(crate) groups: Option<Arc<Groups>>,
+    /// What one of its Instances may hold, MB.
     pub(crate) memory_mb: u32,
     /// What it held itself once the code was loaded, KiB.
     pub(crate) memory_kb: u64,
     /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
     pub(crate) pid: u32,
     tree: Tree,
+    /// Where its Instances are counted: groups that are told to no other zygote. Behind the tree, whose end they wait for.
+    pub(crate) groups: Option<Arc<Groups>>,
     next: AtomicU64,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
@@ -113,7 +112,7 @@ impl Zygote {
     fn of(tree: Tree, order: &LaunchOrder, groups: Option<&Arc<Groups>>, pid: u32) -> Zygote {
         Zygote {
             walls: order.walls,
-            groups: groups.cloned(),
+            groups: groups.map(|groups| Arc::new(groups.apart())),
             memory_mb: order.memory_mb,
             memory_kb: memory::tree_kb(&[pid]),
             pid,
@@ -234,6 +233,7 @@ struct Loading<'a> {
 impl Loading<'_> {
     fn wait(&mut self, deadline: Instant, patience: Duration) -> Result<Ending> {
         let limit_kb = u64::from(self.order.memory_mb) << 10;
+        let mut watch = Watch::new(self.clock.now());
         loop {
             let left = deadline.saturating_duration_since(self.clock.now());
             if left.is_zero() {
@@ -243,10 +243,11 @@ impl Loading<'_> {
             if self.stopping.load(Ordering::Relaxed) {
                 return Ok(Ending::Failed(Outcome::stopping()));
             }
-            if self.poll(left.min(WATCH_EVERY)) {
+            if self.poll(left.min(watch.due_in(self.clock.now()))) {
                 return self.report();
             }
-            self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
+            let held_kb = watch.look(|| vec![self.tree.supervisor_pid()], self.clock);
+            self.memory_kb = self.memory_kb.max(held_kb.unwrap_or(0));
             if self.memory_kb > limit_kb {
                 let memory_mb = self.order.memory_mb;
                 return Ok(Ending::Failed(Outcome::OutOfMemory { memory_mb, trace: String::new() }));

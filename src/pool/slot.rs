@@ -22,6 +22,9 @@ use crate::pool::warm::Demand;
 /// Most singles started ahead: each is a whole interpreter with the code loaded.
 const SINGLES_AHEAD_MAX: usize = 2;
 
+/// Control groups that a Version keeps which is not busy, for the next run and the one parked after it.
+const GROUPS_AT_REST: usize = 2;
+
 /// A Version that runs, ran, or is about to.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -321,7 +324,14 @@ impl Slot {
         if rests && (state.retired || !state.demand.keeps_loaded(now)) {
             leftovers.unload(&mut state.way);
         }
-        rests && matches!(state.way, Way::Unknown)
+        let is_over = rests && matches!(state.way, Way::Unknown);
+        let resting = match &state.way {
+            Way::Forked(zygote) if wanted <= 1 => zygote.groups.clone(),
+            _ => None,
+        };
+        drop(state);
+        resting.inspect(|groups| groups.shrink(GROUPS_AT_REST));
+        is_over
     }
 
     /// Lets the code go although it may be wanted soon, because others need the room; does nothing while it runs.

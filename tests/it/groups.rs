@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::function::{expression, source};
+use crate::function::{expression, folder, source};
+use crate::gate::Gate;
 use crate::server::{Run, Server};
 use crate::wait;
 
@@ -214,5 +215,64 @@ fn what_a_killed_server_left_is_cleared_by_the_next() {
         let (_, back) = place.take().unwrap().serve(&[]).stop();
         place = Some(back);
         folders_of(pid).is_empty().then_some(())
+    });
+}
+
+/// Takes the place of the process its runs are forked from and keeps what lets those enter their groups. At the second
+/// event it has a process enter each of them and take more memory there than a group may hold.
+const THIEF: &str = "
+import array, os, socket
+
+def plunder(entries):
+    for entry in entries:
+        os.write(entry, b'0')
+    for _ in range(3):
+        file = os.memfd_create('x')
+        for _ in range(300):
+            os.write(file, bytes(1 << 20))
+
+def plunder_all(groups):
+    for entries in groups.values():
+        if os.fork() == 0:
+            try:
+                plunder(entries)
+            finally:
+                os._exit(0)
+        os.wait()
+
+control = socket.socket(fileno=3)
+control.send(b'{\"kind\": \"Z\", \"text\": \"\", \"load_us\": 1}')
+groups, orders = {}, 0
+while True:
+    order, passed, _, _ = control.recvmsg(64, 1024)
+    if order[:1] != b'N':
+        continue
+    orders += 1
+    numbers = [number for _, _, data in passed for number in array.array('i', data)]
+    if orders == 13:  # those before were the tries of the first event
+        plunder_all(groups)
+    groups.setdefault(os.fstat(numbers[3]).st_ino, numbers[3:])
+    for number in numbers[:3]:
+        os.close(number)
+";
+
+#[test]
+fn code_that_took_its_zygote_over_gets_into_no_group_of_others() {
+    let server = Server::start(&[]);
+    if !has_groups(&server) {
+        return;
+    }
+    server.deploy("thief", &source(THIEF).with("memory_mb", 64).with("timeout_s", 60));
+    server.deploy("victim", &folder("gate").with("memory_mb", 64).with("timeout_s", 60));
+    server.invoke("thief", "{}").failed(500);
+    let gate = Gate::new();
+    std::thread::scope(|scope| {
+        let run = || scope.spawn(|| server.invoke("victim", gate.event()));
+        let (runs, held) = ([run(), run()], [gate.arrival(), gate.arrival()]);
+        server.invoke("thief", "{}").failed(500);
+        drop(held);
+        for run in runs {
+            run.join().unwrap().returned();
+        }
     });
 }

@@ -33,16 +33,16 @@ const HOST: &str = "
     ip address add 198.51.100.2/24 dev up0
     ip address add 198.51.100.22/32 dev up0
     ip address add 169.254.7.7/16 dev up0
-    ip -6 address add 2001:db8::2/64 dev up0
+    ip -6 address add 2001:db8::2/64 dev up0 nodad
     ip link set up0 up
     ip route add default via 198.51.100.1
     ip -6 route add default via 2001:db8::1";
 
 const BEYOND: &str = "
     ip address add 198.51.100.1/24 dev out0
-    ip -6 address add 2001:db8::1/64 dev out0
+    ip -6 address add 2001:db8::1/64 dev out0 nodad
     ip address add 203.0.113.9/32 dev lo
-    ip -6 address add 2001:db8:9::9/128 dev lo
+    ip -6 address add 2001:db8:9::9/128 dev lo nodad
     ip link set out0 up";
 
 /// A host of the test's own, which this thread is in while the value lives, and its outside.
