@@ -35,6 +35,9 @@ const DATA_MARGIN_BYTES: u64 = 128 << 20;
 /// Stack of each thread the user's code starts (D9); the main thread's is raised by the shim.
 const THREAD_STACK_BYTES: u64 = 1 << 20;
 
+/// What functions begin with, whatever the server was started with.
+const FUNCTION_UMASK: u32 = 0o022;
+
 /// The user and group id a function sees as its own.
 const INNER_ID: u32 = 1000;
 
@@ -47,6 +50,8 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // The server's own may keep a function's user out of the view that is built here.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(FUNCTION_UMASK));
     let Err(step) = launcher.bind_tree(&leash);
     tell_failed(&launcher.control, &launcher.order.token, &step);
     ExitCode::FAILURE

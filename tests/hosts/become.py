@@ -38,8 +38,8 @@ def call(name, *arguments):
     return result
 
 
-def deny_user_namespaces():
-    """Whoever makes a user namespace may say how many there may be below it. A child, which stays outside, maps all ids."""
+def enter_user_namespace(ids):
+    """A child, which stays outside, writes the maps."""
     told, tell = os.pipe()
     done, do = os.pipe()
     parent = os.getpid()
@@ -47,7 +47,7 @@ def deny_user_namespaces():
         os.read(told, 1)
         for name in ("uid_map", "gid_map"):
             with open("/proc/%d/%s" % (parent, name), "w") as file:
-                file.write("0 0 4294967295")
+                file.write(ids)
         os.write(do, b"x")
         os._exit(0)
     call("unshare", CLONE_NEWUSER)
@@ -56,13 +56,22 @@ def deny_user_namespaces():
     os.wait()
     for end in (told, tell, done, do):
         os.close(end)
+
+
+def deny_user_namespaces():
+    """Whoever makes a user namespace may say how many there may be below it."""
+    enter_user_namespace("0 0 4294967295")
     with open("/proc/sys/user/max_user_namespaces", "w") as file:
         file.write("0")
 
 
-def mask_proc():
+def unshare_mounts():
     call("unshare", CLONE_NEWNS)
     call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
+
+
+def mask_proc():
+    unshare_mounts()
     for path in (b"/proc/kcore", b"/proc/keys", b"/proc/timer_list", b"/proc/sched_debug"):
         if os.path.exists(path):
             call("mount", b"/dev/null", path, None, MS_BIND, None)
@@ -88,6 +97,11 @@ def filter_calls():
     program += [(equal, 0, 1, calls["clone3"]), (answer, 0, 0, 0x50000 | ENOSYS)]
     program += [(equal, 0, 3, calls["clone"]), (load, 0, 0, 16), (flags, 0, 1, NEW_NAMESPACES), (answer, 0, 0, 0x50000 | EPERM)]
     program += [(answer, 0, 0, 0x7FFF0000)]
+    install(program)
+
+
+def install(program):
+    """A filter, from (code, if true, if false, operand)."""
     steps = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     whole = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(steps)))
     call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, whole, 0, 0)
@@ -97,6 +111,12 @@ def become(uid):
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def turn_into(program):
+    # A change of user forgets it.
+    call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    os.execv(program[0], program)
 
 
 def main():
@@ -112,9 +132,8 @@ def main():
     for right in rights:
         if right.startswith("uid="):
             become(int(right[4:]))
-    # A change of user forgets it.
-    call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-    os.execv(program[0], program)
+    turn_into(program)
 
 
-main()
+if __name__ == "__main__":
+    main()

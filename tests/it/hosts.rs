@@ -17,22 +17,30 @@ use crate::server::{Place, Server, program};
 use crate::wait;
 
 /// A user with nothing: no name, no home, no group.
-const NOBODY: u32 = 64_321;
+pub(crate) const NOBODY: u32 = 64_321;
 
 /// A kind of host, and what it gives.
-struct Host {
-    rights: &'static [&'static str],
+pub(crate) struct Host {
+    /// What makes it, in `tests/hosts`, and what it is told.
+    pub script: &'static str,
+    pub rights: &'static [&'static str],
     /// Who the server is.
-    uid: u32,
-    level: u64,
+    pub uid: u32,
+    pub level: u64,
     /// What `doctor` says of the level, in part.
-    says: &'static [&'static str],
+    pub says: &'static [&'static str],
 }
 
-const UNPRIVILEGED: Host =
-    Host { rights: &["uid=64321"], uid: NOBODY, level: 3, says: &["own namespaces, root view"] };
+const UNPRIVILEGED: Host = Host {
+    script: "become.py",
+    rights: &["uid=64321"],
+    uid: NOBODY,
+    level: 3,
+    says: &["own namespaces, root view"],
+};
 
 const NAMESPACES_DENIED: Host = Host {
+    script: "become.py",
     rights: &["no-user-namespaces", "uid=64321"],
     uid: NOBODY,
     level: 2,
@@ -40,6 +48,7 @@ const NAMESPACES_DENIED: Host = Host {
 };
 
 const CONTAINER: Host = Host {
+    script: "become.py",
     rights: &["masked-proc", "docker"],
     uid: 0,
     level: 2,
@@ -47,9 +56,10 @@ const CONTAINER: Host = Host {
 };
 
 const CONTAINER_OF_NOBODY: Host =
-    Host { rights: &["masked-proc", "docker", "uid=64321"], uid: NOBODY, ..CONTAINER };
+    Host { script: "become.py", rights: &["masked-proc", "docker", "uid=64321"], uid: NOBODY, ..CONTAINER };
 
 const MASKED_PROC: Host = Host {
+    script: "become.py",
     rights: &["masked-proc", "uid=64321"],
     uid: NOBODY,
     level: 3,
@@ -58,7 +68,7 @@ const MASKED_PROC: Host = Host {
 
 impl Host {
     /// Says so where this machine cannot play it.
-    fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         let root = rustix::process::geteuid().is_root();
         if !root {
             eprintln!("SKIPPED: only root can take rights away as {:?} does", self.rights);
@@ -78,26 +88,31 @@ impl Host {
 
     /// The words that start something with those rights.
     fn launcher(&self) -> Vec<String> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hosts/become.py");
-        let words = ["/usr/bin/python3", "-IB", script].into_iter().chain(self.rights.iter().copied());
+        let script = format!("{}/tests/hosts/{}", env!("CARGO_MANIFEST_DIR"), self.script);
+        let words = ["/usr/bin/python3", "-B", &script].into_iter().chain(self.rights.iter().copied());
         words.chain(["--"]).map(str::to_owned).collect()
     }
 
-    fn serve(&self) -> Server {
+    fn serve(&self, options: &[&str]) -> Server {
         let launcher = self.launcher();
         let launcher: Vec<&str> = launcher.iter().map(String::as_str).collect();
-        self.place().serve_by(&launcher, &[])
+        self.place().serve_by(&launcher, options)
     }
 
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         if !self.is_possible() {
             return;
         }
-        let server = self.serve();
+        self.check_with(&[]);
+        self.check_refusal();
+    }
+
+    /// All but the refusal.
+    pub(crate) fn check_with(&self, options: &[&str]) {
+        let server = self.serve(options);
         self.check_level(&server);
         endings::check_all_on(&server);
         self.check_copies(&server);
-        self.check_refusal();
         check_killed(server);
     }
 

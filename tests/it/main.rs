@@ -29,6 +29,7 @@ mod schemathesis;
 mod server;
 mod slowhttptest;
 mod tree;
+mod unit;
 mod uploads;
 mod wait;
 mod walls;
