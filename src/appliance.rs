@@ -239,6 +239,11 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
     }
     sandbox.notes.iter().for_each(|note| log::warn!("isolation level {}: {note}", sandbox.level));
     host.limit_memory(options.total_concurrency_mb);
+    let policies = host.policies_known();
+    log::info!("network policies that functions may have: {}", policies.names().join(", "));
+    for (name, given) in [("none", &policies.none), ("no-local", &policies.no_local)] {
+        given.as_ref().err().inspect(|why| log::info!("network policy {name} is not to be had: {why}"));
+    }
     Ok(host)
 }
 

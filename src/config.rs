@@ -22,7 +22,7 @@ pub mod typed;
 /// Longest path of a socket file, bytes (`sun_path` less its NUL).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Highest isolation level that exists in this release.
-pub const ISOLATION_LEVEL_MAX: u8 = 4;
+pub const ISOLATION_LEVEL_MAX: u8 = 5;
 
 /// Where a command finds its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,7 +308,7 @@ mod tests {
         let serve = meaning(TypedServe::default(), "").unwrap();
         assert_eq!((serve.db, serve.socket), (PathBuf::from("fnlite.db"), PathBuf::from("fnlite.sock")));
         assert_eq!(serve.listen.to_string(), "127.0.0.1:9980");
-        assert_eq!(serve.isolation, Isolation { min: 1, max: 4 });
+        assert_eq!(serve.isolation, Isolation { min: 1, max: 5 });
         assert_eq!(serve.total_concurrency_mb % 2048, 0);
         assert_eq!(serve.drain_timeout, Duration::from_secs(30));
     }
@@ -328,7 +328,7 @@ mod tests {
     fn wrong_values_name_the_option_and_the_range() {
         for (file, said) in [
             ("[serve]\nlisten = 'localhost'", "listen must be"),
-            ("[serve]\nisolation-min = 9", "isolation-min must be 1 to 4, not 9"),
+            ("[serve]\nisolation-min = 9", "isolation-min must be 1 to 5, not 9"),
             ("[serve]\nisolation-min = 3\nisolation-max = 2", "isolation-min must be at most"),
             ("[serve]\ntotal-concurrency-mb = 1", "total-concurrency-mb must be 128 to"),
             ("[serve]\ndrain-timeout = '0s'", "drain-timeout must be 100ms to 1d"),

@@ -37,6 +37,10 @@ pub(super) struct Args {
     /// Memory kept for this function's runs, and the most they may take together, MB; 0 switches it off
     #[arg(long, value_name = "MB")]
     reserved: Option<u32>,
+    /// What of the network it reaches: host, none (a loopback of its own alone) or no-local (all but the host's own addresses
+    /// and link-local ones) [default: host]
+    #[arg(long, value_name = "POLICY")]
+    network: Option<String>,
     /// An environment variable; may be given many times
     #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -58,6 +62,8 @@ struct Order<'a> {
     memory_mb: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_mb: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<&'a str>,
     env: serde_json::Map<String, serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -83,8 +89,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     }
     let size = text::size(archive.len() as u64);
     let name = context.out.paint(Style::Bold, &function.name);
+    let network = match function.network.as_str() {
+        "" | "host" => String::new(),
+        policy => format!("network {policy}, "),
+    };
     let said = format!(
-        "deployed {name}: {}, {}, {} MB, {} s, {size} of code",
+        "deployed {name}: {}, {}, {} MB, {} s, {network}{size} of code",
         function.runtime, function.handler, function.memory_mb, function.timeout_s
     );
     context.out.data(said.as_bytes())?;
@@ -100,6 +110,7 @@ fn order<'a>(args: &'a Args, archive: &[u8]) -> Order<'a> {
         init_timeout_s: args.init_timeout,
         memory_mb: args.memory,
         reserved_mb: args.reserved,
+        network: args.network.as_deref(),
         env,
         description: args.description.as_deref(),
         code: Code { zip_base64: STANDARD.encode(archive) },

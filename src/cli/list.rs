@@ -35,8 +35,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn table(functions: &[Function], now_us: i64) -> Table {
-    let mut table =
-        Table::new(&["NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "CODE", "DEPLOYED", "DESCRIPTION"]);
+    let mut table = Table::new(&[
+        "NAME",
+        "RUNTIME",
+        "HANDLER",
+        "MEMORY",
+        "TIMEOUT",
+        "NETWORK",
+        "CODE",
+        "DEPLOYED",
+        "DESCRIPTION",
+    ]);
     for function in functions {
         table.row([
             function.name.clone(),
@@ -44,6 +53,7 @@ fn table(functions: &[Function], now_us: i64) -> Table {
             function.handler.clone(),
             format!("{} MB", function.memory_mb),
             format!("{} s", function.timeout_s),
+            function.network.clone(),
             text::size(function.code_bytes),
             text::ago(now_us, function.modified_us),
             text::first_line(&function.description),

@@ -12,6 +12,9 @@ pub(super) struct Function {
     pub(super) handler: String,
     pub(super) timeout_s: u32,
     pub(super) memory_mb: u32,
+    /// Empty from a server that knows no policies.
+    #[serde(default)]
+    pub(super) network: String,
     #[serde(default)]
     pub(super) description: String,
     #[serde(default)]

@@ -57,7 +57,7 @@ pub struct TypedServe {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:9980]
     #[arg(long, env = "FNLITE_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Refuse to start below this isolation level, 1 to 4 [default: 1]
+    /// Refuse to start below this isolation level, 1 to 5 [default: 1]
     #[arg(long, env = "FNLITE_ISOLATION_MIN", value_name = "N")]
     pub isolation_min: Option<u8>,
     /// Stop at this isolation level even if the host gives more; for tests

@@ -6,8 +6,13 @@
 //! needs no right of its own for that, and it is not in anybody's way: a process that moves itself takes no lock that
 //! forks wait for.
 //!
+//! Code that has taken its zygote over keeps the descriptors of every group that its Instances were to enter, and may enter
+//! them itself whenever it likes, with as much memory as it takes to have whoever is in one ended. So groups that a zygote is
+//! told of are of a set of its own ([`Groups::apart`]), and are removed with it: to nobody else they are ever given.
+//!
 //! What must stay true: a group is given out only empty, so that nobody pays for another one's memory; a limit stands
-//! before anybody enters; who cannot enter does not run. Groups of a server that was killed are removed by the next one.
+//! before anybody enters; who cannot enter does not run; no function gets a group that another one's code may enter. Groups
+//! of a server that was killed are removed by the next one.
 
 mod group;
 mod place;
@@ -18,16 +23,20 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::sleep;
 use std::time::Duration;
 
 use self::group::Group;
-use self::place::Hierarchy;
+use self::place::{Hierarchy, Moved};
 use crate::model::limits;
 
-/// Empty groups that are kept for later.
+/// Empty groups of a set that are kept for later: each is six open files. As many as are dying at once under load.
 const FREE_MAX: usize = 64;
+
+/// Groups of a set that may wait for whoever is in them to be gone. Under load hundreds are dying at once; beyond that
+/// somebody has entered by itself, and stays.
+const HELD_MAX: usize = 512;
 
 /// Groups looked at for an empty one before a new one is made: the first were left first.
 const LOOKS_MAX: usize = 4;
@@ -42,49 +51,54 @@ const PREFIX: &str = "fnlite-";
 /// Where a server whose own group may hold no processes moves itself.
 const SERVER: &str = "fnlite-server";
 
-/// The groups of this server.
+/// A set of this server's groups.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    /// This server's folder in each hierarchy.
-    folders: Vec<Folder>,
+    ground: Arc<Ground>,
     free: Mutex<VecDeque<Group>>,
-    next: AtomicU64,
 }
 
-/// A folder in one hierarchy.
+/// What all sets of groups share.
+#[derive(Debug, Default)]
+struct Ground {
+    /// This server's folder in each hierarchy.
+    folders: Vec<Folder>,
+    next: AtomicU64,
+    /// Of sets that are no more, with somebody in it when it was last tried to remove them.
+    left: Mutex<Vec<Group>>,
+    /// Last, as it ends after the folders.
+    moved: Option<Moved>,
+}
+
+/// A folder of this server's in one hierarchy.
 #[derive(Debug)]
 struct Folder {
     hierarchy: Hierarchy,
     path: PathBuf,
 }
 
-impl Folder {
-    /// This server's, below the group it is in itself.
-    fn open(hierarchy: Hierarchy) -> io::Result<Folder> {
-        hierarchy.delegate()?;
-        remove_abandoned(&hierarchy.folder);
-        let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
-        make(&path)?;
-        hierarchy.hand_down(&path)?;
-        Ok(Folder { hierarchy, path })
-    }
-}
-
 impl Groups {
     /// Makes this server's folders, and tries one group; the error says what this host does not give.
     pub(crate) fn open() -> Result<Groups, String> {
         // From here on what was made is removed again if the rest cannot be.
-        let mut groups = Groups { folders: Vec::new(), free: Mutex::default(), next: AtomicU64::new(0) };
+        let mut ground = Ground::default();
         for hierarchy in place::find()? {
             let (folder, optional) = (hierarchy.folder.clone(), hierarchy.is_optional());
-            match Folder::open(hierarchy) {
-                Ok(folder) => groups.folders.push(folder),
+            match ground.add(hierarchy) {
+                Ok(()) => {}
                 Err(cause) if optional => log::info!("{}: {cause}", folder.display()),
                 Err(cause) => return Err(format!("{}: {cause}", folder.display())),
             }
         }
+        let groups = Groups { ground: Arc::new(ground), free: Mutex::default() };
         groups.try_one().map_err(|cause| cause.to_string())?;
         Ok(groups)
+    }
+
+    /// Another set, empty still, whose groups nobody gets from any other set.
+    pub(crate) fn apart(&self) -> Groups {
+        self.ground.remove_left();
+        Groups { ground: Arc::clone(&self.ground), free: Mutex::default() }
     }
 
     fn try_one(&self) -> io::Result<()> {
@@ -96,17 +110,18 @@ impl Groups {
     }
 
     fn make(&self) -> io::Result<Group> {
-        Group::make(&self.folders, &self.next.fetch_add(1, Ordering::Relaxed).to_string())
+        let number = self.ground.next.fetch_add(1, Ordering::Relaxed);
+        Group::make(&self.ground.folders, &number.to_string())
     }
 
     /// How many hierarchies a process has to enter.
     pub(crate) fn count(&self) -> usize {
-        self.folders.len()
+        self.ground.folders.len()
     }
 
     /// Which kind of groups these are, for people.
     pub(crate) fn kind(&self) -> &'static str {
-        if self.folders.iter().any(|folder| folder.hierarchy.version == place::Version::One) {
+        if self.ground.folders.iter().any(|folder| folder.hierarchy.version == place::Version::One) {
             "cgroup v1"
         } else {
             "cgroup v2"
@@ -116,7 +131,7 @@ impl Groups {
     /// What all groups together may hold, bytes: beyond it the kernel ends one of the functions and nobody else. On a busy
     /// host they get as much of the processors as `cores` processes would.
     pub(crate) fn limit_all(&self, memory_bytes: u64, cores: usize) {
-        for folder in &self.folders {
+        for folder in &self.ground.folders {
             let limited =
                 group::limit_memory(folder, memory_bytes).and_then(|()| group::weigh(folder, cores));
             if let Err(cause) = limited {
@@ -130,6 +145,9 @@ impl Groups {
         let memory_bytes = (u64::from(memory_mb) << 20) + limits::TMP_BYTES;
         let mut group = match self.find_empty() {
             Some(group) => group,
+            None if self.is_full() => {
+                return Err(io::Error::other("processes stay in control groups they should have left"));
+            }
             None => self.make()?,
         };
         match group.limit(memory_bytes) {
@@ -142,27 +160,77 @@ impl Groups {
     }
 
     fn find_empty(&self) -> Option<Group> {
-        let mut free = self.free.lock().expect("no holder of this lock can panic");
-        let index = free.iter().take(LOOKS_MAX).position(Group::is_empty)?;
+        let mut free = self.lock();
+        let looks = if free.len() < HELD_MAX { LOOKS_MAX } else { free.len() };
+        let index = free.iter().take(looks).position(Group::is_empty)?;
         free.remove(index)
     }
 
+    fn is_full(&self) -> bool {
+        self.lock().len() >= HELD_MAX
+    }
+
     fn take_back(&self, group: Group) {
-        let mut free = self.free.lock().expect("no holder of this lock can panic");
-        free.push_back(group);
-        // Somebody may be dying in it still: then it is kept after all.
-        if free.len() > FREE_MAX && free.front_mut().is_some_and(Group::remove) {
-            free.pop_front();
+        self.lock().push_back(group);
+        self.remove_one_beyond(FREE_MAX);
+    }
+
+    /// Keeps no more than so many of the groups that nobody uses now.
+    pub(crate) fn shrink(&self, kept: usize) {
+        let beyond = self.lock().len().saturating_sub(kept);
+        (0..beyond).for_each(|_| self.remove_one_beyond(kept));
+    }
+
+    /// Of those that were left first, one that nobody is dying in still.
+    fn remove_one_beyond(&self, kept: usize) {
+        let mut free = self.lock();
+        if free.len() > kept
+            && let Some(index) = free.iter_mut().take(LOOKS_MAX).position(Group::remove)
+        {
+            free.remove(index);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Group>> {
+        self.free.lock().expect("no holder of this lock can panic")
     }
 }
 
 impl Drop for Groups {
     fn drop(&mut self) {
         let free = self.free.get_mut().expect("no holder of this lock can panic");
+        self.ground.lock().extend(free.drain(..));
+        self.ground.remove_left();
+    }
+}
+
+impl Ground {
+    /// Makes this server's folder below the group it is in itself.
+    fn add(&mut self, hierarchy: Hierarchy) -> io::Result<()> {
+        self.moved = hierarchy.delegate()?;
+        remove_abandoned(&hierarchy.folder);
+        let path = hierarchy.folder.join(format!("{PREFIX}{}", std::process::id()));
+        make(&path)?;
+        self.folders.push(Folder { hierarchy, path });
+        self.folders.iter().try_for_each(|folder| folder.hierarchy.hand_down(&folder.path))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Group>> {
+        self.left.lock().expect("no holder of this lock can panic")
+    }
+
+    /// Removes what nobody is in any more; true if that is all.
+    fn remove_left(&self) -> bool {
+        let mut left = self.lock();
+        left.retain_mut(|group| !group.remove());
+        left.is_empty()
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
         for _ in 0..BURIED_TRIES {
-            free.retain_mut(|group| !group.remove());
-            if free.is_empty() {
+            if self.remove_left() {
                 break;
             }
             // Who was killed a moment ago is still in one.

@@ -3,20 +3,22 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::json;
 
 use crate::base::sys;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
-use crate::instance::protocol::{LaunchOrder, Role};
+use crate::instance::network::{Network, Policies};
+use crate::instance::protocol::{LaunchOrder, Reach, Role};
 use crate::instance::runtime::python::{self, Found};
 use crate::instance::sandbox::{self, Sandbox};
 use crate::instance::scratch::{Folder, Scratch};
+use crate::instance::tree::Holdings;
 use crate::instance::users::Users;
 use crate::instance::view;
-use crate::model::function::Version;
+use crate::model::function::{NetworkPolicy, Version};
 use crate::model::invocation::FunctionNames;
 use crate::model::runtime::{RUNTIMES, Runtime};
 
@@ -42,6 +44,8 @@ pub struct Host {
     /// Folders for temporary files where /tmp cannot be private.
     scratch: Arc<Scratch>,
     users: Option<Users>,
+    /// Whether a `no-local` network stood when it was last tried.
+    no_local: Mutex<std::result::Result<(), String>>,
     found: Mutex<HashMap<&'static str, Arc<Found>>>,
 }
 
@@ -75,7 +79,68 @@ impl Host {
             ));
         }
         let scratch = Scratch::open(scratch)?;
-        Ok(Host { sandbox, account, search, scratch, users, found: Mutex::default() })
+        let host = Host {
+            sandbox,
+            account,
+            search,
+            scratch,
+            users,
+            no_local: Mutex::new(Ok(())),
+            found: Mutex::default(),
+        };
+        host.try_no_local();
+        Ok(host)
+    }
+
+    /// The network policies that functions can have here. One that could not be had is tried again: its program may have been
+    /// installed since, or the host have got a way out.
+    pub fn policies(&self) -> Policies {
+        if self.no_local().is_err() {
+            self.try_no_local();
+        }
+        self.policies_known()
+    }
+
+    /// The same, as it was when it was last tried.
+    pub fn policies_known(&self) -> Policies {
+        match &self.sandbox.no_networks {
+            Some(why) => Policies::absent(why),
+            None => Policies { none: Ok(()), no_local: self.no_local().clone() },
+        }
+    }
+
+    fn no_local(&self) -> MutexGuard<'_, std::result::Result<(), String>> {
+        self.no_local.lock().expect("no holder of this lock can panic")
+    }
+
+    fn try_no_local(&self) {
+        if self.sandbox.no_networks.is_none() {
+            let tried = self.network_of(0).map(drop).map_err(|error| error.message);
+            *self.no_local() = tried;
+        }
+    }
+
+    /// A network for a Version that asks for `no-local`.
+    pub(crate) fn build_network(&self, version: &Version) -> Result<Network> {
+        self.check_network(version)?;
+        self.network_of(version.function_id)
+    }
+
+    fn network_of(&self, function_id: i64) -> Result<Network> {
+        let uid = self.users.map(|users| users.of_function(function_id));
+        Network::build(&self.search, self.sandbox.walls, uid)
+    }
+
+    /// Fails where there are no network namespaces to keep the Version's policy with.
+    fn check_network(&self, version: &Version) -> Result<()> {
+        let policy = version.config.network;
+        match &self.sandbox.no_networks {
+            Some(why) if policy != NetworkPolicy::Host => Err(Error::internal(format!(
+                "the function's network is to be {}, which this host cannot give: {why}",
+                policy.as_str()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// What `runtime` means here; an error names what to install.
@@ -110,14 +175,24 @@ impl Host {
         Ok(found)
     }
 
-    /// How to launch `version`, whose code is unpacked at `package`, and its temporary files where /tmp cannot be private.
+    /// How to launch `version`, whose code is unpacked at `package`, and what its tree is to hold; `network` is what it is to
+    /// join, if any.
     pub(crate) fn order(
         &self,
         version: &Version,
         names: &FunctionNames,
         package: &Path,
         role: Role,
-    ) -> Result<(LaunchOrder, Option<Folder>)> {
+        network: Option<Arc<Network>>,
+    ) -> Result<(LaunchOrder, Holdings)> {
+        self.check_network(version)?;
+        let reach = match version.config.network {
+            NetworkPolicy::Host => Reach::Host,
+            NetworkPolicy::None => Reach::Own,
+            NetworkPolicy::NoLocal => {
+                network.as_ref().ok_or_else(|| Error::internal("there is no network to join"))?.wall()
+            }
+        };
         let walls = self.sandbox.walls;
         let uid = self.users.map(|users| users.of_function(version.function_id));
         let folder = if walls.namespaces { None } else { Some(self.folder(uid)?) };
@@ -128,6 +203,7 @@ impl Host {
             role,
             token: token(),
             walls,
+            reach,
             uid,
             package: package.to_owned(),
             env: self.env(version, names, &found, &code, tmp.as_deref()),
@@ -136,7 +212,9 @@ impl Host {
             tmp,
             function: self.function(version, names),
         };
-        Ok((order, folder))
+        let failed = |cause| Error::internal("a process cannot be counted").because(cause);
+        let group = self.groups().map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
+        Ok((order, Holdings { folder, group, network }))
     }
 
     /// Holds all functions together to what runs at once, MB, and a quarter of the host's memory for what they keep in /tmp

@@ -22,10 +22,11 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, UnshareFlags};
 use serde_json::{Value, json};
 
 use crate::base::sys;
-use crate::instance::protocol::{self, LaunchOrder, Report, Role, Walls};
+use crate::instance::network::{self, router};
+use crate::instance::protocol::{self, LaunchOrder, Reach, Report, Role, Walls};
 use crate::instance::view::{self, Step};
 use crate::instance::wire;
-use crate::instance::{filter, runtime, shim};
+use crate::instance::{filter, runtime, shim, users};
 use crate::model::limits;
 
 /// Bytes a process may map beyond its MemorySize: interpreter, libraries' data, thread stacks (D9).
@@ -71,6 +72,8 @@ struct Launcher {
     order: LaunchOrder,
     control: OwnedFd,
     event: Option<OwnedFd>,
+    /// Namespaces of the network to join.
+    network: Vec<OwnedFd>,
     /// Entries of the tree's control groups.
     groups: Vec<OwnedFd>,
 }
@@ -86,14 +89,20 @@ impl Launcher {
         let mut fds = fds.into_iter();
         let leash = fds.next().ok_or_else(|| io::Error::other("no leash came"))?;
         let event = if order.role == Role::Single { fds.next() } else { None };
-        Ok((Launcher { order, control, event, groups: fds.collect() }, away(borrow(&leash))?))
+        let network = fds.by_ref().take(order.reach.fd_count()).collect();
+        Ok((Launcher { order, control, event, network, groups: fds.collect() }, away(borrow(&leash))?))
     }
 
     /// Ends in an exec, or with the step that failed.
     fn bind_tree(&mut self, leash: &OwnedFd) -> Result<Infallible, Step> {
         // Made before there is a process that a failure here would leave alone.
         let (init, _keep) = init_outside()?;
-        let main = if self.order.walls.namespaces {
+        let main = if self.order.role == Role::Router {
+            match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
+                Some(pid) => pid,
+                None => self.be_router(),
+            }
+        } else if self.order.walls.namespaces {
             self.enter_outer_namespaces()?;
             match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
                 Some(pid) => pid,
@@ -127,15 +136,42 @@ impl Launcher {
     fn enter_outer_namespaces(&self) -> Result<(), Step> {
         let mut flags = UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        if !uid.is_root() {
-            flags |= UnshareFlags::NEWUSER;
+        // Whoever owns the network it joins has made the user namespace already.
+        let new_user = !uid.is_root() && !matches!(self.order.reach, Reach::Joined { .. });
+        flags.set(UnshareFlags::NEWUSER, new_user);
+        flags.set(UnshareFlags::NEWNET, self.order.reach == Reach::Own);
+        if let Reach::Joined { .. } = self.order.reach {
+            network::join(&self.network).map_err(|e| Step("network", e))?;
         }
         sys::unshare(flags).map_err(|e| Step("namespaces", explained(e)))?;
-        if !uid.is_root() {
+        if new_user {
             let own = open_self()?;
-            map_ids(&own, (0, uid.as_raw()), (0, gid.as_raw())).map_err(|e| Step("id maps", e))?;
+            users::map_ids(&own, (0, uid.as_raw()), (0, gid.as_raw())).map_err(|e| Step("id maps", e))?;
+        }
+        if self.order.reach == Reach::Own {
+            network::raise_loopback().map_err(|e| Step("loopback", e))?;
         }
         rustix::system::sethostname(b"fnlite").map_err(|e| Step("host name", e.into()))
+    }
+
+    /// The main process of a network's tree; never returns.
+    fn be_router(&self) -> ! {
+        let tell = |namespaces: &[OwnedFd; 2]| {
+            let ready = serde_json::to_vec(&Report {
+                kind: "Z".to_owned(),
+                text: String::new(),
+                load_us: 0,
+                token: String::new(),
+            })?;
+            wire::send(&self.control, &ready, &namespaces.each_ref().map(borrow))
+        };
+        let failed = router::offer_tunnel(self.order.uid)
+            .and_then(|()| self.become_user())
+            .and_then(|()| router::keep(&self.order.interpreter.program, tell));
+        let Err(step) = failed;
+        tell_failed(&self.control, &self.order.token, &step);
+        // A forked child must not run its parent's way out of main.
+        std::process::exit(1)
     }
 
     /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
@@ -176,7 +212,7 @@ impl Launcher {
         }
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         sys::unshare(flags).map_err(|e| Step("inner namespaces", e))?;
-        map_ids(own, (INNER_ID, uid), (INNER_ID, gid)).map_err(|e| Step("inner id maps", e))
+        users::map_ids(own, (INNER_ID, uid), (INNER_ID, gid)).map_err(|e| Step("inner id maps", e))
     }
 
     /// Pid 1 of the inner namespace. The next pid is used up on purpose: the zygote must not have the number its
@@ -341,6 +377,10 @@ struct Paths {
     _keep: Vec<OwnedFd>,
 }
 
+fn open_self() -> Result<OwnedFd, Step> {
+    users::open_self().map_err(|e| Step("/proc/self", e))
+}
+
 /// Why there are none, as whoever runs the server can do something about it: the kernel's words say nothing of switches.
 fn explained(cause: io::Error) -> io::Error {
     match cause.raw_os_error() {
@@ -363,25 +403,6 @@ fn raise_oom_score() {
 
 fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
     fd.as_fd()
-}
-
-/// This process's folder in /proc, as a descriptor that outlives the view's change.
-fn open_self() -> Result<OwnedFd, Step> {
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-    rustix::fs::open("/proc/self", flags, rustix::fs::Mode::empty()).map_err(|e| Step("/proc/self", e.into()))
-}
-
-/// Writes the one-line maps an unprivileged process may write for itself.
-fn map_ids(own: &OwnedFd, uid: (u32, u32), gid: (u32, u32)) -> io::Result<()> {
-    let write = |name: &str, text: String| -> io::Result<()> {
-        let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
-        let file = rustix::fs::openat(own, name, flags, rustix::fs::Mode::empty())?;
-        rustix::io::write(file, text.as_bytes())?;
-        Ok(())
-    };
-    write("setgroups", "deny".to_owned())?;
-    write("uid_map", format!("{} {} 1", uid.0, uid.1))?;
-    write("gid_map", format!("{} {} 1", gid.0, gid.1))
 }
 
 /// Keeps over exec the one right an Instance needs until it has built its own mounts.
@@ -448,6 +469,7 @@ mod tests {
             role: Role::Zygote,
             token: String::new(),
             walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true, groups: 0 },
+            reach: Reach::Host,
             uid: None,
             package: PathBuf::from("/srv/code"),
             interpreter,
@@ -457,7 +479,7 @@ mod tests {
             function: json!({ "handler_file": "index" }),
         };
         let (control, _) = wire::message_pair().unwrap();
-        Launcher { order, control, event: None, groups: Vec::new() }
+        Launcher { order, control, event: None, network: Vec::new(), groups: Vec::new() }
     }
 
     /// What may be written below, of the rules.

@@ -1,11 +1,59 @@
-//! Processes as /proc tells of them: who they are, and how much memory a tree of them holds (D9). Resident sizes are added up process by process, so pages a
-//! handler shares with its own children count for each of them, and pages shared with its zygote count as its own.
+//! Processes as /proc tells of them: who they are, and how much memory a tree of them holds (D9). Resident sizes are added
+//! up process by process, so pages a handler shares with its own children count for each of them, and pages shared with its
+//! zygote count as its own.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use crate::base::clock::Clock;
 
 /// Most processes looked at in one go: a fork bomb must not keep the watch busy.
 const PROCESSES_MAX: usize = 2048;
+
+/// How often the memory of a tree is looked at (D9).
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A look takes milliseconds where there are a thousand processes or threads, which may sleep meanwhile: it must not cost the
+/// server more than one part in about so many of a processor's time.
+const LOOK_SHARE: u32 = 10;
+
+/// Longest time between two looks.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(250);
+
+/// When the memory of a tree is looked at next. What ends before the first look costs none.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    due: Instant,
+}
+
+impl Watch {
+    pub(crate) fn new(now: Instant) -> Watch {
+        Watch { due: now + LOOK_EVERY }
+    }
+
+    /// Until the next look.
+    pub(crate) fn due_in(&self, now: Instant) -> Duration {
+        self.due.saturating_duration_since(now)
+    }
+
+    /// Looks if it is time to, with [`tree_kb`].
+    pub(crate) fn look(&mut self, roots: impl FnOnce() -> Vec<u32>, clock: &dyn Clock) -> Option<u64> {
+        let began = clock.now();
+        if began < self.due {
+            return None;
+        }
+        let held_kb = tree_kb(&roots());
+        let now = clock.now();
+        self.due = now + rest_after(now - began);
+        Some(held_kb)
+    }
+}
+
+fn rest_after(look: Duration) -> Duration {
+    (look * LOOK_SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST_EVERY)
+}
 
 /// Resident KiB of the processes `roots` and all their descendants now.
 pub(crate) fn tree_kb(roots: &[u32]) -> u64 {
@@ -27,22 +75,30 @@ pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
 
 /// The process a pidfd stands for; `None` for one that has been reaped, and for a descriptor of another kind.
 pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let info = head(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     // -1 is one that is gone, 0 one that this process cannot see.
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
 /// The parent of a process.
 pub(crate) fn parent_of(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = head(&format!("/proc/{pid}/stat"))?;
     // The name in brackets may hold anything; fields are counted from behind it (proc(5)).
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = head(&format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// The first 4 KiB of a small file of /proc, in one read: its size is not known, and asking in growing steps, as std does,
+/// takes three times the system calls on the way of every run.
+fn head(path: &str) -> Option<String> {
+    let mut buffer = [0; 4096];
+    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
 fn children(pid: u32) -> Vec<u32> {
@@ -53,4 +109,29 @@ fn children(pid: u32) -> Vec<u32> {
             list.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::ManualClock;
+
+    #[test]
+    fn looks_are_rare_where_they_take_long() {
+        let ms = Duration::from_millis;
+        assert_eq!(rest_after(Duration::ZERO), ms(20));
+        assert_eq!(rest_after(ms(5)), ms(50));
+        assert_eq!(rest_after(Duration::from_secs(5)), ms(250));
+    }
+
+    #[test]
+    fn a_tree_is_looked_at_when_it_is_due_and_not_before() {
+        let clock = ManualClock::new(0);
+        let mut watch = Watch::new(clock.now());
+        let mut look = || watch.look(|| vec![std::process::id()], &clock);
+        assert_eq!(look(), None);
+        clock.advance(LOOK_EVERY);
+        assert!(look().is_some_and(|held_kb| held_kb > 0));
+        assert_eq!(look(), None);
+    }
 }

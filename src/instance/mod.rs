@@ -12,6 +12,7 @@ pub(crate) mod filter;
 pub mod host;
 pub mod launch;
 pub(crate) mod memory;
+pub mod network;
 pub(crate) mod output;
 pub mod package;
 pub(crate) mod pipes;
@@ -35,11 +36,10 @@ use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
-use crate::instance::cgroup::{Groups, Lease};
+use crate::instance::cgroup::Lease;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
-use crate::instance::scratch::Folder;
-use crate::instance::tree::Tree;
+use crate::instance::tree::{Holdings, Tree};
 use crate::instance::zygote::Zygote;
 
 /// How long a child that is to be ended may take to say that it is there, so that it can be.
@@ -127,16 +127,11 @@ impl Instance {
     }
 
     /// Starts one by itself; it loads the code while the caller goes on.
-    pub(crate) fn start(
-        order: &LaunchOrder,
-        folder: Option<Folder>,
-        groups: Option<&Arc<Groups>>,
-    ) -> Result<Instance> {
+    pub(crate) fn start(order: &LaunchOrder, holdings: Holdings) -> Result<Instance> {
         let failed = |cause| Error::internal("an Instance could not be started").because(cause);
         let (channel, theirs) = Channel::open().map_err(failed)?;
         let [event, out, err] = theirs;
-        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
-        let tree = Tree::start(order, folder, Some(event), [out, err], group)?;
+        let tree = Tree::start(order, Some(event), [out, err], holdings)?;
         Ok(channel.into_instance(Origin::Single(tree), None))
     }
 
@@ -191,11 +186,13 @@ impl Instance {
         Some(self.group.as_ref()?.anonymous_kb()? + zygote.memory_kb)
     }
 
-    /// Whether the kernel ended a process of it for want of memory.
+    /// Whether the kernel ended a process of it, or what it was forked from, for want of memory.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
         match &self.origin {
             Origin::Single(tree) => tree.ran_out_of_memory(),
-            _ => self.group.as_ref().is_some_and(Lease::ran_out_of_memory),
+            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => {
+                self.group.as_ref().is_some_and(Lease::ran_out_of_memory) || zygote.ran_out_of_memory()
+            }
         }
     }
 
@@ -207,7 +204,7 @@ impl Instance {
 
     /// Ends everything it started, without waiting for that; nothing happens the second time.
     pub(crate) fn kill(&mut self) {
-        let answers = self.is_single() || self.process.is_some() || self.is_heard_of();
+        let answers = self.process.is_some() || self.is_doomed() || self.is_heard_of();
         match &self.origin {
             Origin::Forked { zygote, .. } => {
                 let killed = self.process.as_ref().is_none_or(|process| process.kill_top(zygote));
@@ -224,6 +221,15 @@ impl Instance {
                 }
             }
             Origin::Single(tree) => tree.let_go(),
+        }
+    }
+
+    /// Whether it ends whatever it says: with a tree of its own, or with that of a zygote that was given up or has ended. One
+    /// silent zygote must not be waited for once for each Instance it owes.
+    fn is_doomed(&self) -> bool {
+        match &self.origin {
+            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => zygote.is_gone(),
+            Origin::Single(_) => true,
         }
     }
 

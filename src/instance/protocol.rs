@@ -21,7 +21,7 @@ pub(crate) const INIT_FD: i32 = 4;
 pub(crate) const CONTROL_BYTES_MAX: usize = 160 * 1024;
 
 /// How to start one process tree; the first message on its control socket, along with the leash, for a single the
-/// event socket, and what it enters its control groups by.
+/// event socket, what [`Reach`] says, and what it enters its control groups by.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LaunchOrder {
     /// What the process is to be.
@@ -31,6 +31,8 @@ pub(crate) struct LaunchOrder {
     pub(crate) token: String,
     /// Which walls this host gives.
     pub(crate) walls: Walls,
+    /// What it reaches of the network.
+    pub(crate) reach: Reach,
     /// The user to become, where the server is root; also the group.
     pub(crate) uid: Option<u32>,
     /// The unpacked code on the host.
@@ -56,6 +58,29 @@ pub(crate) enum Role {
     Single,
     /// Builds the walls, says which stand, and ends.
     Probe,
+    /// Builds a network for others to join, and keeps it: no code of a user's. The interpreter is `pasta`.
+    Router,
+}
+
+/// What a tree reaches of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reach {
+    /// What the server does.
+    Host,
+    /// A loopback of its own.
+    Own,
+    /// The network whose namespace comes with the order, last; where `user`, with the user namespace that owns it.
+    Joined { user: bool },
+}
+
+impl Reach {
+    /// How many descriptors of namespaces come with the order.
+    pub(crate) fn fd_count(self) -> usize {
+        match self {
+            Reach::Host | Reach::Own => 0,
+            Reach::Joined { user } => 1 + usize::from(user),
+        }
+    }
 }
 
 /// Which walls stand around an Instance.
@@ -89,7 +114,7 @@ pub(crate) struct Interpreter {
 /// A message on the control socket from the child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// `Z`: a zygote is ready. `F`: the code is loaded but must not be forked; `text` says why. `P`: a probe's walls.
+    /// `Z`: a zygote is ready, or a network, whose namespaces come along. `F`: the code is loaded but must not be forked; `text` says why. `P`: a probe's walls.
     /// `L`: the launcher failed. Else the kind of a failure frame: see [`outcome`].
     pub(crate) kind: String,
     /// The reason or trace.

@@ -14,14 +14,12 @@ use rustix::net::SendFlags;
 
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
+use crate::instance::memory::Watch;
 use crate::instance::output::Output;
 use crate::instance::protocol::{self, AnswerReader, Said};
 use crate::instance::{Instance, LOADED, memory, tree};
 use crate::model::invocation::Outcome;
 use crate::model::log::LogLine;
-
-/// How often the memory of a run is looked at (D9); shorter runs are measured once, at their end.
-const WATCH_EVERY: Duration = Duration::from_millis(20);
 
 /// How often the lines of a long run are handed on (D21).
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -95,6 +93,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         frame: Vec::new(),
         sent: 0,
         memory_kb: 0,
+        watch: Watch::new(clock.now()),
         flushed: clock.now(),
     };
     if run.instance.is_single()
@@ -128,6 +127,7 @@ struct Run<'a> {
     frame: Vec<u8>,
     sent: usize,
     memory_kb: u64,
+    watch: Watch,
     flushed: Instant,
 }
 
@@ -147,7 +147,7 @@ impl Run<'_> {
             if self.clock.now() >= deadline {
                 return Ok(Some(Outcome::InitTimedOut { init_timeout_s: task.init_timeout_s }));
             }
-            let ready = self.wait(deadline, began)?;
+            let ready = self.wait(deadline)?;
             if ready.event && !self.hear()? {
                 return self.died(task).map(Some);
             }
@@ -158,7 +158,7 @@ impl Run<'_> {
             if ready.exited {
                 return self.died(task).map(Some);
             }
-            if let Some(outcome) = self.watch(task, began) {
+            if let Some(outcome) = self.watch(task) {
                 return Ok(Some(outcome));
             }
         }
@@ -181,7 +181,7 @@ impl Run<'_> {
             if self.clock.now() >= deadline {
                 return Ok(Outcome::TimedOut { timeout_s: task.timeout_s });
             }
-            let ready = self.wait(deadline, began)?;
+            let ready = self.wait(deadline)?;
             let open = !ready.event && !ready.exited || self.hear()?;
             if let Some(outcome) = self.said(task)? {
                 return Ok(outcome);
@@ -196,17 +196,16 @@ impl Run<'_> {
                 return self.closed(task);
             }
             self.send();
-            if let Some(outcome) = self.watch(task, began) {
+            if let Some(outcome) = self.watch(task) {
                 return Ok(outcome);
             }
         }
     }
 
     /// Waits for anything to happen, at most until the next thing that is due, and reads output.
-    fn wait(&mut self, deadline: Instant, began: Instant) -> Result<Ready> {
+    fn wait(&mut self, deadline: Instant) -> Result<Ready> {
         let now = self.clock.now();
-        let watch = if now - began < WATCH_EVERY { WATCH_EVERY - (now - began) } else { WATCH_EVERY };
-        let timeout = watch.min(deadline.saturating_duration_since(now)).try_into().ok();
+        let timeout = self.watch.due_in(now).min(deadline.saturating_duration_since(now)).try_into().ok();
         let interest =
             if self.sent == self.frame.len() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut waits = Vec::with_capacity(4);
@@ -235,7 +234,13 @@ impl Run<'_> {
         loop {
             match crate::instance::receive_now(&self.instance.event, &mut buffer) {
                 Ok(0) => return Ok(false),
-                Ok(length) => self.reader.push(&buffer[..length]),
+                Ok(length) => {
+                    self.reader.push(&buffer[..length]);
+                    // A read that did not fill the buffer has emptied the socket.
+                    if length < buffer.len() {
+                        return Ok(true);
+                    }
+                }
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(cause) => return Err(cause.into()),
             }
@@ -281,16 +286,15 @@ impl Run<'_> {
 
     /// The event socket was closed: most often because the process ends, which shows a moment later.
     fn closed(&mut self, task: &Task<'_>) -> Result<Outcome> {
-        if self
-            .instance
-            .process
-            .as_ref()
-            .is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS))
-        {
+        let process = self.instance.process.as_ref();
+        if process.is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS)) {
             return self.died(task);
         }
-        let trace = "the function closed the platform's event socket".to_owned();
-        Ok(Outcome::Raised { trace })
+        // One that held much takes longer to end than its socket takes to close.
+        Ok(self.ran_out_of_memory(task).unwrap_or_else(|| {
+            let trace = "the function closed the platform's event socket".to_owned();
+            Outcome::Raised { trace }
+        }))
     }
 
     fn died(&mut self, task: &Task<'_>) -> Result<Outcome> {
@@ -300,18 +304,19 @@ impl Run<'_> {
             return Err(Error::internal("an Instance could not be made").because(complaint));
         }
         let code = self.instance.exit_code();
-        if self.instance.ran_out_of_memory() {
-            return Ok(Outcome::OutOfMemory { memory_mb: task.memory_mb, trace: String::new() });
-        }
-        Ok(Outcome::Exited { code })
+        Ok(self.ran_out_of_memory(task).unwrap_or(Outcome::Exited { code }))
+    }
+
+    fn ran_out_of_memory(&self, task: &Task<'_>) -> Option<Outcome> {
+        let memory_mb = task.memory_mb;
+        let is_so = self.instance.ran_out_of_memory();
+        is_so.then_some(Outcome::OutOfMemory { memory_mb, trace: String::new() })
     }
 
     /// What is due from time to time in a run that lasts.
-    fn watch(&mut self, task: &mut Task<'_>, began: Instant) -> Option<Outcome> {
+    fn watch(&mut self, task: &mut Task<'_>) -> Option<Outcome> {
+        let mut held_kb = self.watch.look(|| self.instance.roots(), self.clock)?;
         let now = self.clock.now();
-        if now - began < WATCH_EVERY {
-            return None;
-        }
         if task.stopping.load(Ordering::Relaxed) {
             return Some(Outcome::stopping());
         }
@@ -320,7 +325,6 @@ impl Run<'_> {
             task.listener.lines(self.output.take());
         }
         let limit_kb = u64::from(task.memory_mb) << 10;
-        let mut held_kb = memory::tree_kb(&self.instance.roots());
         if held_kb > limit_kb {
             // What a tree of forks shares was counted for each of them. The group knows better, but is slower to ask.
             held_kb = self.instance.held_kb().map_or(held_kb, |counted| counted.min(held_kb));

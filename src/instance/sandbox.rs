@@ -7,12 +7,15 @@ use std::time::Duration;
 use crate::base::sys;
 use crate::instance::cgroup::Groups;
 use crate::instance::pipes::Pipes;
-use crate::instance::protocol::{Interpreter, LaunchOrder, Report, Role, Walls};
-use crate::instance::tree::{self, Tree};
+use crate::instance::protocol::{Interpreter, LaunchOrder, Reach, Report, Role, Walls};
+use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::wire;
 
 /// How long the probe may take; it takes a few milliseconds.
 const PROBED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The level at which functions may have a network policy.
+const NETWORKS_LEVEL: u8 = 5;
 
 /// What was found out.
 #[derive(Clone, Debug)]
@@ -20,8 +23,10 @@ pub struct Sandbox {
     pub(crate) walls: Walls,
     /// What Instances are counted in, where the host gives that.
     pub(crate) groups: Option<Arc<Groups>>,
-    /// The level reached: 1 to 4 (security page).
+    /// The level reached: 1 to 5 (security page).
     pub level: u8,
+    /// Why there are no network namespaces, if there are none.
+    pub(crate) no_networks: Option<String>,
     /// Why it is not higher, or what is missing at it; for people.
     pub notes: Vec<String>,
 }
@@ -46,11 +51,12 @@ pub(crate) fn probe(level_max: u8, uid: Option<u32>) -> Sandbox {
     if level_max < 3 {
         notes.push(format!("isolation is held at level {level_max} by configuration"));
     } else {
-        match probe_namespaces(walls, uid, groups.as_ref()) {
+        match build(Walls { namespaces: true, ..walls }, Reach::Host, uid, groups.as_ref()) {
             Ok(found) => walls = found,
             Err(why) => notes.push(format!("no namespaces: {why}")),
         }
     }
+    let no_networks = probe_networks(walls, level_max, uid, groups.as_ref());
     if walls.namespaces && !walls.fresh_proc {
         notes.push("a fresh /proc cannot be mounted here, so functions see none".to_owned());
     }
@@ -60,13 +66,13 @@ pub(crate) fn probe(level_max: u8, uid: Option<u32>) -> Sandbox {
     if level_max >= 2 && !walls.seccomp {
         notes.push("this kernel has no seccomp filters".to_owned());
     }
-    Sandbox { walls, groups, level: level(walls), notes }
+    Sandbox { walls, groups, level: level(walls, no_networks.is_none()), no_networks, notes }
 }
 
 /// Levels are cumulative: namespaces without Landlock are used, but are not level 3.
-fn level(walls: Walls) -> u8 {
+fn level(walls: Walls, networks: bool) -> u8 {
     match (walls.landlock_abi > 0 && walls.seccomp, walls.namespaces, walls.groups > 0) {
-        (true, true, true) => 4,
+        (true, true, true) => 4 + u8::from(networks),
         (true, true, false) => 3,
         (true, false, _) => 2,
         (false, _, _) => 1,
@@ -83,12 +89,36 @@ fn open_groups(notes: &mut Vec<String>) -> Option<Arc<Groups>> {
     }
 }
 
-fn probe_namespaces(walls: Walls, uid: Option<u32>, groups: Option<&Arc<Groups>>) -> Result<Walls, String> {
+/// Has a network namespace made, with all other walls; gives back why there is none.
+fn probe_networks(
+    walls: Walls,
+    level_max: u8,
+    uid: Option<u32>,
+    groups: Option<&Arc<Groups>>,
+) -> Option<String> {
+    if level_max < NETWORKS_LEVEL {
+        return Some(format!("isolation is held at level {level_max} by configuration"));
+    }
+    if !walls.namespaces || !walls.seccomp {
+        // Without a filter there are sockets that no namespace holds, such as AF_VSOCK.
+        return Some("it takes namespaces and a system-call filter".to_owned());
+    }
+    build(walls, Reach::Own, uid, groups).err()
+}
+
+/// Has these walls built, and says which stand.
+fn build(
+    walls: Walls,
+    reach: Reach,
+    uid: Option<u32>,
+    groups: Option<&Arc<Groups>>,
+) -> Result<Walls, String> {
     let refused = |cause: std::io::Error| cause.to_string();
     let order = LaunchOrder {
         role: Role::Probe,
         token: String::new(),
-        walls: Walls { namespaces: true, ..walls },
+        walls,
+        reach,
         uid,
         package: PathBuf::from("/"),
         interpreter: Interpreter {
@@ -104,7 +134,8 @@ fn probe_namespaces(walls: Walls, uid: Option<u32>, groups: Option<&Arc<Groups>>
     };
     let (_pipes, [out, err]) = Pipes::open_pair().map_err(refused)?;
     let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(refused)?;
-    let tree = Tree::start(&order, None, None, [out, err], group).map_err(|e| format!("{e:#}"))?;
+    let holdings = Holdings { group, ..Holdings::default() };
+    let tree = Tree::start(&order, None, [out, err], holdings).map_err(|e| format!("{e:#}"))?;
     if !tree::wait_readable(&tree.control, PROBED_WITHIN) {
         return Err("the probe did not answer".to_owned());
     }

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
@@ -14,12 +15,24 @@ use rustix::process::PidfdFlags;
 
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Lease;
+use crate::instance::network::Network;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::scratch::Folder;
 use crate::instance::wire;
 
 /// How long a killed tree may take to be gone before we say so in the log and go on.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a tree is given for its time and gives back after its end.
+#[derive(Debug, Default)]
+pub(crate) struct Holdings {
+    /// Its temporary files, where /tmp cannot be private.
+    pub(crate) folder: Option<Folder>,
+    /// What its processes are counted in; the Instances of a zygote have groups of their own.
+    pub(crate) group: Option<Lease>,
+    /// What it joins, which lasts as long as it does.
+    pub(crate) network: Option<Arc<Network>>,
+}
 
 /// A process tree of ours.
 #[derive(Debug)]
@@ -28,20 +41,17 @@ pub(crate) struct Tree {
     pub(crate) control: OwnedFd,
     supervisor: Child,
     leash: OwnedFd,
-    /// Its temporary files; they go after it.
-    pub(crate) folder: Option<Folder>,
-    /// What its processes are counted in; the Instances of a zygote have groups of their own.
-    group: Option<Lease>,
+    holdings: Holdings,
 }
 
 impl Tree {
-    /// Starts a tree in `group`. `event` becomes a single's event socket; output of loading goes to `stdout` and `stderr`.
+    /// Starts a tree with what its order says it uses. `event` becomes a single's event socket; output of loading goes to
+    /// `stdout` and `stderr`.
     pub(crate) fn start(
         order: &LaunchOrder,
-        folder: Option<Folder>,
         event: Option<OwnedFd>,
         [stdout, stderr]: [OwnedFd; 2],
-        group: Option<Lease>,
+        holdings: Holdings,
     ) -> Result<Tree> {
         let failed = |cause: io::Error| Error::internal("a process could not be started").because(cause);
         let (control, theirs) = wire::message_pair().map_err(failed)?;
@@ -51,14 +61,15 @@ impl Tree {
         let bytes = serde_json::to_vec(order).map_err(|e| failed(e.into()))?;
         let mut fds = vec![leash_end.as_fd()];
         fds.extend(event.as_ref().map(AsFd::as_fd));
-        fds.extend(group.iter().flat_map(Lease::entries));
+        fds.extend(holdings.network.iter().flat_map(|network| network.fds()));
+        fds.extend(holdings.group.iter().flat_map(Lease::entries));
         wire::send(&control, &bytes, &fds).map_err(failed)?;
         #[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
         let mut command = Command::new("/proc/self/exe");
         command.arg("__launch").env_clear().stdin(Stdio::from(theirs));
         let supervisor =
             command.stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr)).spawn().map_err(failed)?;
-        Ok(Tree { control, supervisor, leash, folder, group })
+        Ok(Tree { control, supervisor, leash, holdings })
     }
 
     /// The wait status of the tree's main process, if it has ended by itself or does so within `patience`.
@@ -66,14 +77,23 @@ impl Tree {
         status_on(&self.leash, patience)
     }
 
-    /// Whether its main process has ended; its supervisor may hear of that a little later than the control socket does.
+    /// Whether its main process has ended, or the network it joined; its supervisor may hear of the former a little later
+    /// than the control socket does.
     pub(crate) fn is_gone(&self) -> bool {
-        wait_readable(&self.leash, Duration::ZERO) || wait_hangup(&self.control, Duration::ZERO)
+        let unconnected = || self.holdings.network.as_ref().is_some_and(|network| network.is_gone());
+        wait_readable(&self.leash, Duration::ZERO)
+            || wait_hangup(&self.control, Duration::ZERO)
+            || unconnected()
+    }
+
+    /// Its temporary files, where it has some of its own.
+    pub(crate) fn folder(&self) -> Option<&Folder> {
+        self.holdings.folder.as_ref()
     }
 
     /// Whether the kernel ended a process of it for want of memory.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
-        self.group.as_ref().is_some_and(Lease::ran_out_of_memory)
+        self.holdings.group.as_ref().is_some_and(Lease::ran_out_of_memory)
     }
 
     /// The supervisor's process id, whose descendants are the tree.

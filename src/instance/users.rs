@@ -1,7 +1,12 @@
-//! User ids for functions, one for each, where the server is root (D8).
+//! User ids for functions, one for each, where the server is root (D8); and how a namespace is told whom its ids stand for.
 //!
 //! In a container whose users are mapped, root may only become those that the map holds: a server that took others would
 //! start nothing.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
 
 /// User ids of one server's functions. Two servers on a host have different blocks, or a function of one, where no pid
 /// namespace holds it, could signal those of the other.
@@ -60,6 +65,23 @@ fn parts(map: &str) -> Vec<Users> {
         Some(Users { first, count: numbers.nth(1)?.parse().ok()? })
     };
     map.lines().filter_map(part).collect()
+}
+
+/// This process's folder in /proc, as a descriptor that outlives a change of the root.
+pub(crate) fn open_self() -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open("/proc/self", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Writes the one-line maps an unprivileged process may write for itself: pairs of the id inside and outside.
+pub(crate) fn map_ids(own: &OwnedFd, uid: (u32, u32), gid: (u32, u32)) -> io::Result<()> {
+    let write = |name: &str, text: String| -> io::Result<()> {
+        let file = rustix::fs::openat(own, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::io::write(file, text.as_bytes())?;
+        Ok(())
+    };
+    write("setgroups", "deny".to_owned())?;
+    write("uid_map", format!("{} {} 1", uid.0, uid.1))?;
+    write("gid_map", format!("{} {} 1", gid.0, gid.1))
 }
 
 #[cfg(test)]

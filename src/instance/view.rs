@@ -14,6 +14,7 @@ use rustix::fs::CWD;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
 use crate::base::sys;
+use crate::instance::network;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::shim;
 use crate::model::limits;
@@ -41,7 +42,6 @@ const ETC_FOLDERS: &[&str] = &["alternatives", "ssl/certs", "ld.so.conf.d"];
 const ETC_FILES: &[&str] = &[
     "ld.so.cache",
     "ld.so.conf",
-    "resolv.conf",
     "hosts",
     "nsswitch.conf",
     "host.conf",
@@ -76,7 +76,7 @@ pub(crate) fn enter(order: &LaunchOrder, bootstrap: &str) -> Result<bool, Step> 
     for (tree, place) in trees {
         put(&tree, &place).map_err(step("bind mounts"))?;
     }
-    furnish(bootstrap).map_err(step("root files"))?;
+    furnish(order, bootstrap).map_err(step("root files"))?;
     turn().map_err(step("pivot_root"))?;
     sys::make_mounts_read_only("/").map_err(step("read-only root"))?;
     mount_private_tmp().map_err(step("private /tmp"))?;
@@ -154,7 +154,7 @@ fn put(tree: &OwnedFd, place: &Path) -> io::Result<()> {
 }
 
 /// The folders, links and files of our own making.
-fn furnish(bootstrap: &str) -> io::Result<()> {
+fn furnish(order: &LaunchOrder, bootstrap: &str) -> io::Result<()> {
     for folder in [
         "proc",
         "tmp",
@@ -179,6 +179,9 @@ fn furnish(bootstrap: &str) -> io::Result<()> {
         if let Ok(bytes) = fs::read(Path::new("/etc").join(name)) {
             fs::write(below(&Path::new("etc").join(name)), bytes)?;
         }
+    }
+    if let Ok(bytes) = network::resolvers(order.reach) {
+        fs::write(below(Path::new("etc/resolv.conf")), bytes)?;
     }
     for (link, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
     {

@@ -15,17 +15,14 @@ use rustix::net::RecvFlags;
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Groups;
+use crate::instance::memory::Watch;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
 use crate::instance::run::Init;
-use crate::instance::scratch::Folder;
-use crate::instance::tree::{self, Tree};
+use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
-
-/// How often the memory of a loading zygote is looked at (D9).
-const WATCH_EVERY: Duration = Duration::from_millis(20);
 
 /// How long a zygote may take to make room for some 200 orders; it needs about a millisecond for each.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
@@ -41,14 +38,15 @@ const PHRASE_CHARS_MAX: usize = 500;
 pub(crate) struct Zygote {
     /// The walls its Instances stand in.
     pub(crate) walls: Walls,
-    /// Where its Instances are counted, and what one of them may hold.
-    pub(crate) groups: Option<Arc<Groups>>,
+    /// What one of its Instances may hold, MB.
     pub(crate) memory_mb: u32,
     /// What it held itself once the code was loaded, KiB.
     pub(crate) memory_kb: u64,
     /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
     pub(crate) pid: u32,
     tree: Tree,
+    /// Where its Instances are counted: groups that are told to no other zygote. Behind the tree, whose end they wait for.
+    pub(crate) groups: Option<Arc<Groups>>,
     next: AtomicU64,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
@@ -77,10 +75,11 @@ pub(crate) enum LoadResult {
 }
 
 impl Zygote {
-    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set.
+    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set. Its Instances
+    /// will be counted in `groups`.
     pub(crate) fn load(
         order: &LaunchOrder,
-        folder: Option<Folder>,
+        holdings: Holdings,
         groups: Option<&Arc<Groups>>,
         patience: Duration,
         stopping: &AtomicBool,
@@ -89,8 +88,7 @@ impl Zygote {
         let failed = |cause| Error::internal("a process could not be started").because(cause);
         let began = clock.now();
         let (pipes, [out, err]) = Pipes::open_pair().map_err(failed)?;
-        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
-        let tree = Tree::start(order, folder, None, [out, err], group)?;
+        let tree = Tree::start(order, None, [out, err], holdings)?;
         let output = Output::new(clock.wall_us());
         let mut loading =
             Loading { order, stopping, tree, pipes, output, memory_kb: 0, function: None, clock };
@@ -114,7 +112,7 @@ impl Zygote {
     fn of(tree: Tree, order: &LaunchOrder, groups: Option<&Arc<Groups>>, pid: u32) -> Zygote {
         Zygote {
             walls: order.walls,
-            groups: groups.cloned(),
+            groups: groups.map(|groups| Arc::new(groups.apart())),
             memory_mb: order.memory_mb,
             memory_kb: memory::tree_kb(&[pid]),
             pid,
@@ -184,7 +182,7 @@ impl Zygote {
 
     /// Has the temporary files of an Instance that was killed removed when it is gone.
     pub(crate) fn remove_files_of(&self, number: u64, leash: &OwnedFd) {
-        if let (Some(folder), Ok(leash)) = (&self.tree.folder, leash.try_clone()) {
+        if let (Some(folder), Ok(leash)) = (self.tree.folder(), leash.try_clone()) {
             folder.remove_part(number, leash);
         }
     }
@@ -192,6 +190,11 @@ impl Zygote {
     /// Whether it has ended or was given up; orders to it are in vain then.
     pub(crate) fn is_gone(&self) -> bool {
         self.forsaken.load(Ordering::Relaxed) || self.tree.is_gone()
+    }
+
+    /// Whether it is gone because the kernel wanted memory.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.tree.is_gone() && self.tree.ran_out_of_memory()
     }
 
     /// Orders to it came to nothing. Nobody orders from it again; its tree ends with the last Instance that runs in it.
@@ -230,6 +233,7 @@ struct Loading<'a> {
 impl Loading<'_> {
     fn wait(&mut self, deadline: Instant, patience: Duration) -> Result<Ending> {
         let limit_kb = u64::from(self.order.memory_mb) << 10;
+        let mut watch = Watch::new(self.clock.now());
         loop {
             let left = deadline.saturating_duration_since(self.clock.now());
             if left.is_zero() {
@@ -239,10 +243,11 @@ impl Loading<'_> {
             if self.stopping.load(Ordering::Relaxed) {
                 return Ok(Ending::Failed(Outcome::stopping()));
             }
-            if self.poll(left.min(WATCH_EVERY)) {
+            if self.poll(left.min(watch.due_in(self.clock.now()))) {
                 return self.report();
             }
-            self.memory_kb = self.memory_kb.max(memory::tree_kb(&[self.tree.supervisor_pid()]));
+            let held_kb = watch.look(|| vec![self.tree.supervisor_pid()], self.clock);
+            self.memory_kb = self.memory_kb.max(held_kb.unwrap_or(0));
             if self.memory_kb > limit_kb {
                 let memory_mb = self.order.memory_mb;
                 return Ok(Ending::Failed(Outcome::OutOfMemory { memory_mb, trace: String::new() }));

@@ -141,6 +141,40 @@ impl Handler {
     }
 }
 
+/// What of the network a function reaches. What a host cannot give is refused; a function never gets more than it asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetworkPolicy {
+    /// The host's own network, loopback included.
+    #[default]
+    Host,
+    /// A loopback of its own and nothing else.
+    None,
+    /// The world outside, but neither the host's own addresses and ports nor link-local ones.
+    NoLocal,
+}
+
+impl NetworkPolicy {
+    /// Every policy, in the order messages list them.
+    pub const ALL: [NetworkPolicy; 3] = [NetworkPolicy::Host, NetworkPolicy::None, NetworkPolicy::NoLocal];
+
+    /// Reads a policy's name.
+    pub fn parse(text: &str) -> Result<NetworkPolicy> {
+        NetworkPolicy::ALL.into_iter().find(|policy| policy.as_str() == text).ok_or_else(|| {
+            let names = NetworkPolicy::ALL.map(NetworkPolicy::as_str).join(", ");
+            Error::invalid(format!("network must be one of {names}"))
+        })
+    }
+
+    /// The name as users write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NetworkPolicy::Host => "host",
+            NetworkPolicy::None => "none",
+            NetworkPolicy::NoLocal => "no-local",
+        }
+    }
+}
+
 /// Environment variables of a function, in the order they were given.
 pub type Env = Vec<(String, String)>;
 
@@ -193,6 +227,8 @@ pub struct Config {
     pub memory_mb: u32,
     /// Memory this function may use at once over all its runs, MB; 0 switches it off; none means a share of the total.
     pub reserved_mb: Option<u32>,
+    /// What of the network its runs reach.
+    pub network: NetworkPolicy,
     /// The user's environment variables.
     pub env: Env,
     /// Free text.
@@ -300,6 +336,7 @@ mod tests {
             init_timeout_s: limits::INIT_TIMEOUT_S_DEFAULT,
             memory_mb: limits::MEMORY_MB_DEFAULT,
             reserved_mb: None,
+            network: NetworkPolicy::Host,
             env: Env::new(),
             description: String::new(),
         }
@@ -334,6 +371,17 @@ mod tests {
             "index.h\0",
         ] {
             assert!(Handler::parse(bad, Language::Python).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_policy_is_one_of_three() {
+        for policy in NetworkPolicy::ALL {
+            assert_eq!(NetworkPolicy::parse(policy.as_str()).unwrap(), policy);
+        }
+        for bad in ["", "Host", "no_local", "none ", "vpc"] {
+            let refused = NetworkPolicy::parse(bad).unwrap_err().message;
+            assert_eq!(refused, "network must be one of host, none, no-local", "{bad:?}");
         }
     }
 

@@ -4,8 +4,9 @@
 //! the event, and hands the used Instance to the keeper, which ends it and parks the next. So between an event and its answer
 //! there is one process, and no thread of ours but the caller's.
 //!
-//! What must stay true: no lock is held while a process is started, waited for or ended; a Version that was retired is never
-//! handed out again; what is parked beyond what is wanted goes.
+//! What must stay true: no lock is held while a process is started, waited for or ended, but for the one that keeps a Version
+//! from building two networks; a Version that was retired is never handed out again; what is parked beyond what is wanted
+//! goes.
 
 mod admission;
 mod keeper;

@@ -3,23 +3,27 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::instance::host::Host;
+use crate::instance::network::Network;
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::run::Init;
-use crate::instance::scratch::Folder;
+use crate::instance::tree::Holdings;
 use crate::instance::zygote::{LoadResult, Loaded, Zygote};
-use crate::model::function::Version;
+use crate::model::function::{NetworkPolicy, Version};
 use crate::model::invocation::{FunctionNames, Outcome};
 use crate::pool::warm::Demand;
 
 /// Most singles started ahead: each is a whole interpreter with the code loaded.
 const SINGLES_AHEAD_MAX: usize = 2;
+
+/// Control groups that a Version keeps which is not busy, for the next run and the one parked after it.
+const GROUPS_AT_REST: usize = 2;
 
 /// A Version that runs, ran, or is about to.
 #[derive(Debug)]
@@ -30,6 +34,9 @@ pub(crate) struct Slot {
     state: Mutex<State>,
     /// Rung when an attempt to load the code has ended.
     loaded: Condvar,
+    /// The network its processes share, while there are any. The one lock that is held while processes are started: who waits
+    /// for it would otherwise build another network.
+    network: Mutex<Weak<Network>>,
 }
 
 #[derive(Debug)]
@@ -106,7 +113,14 @@ impl Slot {
             loading: false,
             failed: None,
         };
-        Slot { version, names, package, state: Mutex::new(state), loaded: Condvar::new() }
+        Slot {
+            version,
+            names,
+            package,
+            state: Mutex::new(state),
+            loaded: Condvar::new(),
+            network: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,18 +238,33 @@ impl Slot {
     }
 
     fn load(&self, means: Means<'_>) -> Result<Loaded> {
-        let (order, folder) = self.order(means, Role::Zygote)?;
+        let (order, holdings) = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, folder, means.host.groups(), patience, means.stopping, means.clock)
+        Zygote::load(&order, holdings, means.host.groups(), patience, means.stopping, means.clock)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {
-        let (order, folder) = self.order(means, Role::Single)?;
-        Instance::start(&order, folder, means.host.groups())
+        let (order, holdings) = self.order(means, Role::Single)?;
+        Instance::start(&order, holdings)
     }
 
-    fn order(&self, means: Means<'_>, role: Role) -> Result<(LaunchOrder, Option<Folder>)> {
-        means.host.order(&self.version, &self.names, &self.package, role)
+    fn order(&self, means: Means<'_>, role: Role) -> Result<(LaunchOrder, Holdings)> {
+        let network = self.network(means.host)?;
+        means.host.order(&self.version, &self.names, &self.package, role, network)
+    }
+
+    /// The network its processes join, where its policy needs one; built anew if there is none or nothing carries it.
+    fn network(&self, host: &Host) -> Result<Option<Arc<Network>>> {
+        if self.version.config.network != NetworkPolicy::NoLocal {
+            return Ok(None);
+        }
+        let mut known = self.network.lock().expect("no holder of this lock can panic");
+        if let Some(network) = known.upgrade().filter(|network| !network.is_gone()) {
+            return Ok(Some(network));
+        }
+        let network = Arc::new(host.build_network(&self.version)?);
+        *known = Arc::downgrade(&network);
+        Ok(Some(network))
     }
 
     /// Parks as many Instances as are wanted now.
@@ -295,7 +324,14 @@ impl Slot {
         if rests && (state.retired || !state.demand.keeps_loaded(now)) {
             leftovers.unload(&mut state.way);
         }
-        rests && matches!(state.way, Way::Unknown)
+        let is_over = rests && matches!(state.way, Way::Unknown);
+        let resting = match &state.way {
+            Way::Forked(zygote) if wanted <= 1 => zygote.groups.clone(),
+            _ => None,
+        };
+        drop(state);
+        resting.inspect(|groups| groups.shrink(GROUPS_AT_REST));
+        is_over
     }
 
     /// Lets the code go although it may be wanted soon, because others need the room; does nothing while it runs.
@@ -376,7 +412,7 @@ pub(crate) struct Look {
 mod tests {
     use super::*;
     use crate::base::clock::ManualClock;
-    use crate::model::function::{Config, Digest, Env, Handler};
+    use crate::model::function::{Config, Digest, Env, Handler, NetworkPolicy};
     use crate::model::runtime::{Language, Runtime};
 
     fn slot(clock: &dyn Clock) -> Slot {
@@ -387,6 +423,7 @@ mod tests {
             init_timeout_s: 3,
             memory_mb: 128,
             reserved_mb: None,
+            network: NetworkPolicy::Host,
             env: Env::new(),
             description: String::new(),
         };

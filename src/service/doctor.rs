@@ -51,7 +51,7 @@ impl Doctor {
 
     /// Everything there is to say, now. Asks interpreters that nobody needed so far, which takes a moment.
     pub fn checks(&self) -> Vec<Check> {
-        let mut checks = vec![self.isolation(), self.user()];
+        let mut checks = vec![self.isolation(), self.network(), self.user()];
         checks.extend(self.host.runtimes().into_iter().map(runtime));
         checks.extend([self.disk(), self.database(), self.concurrency()]);
         checks
@@ -61,7 +61,9 @@ impl Doctor {
         let sandbox = &self.host.sandbox;
         let verdict = if sandbox.level >= LEVEL_GOOD { Verdict::Ok } else { Verdict::Warn };
         let held = match sandbox.level {
-            4 => "own namespaces, root view, Landlock, system-call filter and control group for every run",
+            4 | 5 => {
+                "own namespaces, root view, Landlock, system-call filter and control group for every run"
+            }
             3 => "own namespaces, root view, Landlock and system-call filter for every run",
             2 => {
                 "Landlock and system-call filter for every run; no namespaces, so $TMPDIR takes the place of /tmp"
@@ -71,6 +73,18 @@ impl Doctor {
         let groups = sandbox.groups_kind().map_or(String::new(), |kind| format!(" ({kind})"));
         let notes: String = sandbox.notes.iter().map(|note| format!("; {note}")).collect();
         check("isolation", verdict, format!("level {}: {held}{groups}{notes}", sandbox.level))
+    }
+
+    fn network(&self) -> Check {
+        let policies = self.host.policies();
+        let names = policies.names().join(", ");
+        let detail = match (&policies.none, &policies.no_local) {
+            (Ok(()), Ok(())) => format!("functions may have {names}"),
+            (Ok(()), Err(why)) => format!("functions may have {names}; no-local is not to be had: {why}"),
+            (Err(why), _) => format!("functions have the host's only: {why}"),
+        };
+        let verdict = if policies.no_local.is_ok() { Verdict::Ok } else { Verdict::Warn };
+        check("network", verdict, detail)
     }
 
     fn user(&self) -> Check {

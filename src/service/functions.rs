@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::instance::host::Host;
+use crate::instance::network::Policies;
 use crate::instance::package::{self, pack};
-use crate::model::function::{Config, Function, FunctionName, Namespace, check_names};
+use crate::model::function::{Config, Function, FunctionName, Namespace, NetworkPolicy, check_names};
 use crate::model::limits;
 use crate::model::query::{Page, PageLimit};
 use crate::pool::Pool;
@@ -63,6 +64,9 @@ impl Functions {
         check_names(namespace, name)?;
         config.check()?;
         self.check_reservation(namespace, name, config)?;
+        if config.network != NetworkPolicy::Host {
+            check_network(&self.host.policies(), config.network)?;
+        }
         let notes = self.host.runtime(config.runtime)?.note.into_iter().collect();
         let archive = archive(code)?;
         let checked = package::check(&archive)?;
@@ -95,15 +99,17 @@ impl Functions {
         found.ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))
     }
 
-    /// What there is to know about how a function runs here: a stand-in interpreter, why it cannot be forked.
+    /// What there is to know about how a function runs here: a stand-in interpreter, a network it cannot have, why it cannot
+    /// be forked.
     pub fn notes(&self, function: &Function) -> Vec<String> {
         let runtime = match self.host.runtime(function.version.config.runtime) {
             Ok(found) => found.note,
             Err(missing) => Some(missing.message),
         };
+        let network = check_network(&self.host.policies_known(), function.version.config.network);
         let spawned = self.pool.spawned_because(function.version.id);
         let spawned = spawned.map(|why| format!("each run is a process of its own making: {why}"));
-        runtime.into_iter().chain(spawned).collect()
+        runtime.into_iter().chain(network.err().map(|error| error.message)).chain(spawned).collect()
     }
 
     /// A page of a namespace's functions by name, from behind `after`.
@@ -132,6 +138,17 @@ impl Functions {
         self.invoker.forget(function.id);
         Ok(())
     }
+}
+
+/// A function never reaches more than it asked for, so what the host cannot keep from it is not deployed.
+fn check_network(policies: &Policies, policy: NetworkPolicy) -> Result<()> {
+    policies.of(policy).map_err(|why| {
+        Error::invalid(format!(
+            "network must be {} on this host, not {}: {why}",
+            policies.names().join(" or "),
+            policy.as_str()
+        ))
+    })
 }
 
 fn archive(code: Code) -> Result<Vec<u8>> {

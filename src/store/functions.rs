@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::model::function::{
-    Config, Digest, Env, Function, FunctionName, Handler, LATEST, Namespace, Version,
+    Config, Digest, Env, Function, FunctionName, Handler, LATEST, Namespace, NetworkPolicy, Version,
 };
 use crate::model::query::{Page, PageLimit};
 use crate::model::runtime::Runtime;
@@ -99,7 +99,8 @@ impl Store {
 }
 
 const SELECT: &str = "SELECT f.id, f.namespace, f.name, f.created_us, f.modified_us, v.id, v.qualifier, v.runtime,
-        v.handler, v.timeout_s, v.init_timeout_s, v.memory_mb, v.reserved_mb, v.env, v.description, p.sha256, p.size_bytes
+        v.handler, v.timeout_s, v.init_timeout_s, v.memory_mb, v.reserved_mb, v.env, v.description, p.sha256, p.size_bytes,
+        v.network
     FROM function f
     JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
     JOIN package p ON p.id = v.package_id
@@ -132,8 +133,8 @@ fn replace_latest(tx: &Tx<'_>, function_id: i64, config: &Config, package_id: i6
     )?;
     tx.execute(
         "INSERT INTO version (function_id, qualifier, runtime, handler, timeout_s, init_timeout_s, memory_mb,
-             reserved_mb, env, description, package_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             reserved_mb, env, description, package_id, network)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             function_id,
             LATEST,
@@ -146,6 +147,7 @@ fn replace_latest(tx: &Tx<'_>, function_id: i64, config: &Config, package_id: i6
             env_text(&config.env),
             config.description,
             package_id,
+            config.network.as_str(),
         ],
     )?;
     Ok(())
@@ -165,6 +167,7 @@ fn function(row: &Row<'_>) -> Result<Function> {
         init_timeout_s: row.get(10)?,
         memory_mb: row.get(11)?,
         reserved_mb: row.get(12)?,
+        network: NetworkPolicy::parse(row.get_ref(17)?.as_str().map_err(|_| fault::unreadable("network"))?)?,
         env: env_of(&row.get::<_, String>(13)?)?,
         description: row.get(14)?,
     };

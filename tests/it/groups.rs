@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::function::{expression, source};
+use crate::function::{expression, folder, source};
+use crate::gate::Gate;
 use crate::server::{Run, Server};
 use crate::wait;
 
@@ -18,6 +19,16 @@ fn has_groups(server: &Server) -> bool {
         );
     }
     level >= 4
+}
+
+/// Whether the kernel ends all of a group that it takes a process of; the older design does not.
+fn ends_groups_whole(server: &Server) -> bool {
+    let said = server.fnlite(&["doctor"]).stdout;
+    let is_newer = String::from_utf8_lossy(&said).contains("(cgroup v2)");
+    if !is_newer {
+        eprintln!("SKIPPED: this machine has cgroup v1, where one process of a run is ended and not all");
+    }
+    is_newer
 }
 
 /// The folders of a server's groups that are there now.
@@ -71,6 +82,28 @@ fn memory_that_belongs_to_no_process_counts() {
         1,
         "the next has all of its own"
     );
+}
+
+#[test]
+fn a_run_ends_whole_when_one_of_its_processes_took_too_much() {
+    let server = Server::start(&[]);
+    if !has_groups(&server) || !ends_groups_whole(&server) {
+        return;
+    }
+    let code = "
+import os
+def main_handler(event, context):
+    files = [os.memfd_create('x') for _ in range(3)]
+    if os.fork() == 0:
+        for file in files:
+            for _ in range(300):
+                os.write(file, bytes(1 << 20))
+        os._exit(0)
+    os.wait()
+    return 'alone'
+";
+    server.deploy("family", &source(code).with("memory_mb", 64).with("timeout_s", 60));
+    assert_eq!(server.invoke("family", "1").status, 434);
 }
 
 #[test]
@@ -182,5 +215,64 @@ fn what_a_killed_server_left_is_cleared_by_the_next() {
         let (_, back) = place.take().unwrap().serve(&[]).stop();
         place = Some(back);
         folders_of(pid).is_empty().then_some(())
+    });
+}
+
+/// Takes the place of the process its runs are forked from and keeps what lets those enter their groups. At the second
+/// event it has a process enter each of them and take more memory there than a group may hold.
+const THIEF: &str = "
+import array, os, socket
+
+def plunder(entries):
+    for entry in entries:
+        os.write(entry, b'0')
+    for _ in range(3):
+        file = os.memfd_create('x')
+        for _ in range(300):
+            os.write(file, bytes(1 << 20))
+
+def plunder_all(groups):
+    for entries in groups.values():
+        if os.fork() == 0:
+            try:
+                plunder(entries)
+            finally:
+                os._exit(0)
+        os.wait()
+
+control = socket.socket(fileno=3)
+control.send(b'{\"kind\": \"Z\", \"text\": \"\", \"load_us\": 1}')
+groups, orders = {}, 0
+while True:
+    order, passed, _, _ = control.recvmsg(64, 1024)
+    if order[:1] != b'N':
+        continue
+    orders += 1
+    numbers = [number for _, _, data in passed for number in array.array('i', data)]
+    if orders == 13:  # those before were the tries of the first event
+        plunder_all(groups)
+    groups.setdefault(os.fstat(numbers[3]).st_ino, numbers[3:])
+    for number in numbers[:3]:
+        os.close(number)
+";
+
+#[test]
+fn code_that_took_its_zygote_over_gets_into_no_group_of_others() {
+    let server = Server::start(&[]);
+    if !has_groups(&server) {
+        return;
+    }
+    server.deploy("thief", &source(THIEF).with("memory_mb", 64).with("timeout_s", 60));
+    server.deploy("victim", &folder("gate").with("memory_mb", 64).with("timeout_s", 60));
+    server.invoke("thief", "{}").failed(500);
+    let gate = Gate::new();
+    std::thread::scope(|scope| {
+        let run = || scope.spawn(|| server.invoke("victim", gate.event()));
+        let (runs, held) = ([run(), run()], [gate.arrival(), gate.arrival()]);
+        server.invoke("thief", "{}").failed(500);
+        drop(held);
+        for run in runs {
+            run.join().unwrap().returned();
+        }
     });
 }

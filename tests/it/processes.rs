@@ -57,6 +57,12 @@ pub(crate) fn all(is_such: impl Fn(Process) -> bool) -> Vec<Process> {
     pids().filter_map(look).filter(|process| is_such(*process)).collect()
 }
 
+/// How many processes of that name there are, with those that have ended and were not reaped yet.
+pub(crate) fn unburied(name: &str) -> usize {
+    let name_of = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    pids().filter(|pid| name_of(*pid).trim_end() == name).count()
+}
+
 /// Every living process whose environment has this variable, `NAME=value`.
 pub(crate) fn marked(variable: &str) -> Vec<Process> {
     all(|process| {

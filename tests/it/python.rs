@@ -9,7 +9,8 @@ use crate::gate::Gate;
 use crate::server::Server;
 use crate::wait;
 
-const LEVELS: [usize; 4] = [1, 2, 3, 4];
+/// The fifth is the fourth for a function that asks for no network of its own.
+const LEVELS: [usize; 4] = [1, 2, 3, 5];
 
 #[test]
 fn the_context_has_every_field_of_the_contract() {

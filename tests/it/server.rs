@@ -122,12 +122,12 @@ impl Server {
 
     /// The server that tests share which leave it as they found it. Names of functions must be the test's own.
     pub(crate) fn shared() -> &'static Server {
-        Server::at_level(4)
+        Server::at_level(5)
     }
 
-    /// A shared server that isolates at most at that level, 1 to 4.
+    /// A shared server that isolates at most at that level, 1 to 5.
     pub(crate) fn at_level(level: usize) -> &'static Server {
-        static SERVERS: [OnceLock<Server>; 4] = [const { OnceLock::new() }; 4];
+        static SERVERS: [OnceLock<Server>; 5] = [const { OnceLock::new() }; 5];
         SERVERS[level - 1].get_or_init(|| {
             let server = Server::start(&["--isolation-max", &level.to_string()]);
             tell_when_a_test_fails(level, server.place().file("server.log"));
@@ -485,7 +485,7 @@ pub(crate) fn test_data() -> PathBuf {
 
 /// Starts a process from a thread that lives as long as this process: the kernel's "die with your parent", which
 /// `setpriv` asks for, means the thread that started it.
-fn spawn(command: Command) -> Child {
+pub(crate) fn spawn(command: Command) -> Child {
     static SPAWNER: OnceLock<Sender<(Command, Sender<Child>)>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
         let (orders, inbox) = channel::<(Command, Sender<Child>)>();

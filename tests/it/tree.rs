@@ -173,6 +173,33 @@ fn an_instance_that_never_comes_to_be_leaves_no_init() {
     assert!(gone.is_some(), "{} are left", inits().count());
 }
 
+/// Takes the place of the process its runs are forked from, and forks nothing.
+const SILENT: &str = "
+import socket
+control = socket.socket(fileno=3)
+control.send(b'{\"kind\": \"Z\", \"text\": \"\", \"load_us\": 1}')
+kept = []
+while True:
+    kept.append(control.recvmsg(64, 1024))
+";
+
+#[test]
+fn a_zygote_that_makes_nothing_holds_up_the_end_of_no_other_run() {
+    let server = Server::start(&[]);
+    server.deploy("silent", &source(SILENT).with("timeout_s", 1));
+    server.deploy("stays", &source(STUBBORN));
+    let mark = Mark::new(90);
+    std::thread::scope(|scope| {
+        for _ in 0..24 {
+            scope.spawn(|| assert_eq!(server.invoke("silent", "{}").status, 433));
+        }
+    });
+    // All of those are over and given to whoever ends them; waiting a moment for each would take seven seconds.
+    server.invoke("stays", mark.event("return")).returned();
+    let gone = wait::within(3 * GONE_WITHIN, || mark.alive().is_empty().then_some(()));
+    assert!(gone.is_some(), "{:?}", mark.alive());
+}
+
 #[test]
 fn three_hundred_runs_of_all_kinds_leave_no_process_and_no_descriptor() {
     let server = Server::start(&[]);

@@ -14,6 +14,7 @@ use crate::store;
 struct ReadyBody {
     ready: bool,
     isolation_level: u8,
+    network_policies: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +43,9 @@ pub(super) fn healthz(_: &Rest, _: Call) -> Result<Response> {
 
 pub(super) fn readyz(rest: &Rest, _: Call) -> Result<Response> {
     let ready = !rest.is_stopping();
-    let body = ReadyBody { ready, isolation_level: rest.parts.host.sandbox.level };
+    let host = &rest.parts.host;
+    let network_policies = host.policies_known().names();
+    let body = ReadyBody { ready, isolation_level: host.sandbox.level, network_policies };
     Ok(answer::json(if ready { 200 } else { 503 }, &body))
 }
 

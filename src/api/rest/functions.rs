@@ -12,19 +12,20 @@ use crate::api::rest::fields::Fields;
 use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
-use crate::model::function::{Config, Env, Function, FunctionName, Handler};
+use crate::model::function::{Config, Env, Function, FunctionName, Handler, NetworkPolicy};
 use crate::model::key::Scope;
 use crate::model::limits;
 use crate::model::runtime::Runtime;
 use crate::service::functions::Code;
 
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "runtime",
     "handler",
     "timeout_s",
     "init_timeout_s",
     "memory_mb",
     "reserved_mb",
+    "network",
     "env",
     "description",
     "code",
@@ -42,6 +43,7 @@ struct FunctionBody<'a> {
     memory_mb: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_mb: Option<u32>,
+    network: &'static str,
     description: &'a str,
     /// To admin keys only: people keep passwords there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +119,7 @@ fn body_of(function: &Function, scope: Scope, notes: Option<Vec<String>>) -> Fun
         init_timeout_s: config.init_timeout_s,
         memory_mb: config.memory_mb,
         reserved_mb: config.reserved_mb,
+        network: config.network.as_str(),
         description: &config.description,
         env: (scope == Scope::Admin).then(env),
         code_sha256: version.package.to_string(),
@@ -150,6 +153,7 @@ fn from_json(query: &Query, body: &[u8]) -> Result<(Config, Code)> {
         init_timeout_s: fields.number("init_timeout_s")?,
         memory_mb: fields.number("memory_mb")?,
         reserved_mb: fields.number("reserved_mb")?,
+        network: fields.text("network")?,
         env: fields.texts("env")?.unwrap_or_default(),
         description: fields.text("description")?,
     };
@@ -193,6 +197,7 @@ fn from_query(query: &Query, archive: Vec<u8>) -> Result<(Config, Code)> {
         init_timeout_s: query.number("init_timeout_s")?,
         memory_mb: query.number("memory_mb")?,
         reserved_mb: query.number("reserved_mb")?,
+        network: text("network"),
         env: query.all("env").map(variable).collect::<Result<Env>>()?,
         description: text("description"),
     };
@@ -207,6 +212,7 @@ struct Wanted {
     init_timeout_s: Option<u32>,
     memory_mb: Option<u32>,
     reserved_mb: Option<u32>,
+    network: Option<String>,
     env: Env,
     description: Option<String>,
 }
@@ -215,6 +221,7 @@ impl Wanted {
     fn meant(self) -> Result<Config> {
         let runtime = Runtime::parse(&self.runtime.ok_or_else(|| required("runtime"))?)?;
         let handler = Handler::parse(&self.handler.ok_or_else(|| required("handler"))?, runtime.language)?;
+        let network = self.network.as_deref().map(NetworkPolicy::parse).transpose()?;
         let config = Config {
             runtime,
             handler,
@@ -222,6 +229,7 @@ impl Wanted {
             init_timeout_s: self.init_timeout_s.unwrap_or(limits::INIT_TIMEOUT_S_DEFAULT),
             memory_mb: self.memory_mb.unwrap_or(limits::MEMORY_MB_DEFAULT),
             reserved_mb: self.reserved_mb,
+            network: network.unwrap_or_default(),
             env: self.env,
             description: self.description.unwrap_or_default(),
         };

@@ -236,6 +236,11 @@ pub(super) static ROUTES: &[Route] = &[
             ),
             Param::new("memory_mb", "With a zip body.", r#"{"type":"integer","minimum":64,"maximum":3072}"#),
             Param::new("reserved_mb", "With a zip body.", r#"{"type":"integer","minimum":0}"#),
+            Param::new(
+                "network",
+                "With a zip body.",
+                r#"{"type":"string","enum":["host","none","no-local"],"default":"host"}"#,
+            ),
             Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
             Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#)
                 .repeated(),

@@ -40,6 +40,9 @@ const EVIL: &[(&str, &str)] = &[
 ];
 const VICTIM: &str = include_str!("evil/victim.py");
 
+/// From this level on functions may have a network policy.
+const NETWORKS_LEVEL: u8 = 5;
+
 /// Forks asked for where nothing is known to bound them.
 const FORKS_UNBOUND: u32 = 100;
 /// Forks asked for otherwise: more than a function may have.
@@ -54,6 +57,8 @@ pub(super) struct Stage {
     api: Api,
     outside: Outside,
     secret: String,
+    /// What of the network hostile functions ask for.
+    network: &'static str,
     /// What every attempt is told.
     facts: Map<String, Value>,
     /// Distinguishes attempts.
@@ -77,7 +82,8 @@ impl Stage {
         }
         let secret = format!("secret-{}", SystemIds.request_id(0).as_str());
         let outside = Outside::lay_out(folder.path(), &secret)?;
-        let api = api(&server)?;
+        let mut api = api(&server)?;
+        let network = strictest_network(&mut api, level)?;
         let bait_port = TcpListener::bind("127.0.0.1:0")?;
         let hidden = format!("fnlite-bait-{secret}");
         let bait_socket = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&hidden)?)?;
@@ -85,7 +91,8 @@ impl Stage {
         facts.insert("host_port".to_owned(), bait_port.local_addr()?.port().into());
         facts.insert("abstract".to_owned(), hidden.into());
         let (made, _bait_port, _bait_socket) = (0, bait_port, bait_socket);
-        let mut stage = Stage { server, api, outside, secret, facts, made, _bait_port, _bait_socket, folder };
+        let mut stage =
+            Stage { server, api, outside, secret, network, facts, made, _bait_port, _bait_socket, folder };
         stage.cast()?;
         Ok(Some(stage))
     }
@@ -101,7 +108,12 @@ impl Stage {
         for (name, timeout_s) in [("evil", 15), ("evil-brief", 1)] {
             self.deploy(
                 name,
-                &json!({ "handler": "evil.main_handler", "timeout_s": timeout_s, "code": evil() }),
+                &json!({
+                    "handler": "evil.main_handler",
+                    "timeout_s": timeout_s,
+                    "network": self.network,
+                    "code": evil(),
+                }),
             )?;
         }
         match self.health() {
@@ -170,6 +182,7 @@ impl Stage {
         let body = json!({
             "handler": format!("{}.main_handler", attempt.name),
             "init_timeout_s": 3,
+            "network": self.network,
             "env": { "MARK": mark },
             "code": evil(),
         });
@@ -237,6 +250,17 @@ impl Stage {
         self.server.stop(None)?;
         Ok(self.folder.close()?)
     }
+}
+
+/// What functions whose walls are tried ask for at that level: the policy with the most to hold, where the host gives it.
+fn strictest_network(api: &mut Api, level: u8) -> Result<&'static str, Failure> {
+    if level < NETWORKS_LEVEL {
+        return Ok("host");
+    }
+    let ready: Value = api.get("/readyz", Vec::new())?.json()?;
+    let is_given =
+        |policy| ready["network_policies"].as_array().is_some_and(|given| given.contains(&json!(policy)));
+    Ok(if is_given("no-local") { "no-local" } else { "none" })
 }
 
 fn text(answer: &Answer) -> String {

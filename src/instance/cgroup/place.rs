@@ -1,6 +1,9 @@
 //! Where this host lets us make groups: found in /proc, whatever is mounted where (cgroups(7)).
+//!
+//! In the newer design a group that hands controllers down holds no processes itself. A server in such a group moves out
+//! of its way, into a group below it, and back when it stops: else nobody could be started in its group again.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,17 +44,20 @@ pub(super) fn find() -> Result<Vec<Hierarchy>, String> {
 /// The newer design where it has both controllers, else the older.
 fn choose(mounts: &str, own: &str, controllers: &dyn Fn(&Path) -> String) -> Result<Vec<Hierarchy>, String> {
     let mounted: Vec<Mount<'_>> = mounts.lines().filter_map(Mount::parse).collect();
-    if let Some(folder) = unified(&mounted, own) {
-        let has = controllers(&folder);
-        let has = |name: &str| has.split_ascii_whitespace().any(|one| one == name);
-        if NEEDED.into_iter().all(has) {
-            let controllers = NEEDED.into_iter().chain([WANTED]).filter(|name| has(name)).collect();
-            return Ok(vec![Hierarchy { version: Version::Two, folder, controllers }]);
-        }
-    }
+    let Some(folder) = unified(&mounted, own) else { return choose_older(&mounted, own) };
+    let has = controllers(&folder);
+    let has = |name: &str| has.split_ascii_whitespace().any(|one| one == name);
+    let Some(missing) = NEEDED.into_iter().find(|name| !has(name)) else {
+        let controllers = NEEDED.into_iter().chain([WANTED]).filter(|name| has(name)).collect();
+        return Ok(vec![Hierarchy { version: Version::Two, folder, controllers }]);
+    };
+    choose_older(&mounted, own).map_err(|_| format!("{} was given no {missing} controller", folder.display()))
+}
+
+fn choose_older(mounted: &[Mount<'_>], own: &str) -> Result<Vec<Hierarchy>, String> {
     let mut found: Vec<Hierarchy> = Vec::new();
     for name in NEEDED.into_iter().chain([WANTED]) {
-        let Some(folder) = separate(&mounted, own, name) else {
+        let Some(folder) = separate(mounted, own, name) else {
             if name == WANTED {
                 continue;
             }
@@ -66,8 +72,10 @@ fn choose(mounts: &str, own: &str, controllers: &dyn Fn(&Path) -> String) -> Res
     Ok(found)
 }
 
+/// The group this process is in; or the one above, if a server was put where it would have moved itself.
 fn unified(mounted: &[Mount<'_>], own: &str) -> Option<PathBuf> {
     let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let path = path.strip_suffix(SERVER).and_then(|above| above.strip_suffix('/')).unwrap_or(path);
     mounted.iter().filter(|mount| mount.kind == "cgroup2").find_map(|mount| mount.folder(path))
 }
 
@@ -125,31 +133,74 @@ impl Hierarchy {
         self.controllers == [WANTED]
     }
 
-    /// Sees to it that groups of ours may be limited. In the newer design a group that hands controllers down holds no
-    /// processes itself, so this server moves out of its way; with others in it that is not ours to do.
-    pub(super) fn delegate(&self) -> io::Result<()> {
-        if self.version == Version::One || self.hand_down(&self.folder).is_ok() {
-            return Ok(());
+    /// Sees to it that groups of ours may be limited and entered; this server moves out of their way if it must. Where others
+    /// are in its group that is not ours to do.
+    pub(super) fn delegate(&self) -> io::Result<Option<Moved>> {
+        if self.version == Version::One {
+            return Ok(None);
         }
-        let server = self.folder.join(SERVER);
-        super::make(&server)?;
-        let moved = fs::write(server.join("cgroup.procs"), "0").and_then(|()| self.hand_down(&self.folder));
-        if moved.is_err() {
-            // Back to where it was, as far as that goes.
-            let _ = fs::write(self.folder.join("cgroup.procs"), "0");
-            let _ = fs::remove_dir(&server);
+        // Who enters a group must be allowed to write to what it and the one left have in common.
+        OpenOptions::new().write(true).open(self.folder.join("cgroup.procs"))?;
+        match self.hand_down(&self.folder) {
+            // There are processes in it: this one, and perhaps others.
+            Err(cause) if cause.kind() == io::ErrorKind::ResourceBusy => self.move_out().map(Some),
+            handed => handed.map(|()| None),
         }
-        moved
+    }
+
+    fn move_out(&self) -> io::Result<Moved> {
+        let moved = Moved::below(self)?;
+        self.hand_down(&self.folder).map_err(|cause| match cause.kind() {
+            io::ErrorKind::ResourceBusy => io::Error::new(cause.kind(), "other processes are in it, too"),
+            _ => cause,
+        })?;
+        Ok(moved)
     }
 
     /// Lets groups below `folder` have limits.
     pub(super) fn hand_down(&self, folder: &Path) -> io::Result<()> {
         match self.version {
             Version::One => Ok(()),
+            // Some kernels refuse to divide processors where a process has a claim on them (sched(7)).
             Version::Two => {
-                let words: Vec<String> = self.controllers.iter().map(|name| format!("+{name}")).collect();
-                fs::write(folder.join("cgroup.subtree_control"), words.join(" "))
+                control(folder, '+', &self.controllers).or_else(|_| control(folder, '+', &NEEDED))
             }
+        }
+    }
+}
+
+fn control(folder: &Path, sign: char, controllers: &[&str]) -> io::Result<()> {
+    let words: Vec<String> = controllers.iter().map(|name| format!("{sign}{name}")).collect();
+    fs::write(folder.join("cgroup.subtree_control"), words.join(" "))
+}
+
+/// That this server has left its group for one below it; ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Moved {
+    home: Hierarchy,
+}
+
+impl Moved {
+    fn below(home: &Hierarchy) -> io::Result<Moved> {
+        super::make(&home.folder.join(SERVER))?;
+        let moved = Moved { home: home.clone() };
+        fs::write(home.folder.join(SERVER).join("cgroup.procs"), "0")?;
+        Ok(moved)
+    }
+
+    fn go_back(&self) -> io::Result<()> {
+        let folder = &self.home.folder;
+        // As long as it hands down, it takes nobody in.
+        control(folder, '-', &self.home.controllers)?;
+        fs::write(folder.join("cgroup.procs"), "0")?;
+        fs::remove_dir(folder.join(SERVER))
+    }
+}
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        if let Err(cause) = self.go_back() {
+            log::info!("{} stays divided: {cause}", self.home.folder.display());
         }
     }
 }
@@ -212,9 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn a_server_put_where_it_would_move_is_at_home_above() {
+        let mounts = "31 23 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup rw";
+        for (own, home) in [
+            ("0::/svc/fnlite-server", "/sys/fs/cgroup/svc"),
+            ("0::/fnlite-server", "/sys/fs/cgroup"),
+            ("0::/my-fnlite-server", "/sys/fs/cgroup/my-fnlite-server"),
+        ] {
+            assert_eq!(chosen(mounts, own, "memory pids").unwrap()[0].folder, Path::new(home));
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let mounts = "31 23 0:27 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory";
         assert_eq!(chosen(mounts, "5:memory:/", ""), Err("no pids controller is to be had".to_owned()));
         assert_eq!(chosen("", "0::/", ""), Err("no memory controller is to be had".to_owned()));
+        let mounts = "31 23 0:27 / /cg rw - cgroup2 cgroup rw";
+        assert_eq!(chosen(mounts, "0::/a", "memory"), Err("/cg/a was given no pids controller".to_owned()));
     }
 }

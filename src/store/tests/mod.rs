@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, RequestId, SystemIds};
 use crate::error::Result;
-use crate::model::function::{Config, Digest, Function, FunctionName, Handler, Namespace};
+use crate::model::function::{Config, Digest, Function, FunctionName, Handler, Namespace, NetworkPolicy};
 use crate::model::invocation::{FinishedRun, Record, State};
 use crate::model::limits;
 use crate::model::log::{Level, LogLine, Stream};
@@ -72,6 +72,7 @@ fn config() -> Config {
         init_timeout_s: 65,
         memory_mb: 128,
         reserved_mb: None,
+        network: NetworkPolicy::Host,
         env: vec![("ZEBRA".to_owned(), "1".to_owned()), ("APE".to_owned(), "2".to_owned())],
         description: String::new(),
     }

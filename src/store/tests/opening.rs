@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::{Fixture, deploy, run};
 use crate::error::Kind;
+use crate::model::function::{FunctionName, Namespace, NetworkPolicy};
 
 #[test]
 fn a_new_file_is_readable_by_its_owner_only() {
@@ -120,4 +121,28 @@ fn the_schema_has_the_settings_it_promises() {
     assert_eq!(pragma("page_size"), 4096.into());
     assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
     assert_eq!(pragma("application_id"), 0x464e_4c54.into());
+}
+
+#[test]
+fn a_file_of_the_first_release_opens_and_its_functions_have_the_hosts_network() {
+    let fixture = Fixture::new();
+    let first = fixture.other_program();
+    first.execute_batch(include_str!("../../../migrations/0001_heart.sql")).unwrap();
+    first
+        .execute_batch(
+            "INSERT INTO function VALUES (1, 'default', 'hello', 1, 2, NULL);
+             INSERT INTO package VALUES (1, zeroblob(32), 3, 1);
+             INSERT INTO package_chunk VALUES (1, 1, 0, x'504b03');
+             INSERT INTO version VALUES (1, 1, '$LATEST', 'Python3.10', 'index.main', 3, 65, 128, NULL, '{}', '', 1);
+             PRAGMA application_id = 0x464e4c54; PRAGMA user_version = 1; PRAGMA auto_vacuum = 2; VACUUM",
+        )
+        .unwrap();
+    drop(first);
+    let store = fixture.open();
+    let (namespace, name) = (Namespace::default(), FunctionName::parse("hello").unwrap());
+    let function = store.function(&namespace, &name).unwrap().unwrap();
+    assert_eq!(function.version.config.network, NetworkPolicy::Host);
+    let shown: String =
+        fixture.other_program().query_row("SELECT network FROM functions", [], |row| row.get(0)).unwrap();
+    assert_eq!(shown, "host");
 }

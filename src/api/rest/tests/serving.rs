@@ -15,9 +15,9 @@ fn health_is_one_word_and_readiness_ends_when_stopping_begins() {
         let reply = door.ask_with(&[], "GET /readyz", "");
         (reply.status, reply.json())
     };
-    assert_eq!(ready(), (200, json!({"ready": true, "isolation_level": 1})));
+    assert_eq!(ready(), (200, json!({"ready": true, "isolation_level": 1, "network_policies": ["host"]})));
     door.stopping.store(true, Ordering::Relaxed);
-    assert_eq!(ready(), (503, json!({"ready": false, "isolation_level": 1})));
+    assert_eq!(ready(), (503, json!({"ready": false, "isolation_level": 1, "network_policies": ["host"]})));
 }
 
 #[test]
