@@ -65,15 +65,15 @@ class Door:
 class Fnlite(Process):
     """`fnlite serve` on a database of its own."""
 
-    def __init__(self, db):
-        super().__init__([BINARY, "--db", db, "serve", "--listen", "127.0.0.1:0"], db.with_suffix(".log"))
+    def __init__(self, db, *options):
+        super().__init__([BINARY, "--db", db, "serve", "--listen", "127.0.0.1:0", *options], db.with_suffix(".log"))
         self.db = db
         self.key = None
         self.deployed = set()
 
     def wait_until_ready(self):
         self.url = self.find_in_log(r"ready at (http://\S+)\n")
-        self.wait_for(lambda: "isolation" in self.log.read_text())
+        self.level = int(self.find_in_log(r"isolation +level (\d)"))
         shown = re.search(r"key +(fnl_\S+)", self.log.read_text())
         self.key = shown.group(1) if shown else self.key
 

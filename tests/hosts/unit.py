@@ -2,7 +2,7 @@
 which is what StateDirectory and RuntimeDirectory are to the unit. `uid=0` adds scripts/fnlite-root.conf.
 
 Run as root; only what it starts is changed. Made here: DynamicUser, PrivateUsers, CapabilityBoundingSet, NoNewPrivileges,
-ProtectSystem, ProtectHome, PrivateTmp, PrivateMounts, PrivateDevices, LockPersonality, SystemCallFilter and
+ProtectSystem, ProtectHome, PrivateTmp, PrivateMounts, PrivateDevices, BindPaths, LockPersonality, SystemCallFilter and
 SystemCallErrorNumber as they stand in the file, LimitNOFILE, UMask. Not made: Delegate, DevicePolicy, and the filters of
 RestrictAddressFamilies, RestrictRealtime and RestrictSUIDSGID.
 """
@@ -55,12 +55,14 @@ def set_read_only(path, wanted):
     call("syscall", MOUNT_SETATTR, AT_FDCWD, path, AT_RECURSIVE, attributes, len(attributes))
 
 
-def protect_system():
-    """Read-only but for the interfaces of the kernel and this folder; no homes, an empty /tmp and the devices all have."""
+def protect_system(shown):
+    """Read-only but for the interfaces of the kernel and this folder; no homes, an empty /tmp and the devices all have, with
+    the one that is shown."""
     unshare_mounts()
     here = Path.cwd()
     state = cloned(here)
-    devices = {name: cloned("/dev/" + name) for name in ("null", "zero", "full", "random", "urandom", "tty")}
+    names = ["/dev/" + name for name in ("null", "zero", "full", "random", "urandom", "tty")]
+    devices = {name: cloned(name) for name in [*names, shown] if os.path.exists(name)}
     set_read_only(b"/", True)
     for path in (b"/proc", b"/sys"):
         set_read_only(path, False)
@@ -68,8 +70,9 @@ def protect_system():
         if os.path.isdir(path):
             call("mount", b"tmpfs", path, b"tmpfs", 2, b"mode=1777" if b"tmp" in path else b"mode=755")
     for name, tree in devices.items():
-        Path("/dev", name).touch()
-        put(tree, "/dev/" + name)
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+        put(tree, name)
     os.mkdir("/dev/shm")
     call("mount", b"tmpfs", b"/dev/shm", b"tmpfs", 2, b"mode=1777")
     here.mkdir(parents=True, exist_ok=True)
@@ -103,7 +106,7 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, hard),) * 2)
     groups = found["SystemCallFilter"].removeprefix("~").split()
-    protect_system()
+    protect_system(found["BindPaths"].removeprefix("-"))
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if found["PrivateUsers"] == "yes":
         enter_user_namespace("0 0 1\n%d %d 1" % (uid, uid))

@@ -17,7 +17,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 #[test]
 fn no_process_of_a_function_survives_the_server() {
-    for level in ["1", "2", "3", "4"] {
+    for level in ["1", "2", "3", "4", "5"] {
         let server = Server::start(&["--isolation-max", level]);
         let gate = Gate::new();
         server.deploy("parked", &expression("1"));
@@ -28,6 +28,11 @@ fn no_process_of_a_function_survives_the_server() {
         let mark = Mark::new(70 + level.parse::<usize>().unwrap());
         for name in ["parked", "spawned"] {
             server.invoke(name, "{}").returned();
+        }
+        // Networks are processes, too.
+        for policy in server.get("/readyz")["network_policies"].as_array().unwrap() {
+            let name = format!("network-{}", policy.as_str().unwrap());
+            server.value_of(&name, &expression("1").with("network", policy.clone()), "{}");
         }
         std::thread::scope(|scope| {
             for (name, event) in
@@ -69,7 +74,7 @@ fn rounds() -> u64 {
 /// Trees are made and unmade all the time: functions are deployed, called for the first time, and replaced.
 #[test]
 fn no_process_survives_a_server_that_is_killed_while_it_makes_some() {
-    for level in ["1", "2", "3", "4"] {
+    for level in ["1", "2", "3", "4", "5"] {
         for round in 0..rounds() {
             let server = Server::start(&["--isolation-max", level]);
             let variable = format!("FNLITE_TEST_ROUND={}-{level}-{round}", std::process::id());
