@@ -113,10 +113,11 @@ def become(uid):
     os.setresuid(uid, uid, uid)
 
 
-def turn_into(program):
+def turn_into(program, opened=None):
+    """`opened` is the program's file, where its path leads nowhere any more."""
     # A change of user forgets it.
     call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-    os.execv(program[0], program)
+    os.execve(program[0] if opened is None else opened, program, os.environ)
 
 
 def main():

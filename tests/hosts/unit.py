@@ -100,6 +100,9 @@ def all_calls():
 
 def main():
     end = sys.argv.index("--")
+    program = sys.argv[end + 1:]
+    # It may lie where nothing is to be seen soon, as a checkout in a home does.
+    opened = os.open(program[0], os.O_RDONLY | os.O_CLOEXEC)
     uid = int(sys.argv[1].removeprefix("uid="))
     found = settings("fnlite.service", *(["fnlite-root.conf"] if uid == 0 else []))
     limit = int(found["LimitNOFILE"])
@@ -114,7 +117,7 @@ def main():
     become(uid)
     os.umask(int(found["UMask"], 8))
     filter_calls(groups)
-    turn_into(sys.argv[end + 1:])
+    turn_into(program, opened)
 
 
 if __name__ == "__main__":
