@@ -45,6 +45,9 @@ use crate::instance::zygote::Zygote;
 /// How long a child that is to be ended may take to say that it is there, so that it can be.
 const ANNOUNCED_WITHIN: Duration = Duration::from_millis(300);
 
+/// How long it may take to hear how a process ended; on a busy host the one who knows is one of many that want to run.
+const TOLD_WITHIN: Duration = Duration::from_secs(3);
+
 /// A process that has the code loaded, or is loading it, and runs exactly one Event.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -167,9 +170,9 @@ impl Instance {
         }
     }
 
-    /// How the process ended, as a shell would show it; it has ended, or does so within a second.
+    /// How the process ended, as a shell would show it; it has ended, or does so in a moment.
     pub(crate) fn exit_code(&self) -> i32 {
-        let patience = Duration::from_secs(1);
+        let patience = TOLD_WITHIN;
         let status = match &self.origin {
             Origin::Forked { zygote, number } => zygote.wait_status(*number, patience),
             Origin::Supervised { leash, .. } => tree::status_on(leash, patience),

@@ -52,6 +52,8 @@ pub(crate) struct Zygote {
     asking: Mutex<()>,
     unreaped: AtomicBool,
     forsaken: AtomicBool,
+    /// It was asked how an Instance ended, and said nothing.
+    mute: AtomicBool,
 }
 
 /// What loading the code came to.
@@ -121,6 +123,7 @@ impl Zygote {
             asking: Mutex::new(()),
             unreaped: AtomicBool::new(false),
             forsaken: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
         }
     }
 
@@ -146,12 +149,14 @@ impl Zygote {
     /// given up then.
     pub(crate) fn wait_status(&self, number: u64, patience: Duration) -> Option<i32> {
         let _asking = self.asking.lock().expect("no holder of this lock can panic");
-        if self.forsaken.load(Ordering::Relaxed) {
+        // One that was given up because it was slow to fork may still know.
+        if self.mute.load(Ordering::Relaxed) {
             return None;
         }
         wire::send(&self.tree.control, &protocol::order_wait(number), &[]).ok()?;
         let status = self.told_status(number, patience);
         if status.is_none() {
+            self.mute.store(true, Ordering::Relaxed);
             self.forsake();
         }
         status
