@@ -62,7 +62,7 @@ pub(crate) fn tree_kb(roots: &[u32]) -> u64 {
     let mut next = 0;
     while let Some(pid) = pids.get(next).copied().filter(|_| next < PROCESSES_MAX) {
         next += 1;
-        total_kb += field_kb(pid, "VmRSS:").unwrap_or(0);
+        total_kb += resident_kb(pid).unwrap_or(0);
         pids.extend(children(pid).into_iter().filter(|child| !roots.contains(child)));
     }
     total_kb
@@ -75,30 +75,42 @@ pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
 
 /// The process a pidfd stands for; `None` for one that has been reaped, and for a descriptor of another kind.
 pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
-    let info = head(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let info = text(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     // -1 is one that is gone, 0 one that this process cannot see.
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
 /// The parent of a process.
 pub(crate) fn parent_of(pid: u32) -> Option<u32> {
-    let stat = head(&format!("/proc/{pid}/stat"))?;
+    let stat = text(&format!("/proc/{pid}/stat"))?;
     // The name in brackets may hold anything; fields are counted from behind it (proc(5)).
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// Resident KiB of one process now.
+pub(crate) fn resident_kb(pid: u32) -> Option<u64> {
+    field_kb(pid, "VmRSS:")
+}
+
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
-    let status = head(&format!("/proc/{pid}/status"))?;
+    let status = text(&format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// The first 4 KiB of a small file of /proc, in one read: its size is not known, and asking in growing steps, as std does,
-/// takes three times the system calls on the way of every run.
-fn head(path: &str) -> Option<String> {
-    let mut buffer = [0; 4096];
-    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
-    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+/// A file of /proc, in one read where it has less than 4 KiB: its size is not known, and asking in growing steps, as std
+/// does, takes three times the system calls on the way of every run. It has more where a user is in hundreds of groups, which
+/// `status` names before it comes to memory.
+fn text(path: &str) -> Option<String> {
+    const USUAL_BYTES: usize = 4096;
+    let mut file = File::open(path).ok()?;
+    let mut bytes = vec![0; USUAL_BYTES];
+    let length = file.read(&mut bytes).ok()?;
+    bytes.truncate(length);
+    if length == USUAL_BYTES {
+        file.read_to_end(&mut bytes).ok()?;
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn children(pid: u32) -> Vec<u32> {
@@ -122,6 +134,16 @@ mod tests {
         assert_eq!(rest_after(Duration::ZERO), ms(20));
         assert_eq!(rest_after(ms(5)), ms(50));
         assert_eq!(rest_after(Duration::from_secs(5)), ms(250));
+    }
+
+    #[test]
+    fn what_stands_behind_a_long_list_of_groups_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for groups in [1, 677, 678, 679, 680, 2000] {
+            let whole = format!("Groups:\t{}\nVmRSS:\t  12 kB\n", "65534 ".repeat(groups));
+            fs::write(file.path(), &whole).unwrap();
+            assert_eq!(text(file.path().to_str().unwrap()), Some(whole), "{groups}");
+        }
     }
 
     #[test]

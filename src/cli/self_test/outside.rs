@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::cli::exit::Failure;
+use crate::instance::memory;
 
 /// How long what an attempt started may take to be gone once its run has ended. The promise is half a second; a busy host
 /// may need longer to bury a thousand processes.
@@ -100,9 +101,7 @@ fn living(mark: &str) -> usize {
 
 /// Resident KiB of this process, in which the server is.
 fn memory_kb() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
+    memory::resident_kb(std::process::id()).unwrap_or(0)
 }
 
 fn descriptors() -> usize {
