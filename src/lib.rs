@@ -25,7 +25,8 @@
 //!
 //! # The life of an invocation
 //!
-//! 1. `http::event_loop` reads a whole, bounded request; a worker takes it behind a panic wall.
+//! 1. `http::event_loop` reads a whole, bounded request. The worker whose turn it was to run the loop hands that on and answers,
+//!    behind a panic wall.
 //! 2. [`api::rest::Rest`] finds the route, checks the key, and calls [`service::invoke::Invoker::invoke`].
 //! 3. The invoker checks the event (its bytes are never re-encoded), resolves the name to a
 //!    [`Version`](model::function::Version) from memory (a deploy makes it forget), and takes a run id.

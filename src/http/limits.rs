@@ -25,9 +25,10 @@ pub(super) const REST_BYTES_FREE: usize = 16 * 1024;
 /// What a [`Server`](super::server::Server) may use and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Threads that run handlers. A handler may block, so this must exceed the number of runs admitted at once.
+    /// Threads that run handlers; there is one more, so that one can lead meanwhile. A handler may block, so this must exceed
+    /// the number of runs admitted at once.
     pub workers: usize,
-    /// Requests that may wait for a worker; 503 beyond.
+    /// Requests that may wait for a worker, 1 at least; 503 beyond.
     pub queue: usize,
     /// Long polls and streamed answers at once, each on a thread of its own; 429 beyond.
     pub long_polls: usize,

@@ -1,4 +1,4 @@
-//! Requests waiting for a worker.
+//! What waits for a worker: requests, and the lead when it is handed on.
 //!
 //! A queue of our own, because the worker that went idle last is woken first: its stack and caches are warm, and
 //! workers that are never needed never touch memory. A channel wakes them in turn, and crossbeam's yields some six

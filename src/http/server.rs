@@ -45,7 +45,7 @@ impl Server {
         listeners.iter().try_for_each(Listener::prepare)?;
         let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
         let front = Arc::new(Front::new(options, handler, clock, Poller::new()?));
-        let duties = Arc::new(Queue::new(front.options.queue));
+        let duties = Arc::new(Queue::new(front.options.queue.max(1)));
         let workers =
             worker::start(&front, front.options.workers, &duties).inspect_err(|_| duties.close())?;
         let event_loop = EventLoop::new(Arc::clone(&front), listeners, Arc::clone(&duties));

@@ -114,8 +114,8 @@ pub(crate) struct Interpreter {
 /// A message on the control socket from the child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// `Z`: a zygote is ready, or a network, whose namespaces come along. `F`: the code is loaded but must not be forked; `text` says why. `P`: a probe's walls.
-    /// `L`: the launcher failed. Else the kind of a failure frame: see [`outcome`].
+    /// `Z`: a zygote is ready, or a network, whose namespaces come along. `F`: the code is loaded but must not be forked;
+    /// `text` says why. `P`: a probe's walls. `L`: the launcher failed. Else the kind of a failure frame: see [`outcome`].
     pub(crate) kind: String,
     /// The reason or trace.
     pub(crate) text: String,

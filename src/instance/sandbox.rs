@@ -15,7 +15,7 @@ use crate::instance::wire;
 const PROBED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The level at which functions may have a network policy.
-const NETWORKS_LEVEL: u8 = 5;
+pub(crate) const NETWORKS_LEVEL: u8 = 5;
 
 /// What was found out.
 #[derive(Clone, Debug)]

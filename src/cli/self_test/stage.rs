@@ -19,6 +19,7 @@ use crate::cli::self_test::judge::{self, Finding, Seen, Told};
 use crate::cli::self_test::outside::Outside;
 use crate::config::typed::{TypedPlace, TypedServe};
 use crate::config::{self, Client, Reach};
+use crate::instance::sandbox::NETWORKS_LEVEL;
 
 /// The hostile code, file by file.
 const EVIL: &[(&str, &str)] = &[
@@ -39,9 +40,6 @@ const EVIL: &[(&str, &str)] = &[
     ("tools.py", include_str!("evil/tools.py")),
 ];
 const VICTIM: &str = include_str!("evil/victim.py");
-
-/// From this level on functions may have a network policy.
-const NETWORKS_LEVEL: u8 = 5;
 
 /// Forks asked for where nothing is known to bound them.
 const FORKS_UNBOUND: u32 = 100;

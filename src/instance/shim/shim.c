@@ -136,8 +136,7 @@ static const char *take_line(const char *from, char *line, ulong room)
     return from + length + (from[length] == '\n');
 }
 
-/* Everything below `tmp` is allowed, if there is one. `rules` is lines, each a mode (r: read and execute, w: everything, f: a file read and written) followed by a path. A
- * path that is not there needs no rule. */
+/* A path that is not there needs no rule. */
 static long allow(long ruleset, u64 allowed, const char *name)
 {
     long path = SYS4(NR_openat, AT_FDCWD_, name, O_PATH_ | O_CLOEXEC_, 0);
@@ -149,6 +148,8 @@ static long allow(long ruleset, u64 allowed, const char *name)
     return added;
 }
 
+/* `rules` is lines, each a mode (r: read and execute, w: everything, f: a file read and written) followed by a path.
+ * Everything below `tmp` is allowed, if there is one. */
 static long landlock(int abi, const char *rules, const char *tmp)
 {
     u64 all = rights_of_abi(abi);
