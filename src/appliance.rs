@@ -31,6 +31,7 @@ use crate::config::{self, Serve};
 use crate::error::{Error, Kind, Result};
 use crate::http;
 use crate::instance::host::{Account, Host};
+use crate::instance::network::Policies;
 use crate::instance::package::cache::Packages;
 use crate::model::limits;
 use crate::pool::Pool;
@@ -85,7 +86,7 @@ pub struct Server {
     options: Serve,
     parts: Parts,
     front: http::server::Server,
-    sweeping: JoinHandle<()>,
+    settling: JoinHandle<()>,
 }
 
 impl Server {
@@ -94,11 +95,11 @@ impl Server {
         sys::give_back_buffers_from(LARGE_BYTES);
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
-        let sweeping = sweep_packages(&parts)?;
+        let settling = settle(&parts)?;
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
-        Ok(Server { ready, options, parts, front, sweeping })
+        Ok(Server { ready, options, parts, front, settling })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
@@ -108,8 +109,8 @@ impl Server {
         // What is not there any more need not be removed.
         let _ = fs::remove_file(&self.options.socket);
         let _ = fs::remove_file(config::key_file(&self.options.socket));
-        if self.sweeping.join().is_err() {
-            log::error!("clearing old code away had panicked");
+        if self.settling.join().is_err() {
+            log::error!("what could wait for the start had panicked");
         }
         let Parts { store, rest, pool, .. } = self.parts;
         // Processes go before the database that keeps their records.
@@ -239,11 +240,6 @@ fn host(options: &Serve, folder: &Path) -> Result<Host> {
     }
     sandbox.notes.iter().for_each(|note| log::warn!("isolation level {}: {note}", sandbox.level));
     host.limit_memory(options.total_concurrency_mb);
-    let policies = host.policies_known();
-    log::info!("network policies that functions may have: {}", policies.names().join(", "));
-    for (name, given) in [("none", &policies.none), ("no-local", &policies.no_local)] {
-        given.as_ref().err().inspect(|why| log::info!("network policy {name} is not to be had: {why}"));
-    }
     Ok(host)
 }
 
@@ -303,15 +299,24 @@ fn socket_file(path: &Path) -> Result<http::listener::Listener> {
     Ok(http::listener::Listener::Unix(bound?))
 }
 
-/// Removes unpacked code that nothing deploys any more, while requests are answered already.
-fn sweep_packages(parts: &Parts) -> Result<JoinHandle<()>> {
-    let (packages, store) = (Arc::clone(&parts.packages), parts.store.clone());
-    thread::spawn("package-sweep", move || {
+/// What can wait until requests are answered: finds out and tells which network policies there are, and removes unpacked code
+/// that nothing deploys any more.
+fn settle(parts: &Parts) -> Result<JoinHandle<()>> {
+    let (host, packages, store) = (Arc::clone(&parts.host), Arc::clone(&parts.packages), parts.store.clone());
+    thread::spawn("settle", move || {
+        tell_policies(&host.policies_known());
         // When in doubt it stays.
         if let Err(error) = packages.sweep(|digest| store.has_package(digest).unwrap_or(true)) {
             log::warn!("old unpacked code was not removed: {error:#}");
         }
     })
+}
+
+fn tell_policies(policies: &Policies) {
+    log::info!("network policies that functions may have: {}", policies.names().join(", "));
+    for (name, given) in [("none", &policies.none), ("no-local", &policies.no_local)] {
+        given.as_ref().err().inspect(|why| log::info!("network policy {name} is not to be had: {why}"));
+    }
 }
 
 /// Answers what is in flight; at the time-out, or at a second signal, what still runs is ended.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
@@ -44,8 +44,8 @@ pub struct Host {
     /// Folders for temporary files where /tmp cannot be private.
     scratch: Arc<Scratch>,
     users: Option<Users>,
-    /// Whether a `no-local` network stood when it was last tried.
-    no_local: Mutex<std::result::Result<(), String>>,
+    /// Whether a `no-local` network stood when it was last tried; building one takes longer than all else of a start.
+    no_local: Mutex<Option<std::result::Result<(), String>>>,
     found: Mutex<HashMap<&'static str, Arc<Found>>>,
 }
 
@@ -79,45 +79,33 @@ impl Host {
             ));
         }
         let scratch = Scratch::open(scratch)?;
-        let host = Host {
-            sandbox,
-            account,
-            search,
-            scratch,
-            users,
-            no_local: Mutex::new(Ok(())),
-            found: Mutex::default(),
-        };
-        host.try_no_local();
-        Ok(host)
+        let (no_local, found) = (Mutex::default(), Mutex::default());
+        Ok(Host { sandbox, account, search, scratch, users, no_local, found })
     }
 
     /// The network policies that functions can have here. One that could not be had is tried again: its program may have been
     /// installed since, or the host have got a way out.
     pub fn policies(&self) -> Policies {
-        if self.no_local().is_err() {
-            self.try_no_local();
+        let known = self.policies_known();
+        if known.none.is_err() || known.no_local.is_ok() {
+            return known;
         }
-        self.policies_known()
+        let no_local = self.try_no_local();
+        *self.no_local.lock().expect("no holder of this lock can panic") = Some(no_local.clone());
+        Policies { no_local, ..known }
     }
 
-    /// The same, as it was when it was last tried.
+    /// The same, as it was when it was last tried; who asks first tries it, and others wait for that.
     pub fn policies_known(&self) -> Policies {
-        match &self.sandbox.no_networks {
-            Some(why) => Policies::absent(why),
-            None => Policies { none: Ok(()), no_local: self.no_local().clone() },
+        if let Some(why) = &self.sandbox.no_networks {
+            return Policies::absent(why);
         }
+        let mut known = self.no_local.lock().expect("no holder of this lock can panic");
+        Policies { none: Ok(()), no_local: known.get_or_insert_with(|| self.try_no_local()).clone() }
     }
 
-    fn no_local(&self) -> MutexGuard<'_, std::result::Result<(), String>> {
-        self.no_local.lock().expect("no holder of this lock can panic")
-    }
-
-    fn try_no_local(&self) {
-        if self.sandbox.no_networks.is_none() {
-            let tried = self.network_of(0).map(drop).map_err(|error| error.message);
-            *self.no_local() = tried;
-        }
+    fn try_no_local(&self) -> std::result::Result<(), String> {
+        self.network_of(0).map(drop).map_err(|error| error.message)
     }
 
     /// A network for a Version that asks for `no-local`.
