@@ -95,12 +95,6 @@ impl Groups {
         Ok(groups)
     }
 
-    /// Another set, empty still, whose groups nobody gets from any other set.
-    pub(crate) fn apart(&self) -> Groups {
-        self.ground.remove_left();
-        Groups { ground: Arc::clone(&self.ground), free: Mutex::default() }
-    }
-
     fn try_one(&self) -> io::Result<()> {
         let mut group = self.make()?;
         let limited = group.limit(64 << 20);
@@ -255,6 +249,13 @@ impl Lease {
     /// What a process writes `0` to in order to enter, one after the other.
     pub(crate) fn entries(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.group.iter().flat_map(Group::entries)
+    }
+
+    /// Another set of groups, empty still; nobody gets one of them from any other set.
+    pub(crate) fn apart(&self) -> Arc<Groups> {
+        let ground = Arc::clone(&self.groups.ground);
+        ground.remove_left();
+        Arc::new(Groups { ground, free: Mutex::default() })
     }
 
     /// Memory its processes hold that is no file, KiB; pages shared with whom they were forked from do not count.

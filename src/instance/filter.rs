@@ -106,14 +106,13 @@ pub(crate) fn install(namespaces: bool) -> io::Result<()> {
     let mut rules: Vec<(i64, Vec<SeccompRule>)> = DENIED.iter().map(|number| (*number, vec![])).collect();
     // A function can pass us a socket, and closing the last reference to one that lingers waits for its peer: it would hold
     // a thread of ours far beyond any deadline. The option is left out, not refused, since programs expect to set it.
-    let linger =
-        rule([(1, SeccompCmpOp::Eq, libc::SOL_SOCKET), (2, SeccompCmpOp::Eq, libc::SO_LINGER)].into_iter())?;
+    let linger = rule([(1, SeccompCmpOp::Eq, libc::SOL_SOCKET), (2, SeccompCmpOp::Eq, libc::SO_LINGER)])?;
     apply(&[(libc::SYS_setsockopt, vec![linger])], 0)?;
     let family = || FAMILIES.iter().map(|family| (0, SeccompCmpOp::Ne, *family));
     let sockets = [(libc::SYS_socket, vec![rule(family())?]), (libc::SYS_socketpair, vec![rule(family())?])];
     apply(&sockets, libc::EAFNOSUPPORT)?;
     // Beyond its own: where it has no user of its own, the server's limits would be anybody's to lower.
-    rules.push((libc::SYS_prlimit64, vec![rule([(0, SeccompCmpOp::Ne, 0)].into_iter())?]));
+    rules.push((libc::SYS_prlimit64, vec![rule([(0, SeccompCmpOp::Ne, 0)])?]));
     let new_user = u64::from(libc::CLONE_NEWUSER.cast_unsigned());
     for number in [libc::SYS_clone, libc::SYS_unshare] {
         rules.push((number, vec![flag_set(new_user)?]));
@@ -121,7 +120,7 @@ pub(crate) fn install(namespaces: bool) -> io::Result<()> {
     if !namespaces {
         rules.extend(LASTING.iter().map(|number| (*number, vec![])));
         for (number, arguments) in CHANGING {
-            let other = |(argument, own): &(u8, _)| rule([(*argument, SeccompCmpOp::Ne, *own)].into_iter());
+            let other = |(argument, own): &(u8, _)| rule([(*argument, SeccompCmpOp::Ne, *own)]);
             rules.push((*number, arguments.iter().map(other).collect::<io::Result<_>>()?));
         }
     }
@@ -129,8 +128,8 @@ pub(crate) fn install(namespaces: bool) -> io::Result<()> {
 }
 
 /// Matches when all of these hold of the arguments' lower halves: number of the argument, comparison, value.
-fn rule(conditions: impl Iterator<Item = (u8, SeccompCmpOp, libc::c_int)>) -> io::Result<SeccompRule> {
-    let conditions = conditions.map(|(number, operation, value)| {
+fn rule(conditions: impl IntoIterator<Item = (u8, SeccompCmpOp, libc::c_int)>) -> io::Result<SeccompRule> {
+    let conditions = conditions.into_iter().map(|(number, operation, value)| {
         let value = u64::from(value.cast_unsigned());
         SeccompCondition::new(number, SeccompCmpArgLen::Dword, operation, value)
     });

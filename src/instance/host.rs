@@ -9,7 +9,6 @@ use serde_json::json;
 
 use crate::base::sys;
 use crate::error::{Error, Result};
-use crate::instance::cgroup::Groups;
 use crate::instance::network::{Network, Policies};
 use crate::instance::protocol::{LaunchOrder, Reach, Role};
 use crate::instance::runtime::python::{self, Found};
@@ -201,7 +200,8 @@ impl Host {
             function: self.function(version, names),
         };
         let failed = |cause| Error::internal("a process cannot be counted").because(cause);
-        let group = self.groups().map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
+        let groups = self.sandbox.groups.as_ref();
+        let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(failed)?;
         Ok((order, Holdings { folder, group, network }))
     }
 
@@ -214,11 +214,6 @@ impl Host {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             groups.limit_all((u64::from(total_mb) << 20) + quarter, cores);
         }
-    }
-
-    /// What Instances are counted in, where the host gives control groups.
-    pub(crate) fn groups(&self) -> Option<&Arc<Groups>> {
-        self.sandbox.groups.as_ref()
     }
 
     /// Whether each function has a user id of its own (D8); else they all have the server's.

@@ -62,10 +62,13 @@ fn tell_failed(control: impl AsFd, token: &str, Step(name, cause): &Step) {
 }
 
 fn tell(control: impl AsFd, token: &str, kind: &str, text: &str) {
-    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0, token: token.to_owned() };
-    let bytes = serde_json::to_vec(&report).expect("strings are JSON");
     // A server that is gone needs no telling.
-    let _ = wire::send(control, &bytes, &[]);
+    let _ = wire::send(control, &report(token, kind, text), &[]);
+}
+
+fn report(token: &str, kind: &str, text: &str) -> Vec<u8> {
+    let report = Report { kind: kind.to_owned(), text: text.to_owned(), load_us: 0, token: token.to_owned() };
+    serde_json::to_vec(&report).expect("strings are JSON")
 }
 
 struct Launcher {
@@ -98,16 +101,10 @@ impl Launcher {
         // Made before there is a process that a failure here would leave alone.
         let (init, _keep) = init_outside()?;
         let main = if self.order.role == Role::Router {
-            match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
-                Some(pid) => pid,
-                None => self.be_router(),
-            }
+            self.fork_main(Launcher::be_router)?
         } else if self.order.walls.namespaces {
             self.enter_outer_namespaces()?;
-            match sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
-                Some(pid) => pid,
-                None => self.be_first_of_namespace(),
-            }
+            self.fork_main(Launcher::be_first_of_namespace)?
         } else {
             raise_oom_score();
             self.enter_groups()?;
@@ -124,6 +121,20 @@ impl Launcher {
         // Nobody would hold it.
         let _ = rustix::process::kill_process(main, rustix::process::Signal::KILL);
         Err(failed)
+    }
+
+    /// Forks the main process of the tree, which ends with the step that failed.
+    fn fork_main(
+        &mut self,
+        be: impl FnOnce(&mut Launcher) -> Result<Infallible, Step>,
+    ) -> Result<rustix::process::Pid, Step> {
+        if let Some(pid) = sys::fork_single_threaded().map_err(|e| Step("fork", e))? {
+            return Ok(pid);
+        }
+        let Err(step) = be(self);
+        tell_failed(&self.control, &self.order.token, &step);
+        // A forked child must not run its parent's way out of main.
+        std::process::exit(1)
     }
 
     /// Everything that is started from here on is in them, too.
@@ -154,35 +165,17 @@ impl Launcher {
         rustix::system::sethostname(b"fnlite").map_err(|e| Step("host name", e.into()))
     }
 
-    /// The main process of a network's tree; never returns.
-    fn be_router(&self) -> ! {
-        let tell = |namespaces: &[OwnedFd; 2]| {
-            let ready = serde_json::to_vec(&Report {
-                kind: "Z".to_owned(),
-                text: String::new(),
-                load_us: 0,
-                token: String::new(),
-            })?;
-            wire::send(&self.control, &ready, &namespaces.each_ref().map(borrow))
-        };
-        let failed = router::offer_tunnel(self.order.uid)
-            .and_then(|()| self.become_user())
-            .and_then(|()| router::keep(&self.order.interpreter.program, tell));
-        let Err(step) = failed;
-        tell_failed(&self.control, &self.order.token, &step);
-        // A forked child must not run its parent's way out of main.
-        std::process::exit(1)
+    /// The main process of a network's tree.
+    fn be_router(&mut self) -> Result<Infallible, Step> {
+        router::offer_tunnel(self.order.uid)?;
+        self.become_user()?;
+        router::keep(&self.order.interpreter.program, |namespaces| {
+            wire::send(&self.control, &report("", "Z", ""), &namespaces.each_ref().map(borrow))
+        })
     }
 
-    /// Pid 1 of the outer pid namespace: builds the rest, then reaps; never returns.
-    fn be_first_of_namespace(&mut self) -> ! {
-        let Err(step) = self.build_inside();
-        tell_failed(&self.control, &self.order.token, &step);
-        // A forked child must not run its parent's way out of main.
-        std::process::exit(1)
-    }
-
-    fn build_inside(&mut self) -> Result<Infallible, Step> {
+    /// Pid 1 of the outer pid namespace: builds the rest, then reaps.
+    fn be_first_of_namespace(&mut self) -> Result<Infallible, Step> {
         raise_oom_score();
         self.enter_groups()?;
         // Opened while the host's /proc is still there: inside a container the view may have none.

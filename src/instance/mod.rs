@@ -172,11 +172,10 @@ impl Instance {
 
     /// How the process ended, as a shell would show it; it has ended, or does so in a moment.
     pub(crate) fn exit_code(&self) -> i32 {
-        let patience = TOLD_WITHIN;
         let status = match &self.origin {
-            Origin::Forked { zygote, number } => zygote.wait_status(*number, patience),
-            Origin::Supervised { leash, .. } => tree::status_on(leash, patience),
-            Origin::Single(tree) => tree.main_status(patience),
+            Origin::Forked { zygote, number } => zygote.wait_status(*number, TOLD_WITHIN),
+            Origin::Supervised { leash, .. } => tree::status_on(leash, TOLD_WITHIN),
+            Origin::Single(tree) => tree.main_status(TOLD_WITHIN),
         };
         status.map_or(255, protocol::exit_code)
     }

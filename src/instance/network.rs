@@ -21,7 +21,7 @@ use rustix::thread::LinkNameSpaceType;
 
 use crate::error::{Error, Result};
 use crate::instance::pipes::Pipes;
-use crate::instance::protocol::{Interpreter, LaunchOrder, Reach, Report, Role, Walls};
+use crate::instance::protocol::{LaunchOrder, Reach, Report, Role, Walls};
 use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::wire;
 use crate::model::function::NetworkPolicy;
@@ -84,7 +84,8 @@ impl Network {
         let program =
             pasta::find(search).ok_or_else(|| failed("pasta is missing; install passt".to_owned()))?;
         let (_pipes, [out, err]) = Pipes::open_pair().map_err(|e| failed(e.to_string()))?;
-        let tree = Tree::start(&order(program, walls, uid), None, [out, err], Holdings::default())?;
+        let order = LaunchOrder::without_code(Role::Router, walls, Reach::Host, uid, program);
+        let tree = Tree::start(&order, None, [out, err], Holdings::default())?;
         let [net, user] = handed_over(&tree.control).map_err(failed)?;
         let user = (!rustix::process::geteuid().is_root()).then_some(user);
         Ok(Network { tree, net, user })
@@ -118,24 +119,6 @@ fn handed_over(control: &OwnedFd) -> std::result::Result<[OwnedFd; 2], String> {
         }
         Ok(report) => Err(report.text),
         Err(_) => Err("it ended without a word".to_owned()),
-    }
-}
-
-fn order(program: PathBuf, walls: Walls, uid: Option<u32>) -> LaunchOrder {
-    let interpreter =
-        Interpreter { program, args: Vec::new(), prefix: PathBuf::from("/usr"), packages: Vec::new() };
-    LaunchOrder {
-        role: Role::Router,
-        token: String::new(),
-        walls,
-        reach: Reach::Host,
-        uid,
-        package: PathBuf::from("/"),
-        interpreter,
-        env: Vec::new(),
-        memory_mb: 0,
-        tmp: None,
-        function: serde_json::Value::Null,
     }
 }
 

@@ -49,6 +49,33 @@ pub(crate) struct LaunchOrder {
     pub(crate) function: serde_json::Value,
 }
 
+impl LaunchOrder {
+    /// For a process of ours that runs no code of a user's, started from `program`, where it starts any.
+    pub(crate) fn without_code(
+        role: Role,
+        walls: Walls,
+        reach: Reach,
+        uid: Option<u32>,
+        program: PathBuf,
+    ) -> LaunchOrder {
+        let interpreter =
+            Interpreter { program, args: Vec::new(), prefix: PathBuf::from("/usr"), packages: Vec::new() };
+        LaunchOrder {
+            role,
+            token: String::new(),
+            walls,
+            reach,
+            uid,
+            package: PathBuf::from("/"),
+            interpreter,
+            env: Vec::new(),
+            memory_mb: limits::MEMORY_MB_MIN,
+            tmp: None,
+            function: serde_json::Value::Null,
+        }
+    }
+}
+
 /// What a launched process is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Role {

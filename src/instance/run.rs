@@ -308,9 +308,7 @@ impl Run<'_> {
     }
 
     fn ran_out_of_memory(&self, task: &Task<'_>) -> Option<Outcome> {
-        let memory_mb = task.memory_mb;
-        let is_so = self.instance.ran_out_of_memory();
-        is_so.then_some(Outcome::OutOfMemory { memory_mb, trace: String::new() })
+        self.instance.ran_out_of_memory().then(|| Outcome::out_of_memory(task.memory_mb))
     }
 
     /// What is due from time to time in a run that lasts.
@@ -330,8 +328,7 @@ impl Run<'_> {
             held_kb = self.instance.held_kb().map_or(held_kb, |counted| counted.min(held_kb));
         }
         self.memory_kb = self.memory_kb.max(held_kb);
-        (held_kb > limit_kb)
-            .then_some(Outcome::OutOfMemory { memory_mb: task.memory_mb, trace: String::new() })
+        (held_kb > limit_kb).then(|| Outcome::out_of_memory(task.memory_mb))
     }
 
     /// Pipes drained, memory read, and unless it returned, killed (D10).

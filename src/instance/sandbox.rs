@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::sys;
 use crate::instance::cgroup::Groups;
 use crate::instance::pipes::Pipes;
-use crate::instance::protocol::{Interpreter, LaunchOrder, Reach, Report, Role, Walls};
+use crate::instance::protocol::{LaunchOrder, Reach, Report, Role, Walls};
 use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::wire;
 
@@ -114,24 +114,7 @@ fn build(
     groups: Option<&Arc<Groups>>,
 ) -> Result<Walls, String> {
     let refused = |cause: std::io::Error| cause.to_string();
-    let order = LaunchOrder {
-        role: Role::Probe,
-        token: String::new(),
-        walls,
-        reach,
-        uid,
-        package: PathBuf::from("/"),
-        interpreter: Interpreter {
-            program: PathBuf::new(),
-            args: Vec::new(),
-            prefix: PathBuf::from("/usr"),
-            packages: Vec::new(),
-        },
-        env: Vec::new(),
-        memory_mb: 64,
-        tmp: None,
-        function: serde_json::Value::Null,
-    };
+    let order = LaunchOrder::without_code(Role::Probe, walls, reach, uid, PathBuf::new());
     let (_pipes, [out, err]) = Pipes::open_pair().map_err(refused)?;
     let group = groups.map(|groups| groups.take(order.memory_mb)).transpose().map_err(refused)?;
     let holdings = Holdings { group, ..Holdings::default() };

@@ -14,7 +14,7 @@ use rustix::net::{RecvFlags, Shutdown};
 use rustix::process::PidfdFlags;
 
 use crate::error::{Error, Result};
-use crate::instance::cgroup::Lease;
+use crate::instance::cgroup::{Groups, Lease};
 use crate::instance::network::Network;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::scratch::Folder;
@@ -84,6 +84,11 @@ impl Tree {
         wait_readable(&self.leash, Duration::ZERO)
             || wait_hangup(&self.control, Duration::ZERO)
             || unconnected()
+    }
+
+    /// Groups for what is forked in it: a set of its own.
+    pub(crate) fn groups_apart(&self) -> Option<Arc<Groups>> {
+        self.holdings.group.as_ref().map(Lease::apart)
     }
 
     /// Its temporary files, where it has some of its own.

@@ -77,12 +77,10 @@ pub(crate) enum LoadResult {
 }
 
 impl Zygote {
-    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set. Its Instances
-    /// will be counted in `groups`.
+    /// Launches an interpreter and lets it load the code, for at most `patience` and until `stopping` is set.
     pub(crate) fn load(
         order: &LaunchOrder,
         holdings: Holdings,
-        groups: Option<&Arc<Groups>>,
         patience: Duration,
         stopping: &AtomicBool,
         clock: &dyn Clock,
@@ -104,17 +102,17 @@ impl Zygote {
             memory_kb: loading.memory_kb,
         };
         let result = match result {
-            Ending::Ready(pid) => LoadResult::Ready(Zygote::of(loading.tree, order, groups, pid)),
+            Ending::Ready(pid) => LoadResult::Ready(Zygote::of(loading.tree, order, pid)),
             Ending::Unforkable(why) => LoadResult::Unforkable(why),
             Ending::Failed(outcome) => LoadResult::Failed(outcome),
         };
         Ok(Loaded { result, init })
     }
 
-    fn of(tree: Tree, order: &LaunchOrder, groups: Option<&Arc<Groups>>, pid: u32) -> Zygote {
+    fn of(tree: Tree, order: &LaunchOrder, pid: u32) -> Zygote {
         Zygote {
             walls: order.walls,
-            groups: groups.map(|groups| Arc::new(groups.apart())),
+            groups: tree.groups_apart(),
             memory_mb: order.memory_mb,
             memory_kb: memory::tree_kb(&[pid]),
             pid,
@@ -254,8 +252,7 @@ impl Loading<'_> {
             let held_kb = watch.look(|| vec![self.tree.supervisor_pid()], self.clock);
             self.memory_kb = self.memory_kb.max(held_kb.unwrap_or(0));
             if self.memory_kb > limit_kb {
-                let memory_mb = self.order.memory_mb;
-                return Ok(Ending::Failed(Outcome::OutOfMemory { memory_mb, trace: String::new() }));
+                return Ok(Ending::Failed(Outcome::out_of_memory(self.order.memory_mb)));
             }
         }
     }
@@ -276,8 +273,7 @@ impl Loading<'_> {
         if bytes.is_empty() {
             let code = self.tree.main_status(Duration::from_secs(1)).map_or(255, protocol::exit_code);
             if self.tree.ran_out_of_memory() {
-                let memory_mb = self.order.memory_mb;
-                return Ok(Ending::Failed(Outcome::OutOfMemory { memory_mb, trace: String::new() }));
+                return Ok(Ending::Failed(Outcome::out_of_memory(self.order.memory_mb)));
             }
             return Ok(Ending::Failed(Outcome::Exited { code }));
         }

@@ -102,6 +102,11 @@ impl Outcome {
         Outcome::PlatformFailed("the server is stopping".to_owned())
     }
 
+    /// Its processes took more than its memory; nobody is left to say where.
+    pub(crate) fn out_of_memory(memory_mb: u32) -> Outcome {
+        Outcome::OutOfMemory { memory_mb, trace: String::new() }
+    }
+
     /// The platform's status code (contract 4.1, decisions "Endings").
     pub fn status(&self) -> u16 {
         match self {

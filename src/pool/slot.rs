@@ -240,7 +240,7 @@ impl Slot {
     fn load(&self, means: Means<'_>) -> Result<Loaded> {
         let (order, holdings) = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, holdings, means.host.groups(), patience, means.stopping, means.clock)
+        Zygote::load(&order, holdings, patience, means.stopping, means.clock)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {
