@@ -10,15 +10,16 @@ use crate::gate::Gate;
 use crate::server::{Run, Server};
 use crate::wait;
 
-/// Whether the server counts in control groups; where it cannot, it says so, and so does the test.
-fn has_groups(server: &Server) -> bool {
+/// A server that counts in control groups; where it cannot, it says so, and so does the test.
+fn counting() -> Option<Server> {
+    let server = Server::start(&[]);
     let level = server.get("/readyz")["isolation_level"].as_u64().unwrap();
     if level < 4 {
         eprintln!(
             "SKIPPED: this machine gives no control groups to write to; the server reached level {level}"
         );
     }
-    level >= 4
+    (level >= 4).then_some(server)
 }
 
 /// Whether the kernel ends all of a group that it takes a process of; the older design does not.
@@ -69,10 +70,7 @@ def main_handler(event, context):
 
 #[test]
 fn memory_that_belongs_to_no_process_counts() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     server.deploy("files", &source(MEMORY_FILES).with("memory_mb", 64).with("timeout_s", 60));
     assert_eq!(run(&server, "files", json!({ "files": 2, "mb": 150 })).returned(), 2);
     let over = run(&server, "files", json!({ "files": 3, "mb": 300 }));
@@ -86,10 +84,7 @@ fn memory_that_belongs_to_no_process_counts() {
 
 #[test]
 fn a_run_ends_whole_when_one_of_its_processes_took_too_much() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) || !ends_groups_whole(&server) {
-        return;
-    }
+    let Some(server) = counting().filter(ends_groups_whole) else { return };
     let code = "
 import os
 def main_handler(event, context):
@@ -108,10 +103,7 @@ def main_handler(event, context):
 
 #[test]
 fn memory_files_of_a_spawned_run_count_as_well() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     let code =
         format!("import threading\nthreading.Thread(target=input, daemon=True).start()\n{MEMORY_FILES}");
     server.deploy("spawned", &source(&code).with("memory_mb", 64).with("timeout_s", 60));
@@ -121,10 +113,7 @@ fn memory_files_of_a_spawned_run_count_as_well() {
 
 #[test]
 fn code_that_takes_too_much_while_it_loads_is_at_fault_itself() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     let hoard = "
 import os
 files = [os.memfd_create('x') for _ in range(3)]
@@ -157,10 +146,7 @@ def main_handler(event, context):
 
 #[test]
 fn pages_that_forks_share_are_counted_once() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     server.deploy("forks", &source(FORKS).with("timeout_s", 30));
     // Each is 8 MB, nearly all of it shared: counted one by one they would be far over 128 MB.
     assert_eq!(server.invoke("forks", "40").returned(), 40);
@@ -168,10 +154,7 @@ fn pages_that_forks_share_are_counted_once() {
 
 #[test]
 fn a_run_has_no_more_processes_than_it_may() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     server.deploy("bomb", &source(FORKS).with("memory_mb", 3072).with("timeout_s", 60));
     let made = server.invoke("bomb", "3000").returned().as_u64().unwrap();
     assert!((900..1024).contains(&made), "{made}");
@@ -180,10 +163,7 @@ fn a_run_has_no_more_processes_than_it_may() {
 
 #[test]
 fn groups_are_used_again_and_go_with_the_server() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     server.deploy("hello", &expression("event"));
     for number in 0..300 {
         assert_eq!(server.invoke("hello", number.to_string()).returned(), number);
@@ -201,10 +181,7 @@ fn groups_are_used_again_and_go_with_the_server() {
 
 #[test]
 fn what_a_killed_server_left_is_cleared_by_the_next() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     server.deploy("hello", &expression("event"));
     server.invoke("hello", "1").returned();
     let pid = server.pid();
@@ -258,10 +235,7 @@ while True:
 
 #[test]
 fn code_that_took_its_zygote_over_gets_into_no_group_of_others() {
-    let server = Server::start(&[]);
-    if !has_groups(&server) {
-        return;
-    }
+    let Some(server) = counting() else { return };
     server.deploy("thief", &source(THIEF).with("memory_mb", 64).with("timeout_s", 60));
     server.deploy("victim", &folder("gate").with("memory_mb", 64).with("timeout_s", 60));
     server.invoke("thief", "{}").failed(500);

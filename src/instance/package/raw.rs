@@ -44,6 +44,18 @@ impl RawEntry {
     }
 }
 
+/// One content of 50 KB under a hundred names.
+pub(crate) fn overlapping() -> Vec<RawEntry> {
+    let kernel = RawEntry::zeros("0", 50_000);
+    let again = |index: usize| RawEntry {
+        name: index.to_string().into_bytes(),
+        listed_start: Some(0),
+        is_written: false,
+        ..kernel.clone()
+    };
+    std::iter::once(kernel.clone()).chain((1..100).map(again)).collect()
+}
+
 /// The archive of these entries.
 pub(crate) fn zip(entries: &[RawEntry]) -> Vec<u8> {
     let mut bytes = Vec::new();

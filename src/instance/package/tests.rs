@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use super::raw::{RawEntry, zip};
+use super::raw::{RawEntry, overlapping, zip};
 use super::*;
 use crate::model::limits;
 
@@ -198,16 +198,7 @@ fn headers_that_lie_are_refused() {
 /// One content under many names: 4 MB here, petabytes where readers do not look.
 #[test]
 fn overlapping_entries_are_refused() {
-    let kernel = RawEntry::zeros("0", 50_000);
-    let again = |index: usize| RawEntry {
-        name: index.to_string().into_bytes(),
-        listed_start: Some(0),
-        is_written: false,
-        ..kernel.clone()
-    };
-    let mut entries = vec![kernel.clone()];
-    entries.extend((1..100).map(again));
-    expect(&entries, "overlap");
+    expect(&overlapping(), "overlap");
     // An entry whose content reaches into the next one's header.
     let mut reaching = file("a.py");
     reaching.packed.truncate(3);

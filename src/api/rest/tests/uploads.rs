@@ -5,25 +5,13 @@ use serde_json::json;
 
 use super::Door;
 use crate::instance::package;
-use crate::instance::package::raw::{RawEntry, zip};
+use crate::instance::package::raw::{RawEntry, overlapping, zip};
 
 const TARGET: &str = "PUT /v1/functions/victim?runtime=Python3.10&handler=index.main_handler";
 const UTF8: u16 = 1 << 11;
 
 fn file(name: impl AsRef<[u8]>) -> RawEntry {
     RawEntry::stored(name, b"x = 1\n")
-}
-
-/// One content under a hundred names.
-fn overlapping() -> Vec<RawEntry> {
-    let kernel = RawEntry::zeros("0", 50_000);
-    let again = |n: usize| RawEntry {
-        name: n.to_string().into_bytes(),
-        listed_start: Some(0),
-        is_written: false,
-        ..kernel.clone()
-    };
-    std::iter::once(kernel.clone()).chain((1..100).map(again)).collect()
 }
 
 fn many(count: usize, entry: &RawEntry) -> Vec<RawEntry> {
