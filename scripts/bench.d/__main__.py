@@ -44,12 +44,20 @@ MEASUREMENTS = {
 class Bench:
     """What a measurement gets: our server, a folder to work in, and how long to take."""
 
-    def __init__(self, quick, folder, stack):
+    def __init__(self, quick, level, folder, stack):
         self.quick = quick
         self.folder = folder
         self.stack = stack
         self.rounds = 2 if quick else 3
-        self.fnlite = self.start(Fnlite(folder / "fnlite.db"))
+        # Options of every server of ours.
+        self.held = ["--isolation-max", level] if level else []
+        self.fnlite = self.start(self.server("fnlite.db"))
+        if level and self.fnlite.level != level:
+            sys.exit(f"this host gives level {self.fnlite.level}, not {level}")
+
+    def server(self, name):
+        """A server of ours that is not started yet."""
+        return Fnlite(self.folder / name, *self.held)
 
     def start(self, server):
         """Starts a server that is stopped at the end, however that comes."""
@@ -63,10 +71,10 @@ def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     report = {"at": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "commit": commit(),
-              "quick": options.quick, "machine": machine(), "rows": []}
+              "quick": options.quick, "level": options.level, "machine": machine(), "rows": []}
     with working_folder() as folder, contextlib.ExitStack() as stack:
         os.chmod(folder, 0o711)  # below level 3 functions are other users who see the host's folders
-        bench = Bench(options.quick, Path(folder), stack)
+        bench = Bench(options.quick, options.level, Path(folder), stack)
         for name in ["levels"] if options.levels else options.only or MEASUREMENTS:
             report["rows"] += measure(name, levels.levels if options.levels else MEASUREMENTS[name], bench)
     print_table(report)
@@ -86,6 +94,8 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, for trying")
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, metavar="ROW",
                         help="one of " + ", ".join(MEASUREMENTS) + "; may be given many times")
+    parser.add_argument("--level", type=int, choices=range(1, 6), metavar="N",
+                        help="hold our servers at that isolation level, 1 to 5; else they reach what the host gives")
     parser.add_argument("--levels", action="store_true", help="the throughput rows at each isolation level, side by side")
     return parser.parse_args()
 

@@ -5,7 +5,7 @@ import time
 from statistics import median
 
 from figure import Figure, Row
-from fnlite import BINARY, FUNCTIONS, Fnlite
+from fnlite import BINARY, FUNCTIONS
 from process import ENVIRONMENT, children, descendants, memory_kb, program
 
 PYTHON = "/usr/bin/python3"
@@ -74,12 +74,12 @@ def http_floor(bench):
 
 def size(bench):
     """On a server of its own: fresh, then again on the file it left, with a function deployed."""
-    server = Fnlite(bench.folder / "idle.db")
+    server = bench.server("idle.db")
     with server:
         fresh_kb = memory_kb(server.pid, "status", "VmRSS")
         server.function("hello")
-    starts = [start_ms(bench.folder / "idle.db") for _ in range(5 if bench.quick else 11)]
-    new = [start_ms(bench.folder / f"new-{number}.db") for number in range(5 if bench.quick else 11)]
+    starts = [start_ms(bench, "idle.db") for _ in range(5 if bench.quick else 11)]
+    new = [start_ms(bench, f"new-{number}.db") for number in range(5 if bench.quick else 11)]
     worked_kb = memory_kb(bench.fnlite.pid, "status", "VmRSS")
     yield Row("server idle RSS", [
         Figure("", fresh_kb / 1024, "MB", at_most=20),
@@ -92,10 +92,10 @@ def size(bench):
     ], {"starts_ms": starts, "new_file_ms": new})
 
 
-def start_ms(db):
+def start_ms(bench, name):
     """From exec to the line that says it is ready."""
     began = time.perf_counter()
-    command = [BINARY, "--db", db, "serve", "--listen", "127.0.0.1:0"]
+    command = bench.server(name).command
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         server.stdout.readline()
         took_ms = (time.perf_counter() - began) * 1000
@@ -106,11 +106,12 @@ def start_ms(db):
 
 def memory(bench):
     """Of a zygote and its parked Instances, each an init of ours and the interpreter, once nothing runs any more."""
-    with Fnlite(bench.folder / "memory.db") as server:
+    with bench.server("memory.db") as server:
         server.function("hello")
         zygote = next(pid for pid in descendants(server.pid) if "python" in program(pid))
         settle(zygote)
-        processes = children(zygote)
+        # Below level 3 the init stands between.
+        processes = descendants(zygote)
         handlers = [private_kb(pid) for pid in processes if "python" in program(pid)]
         inits = [private_kb(pid) for pid in processes if "python" not in program(pid)]
         pss_kb = memory_kb(zygote, "smaps_rollup", "Pss")
