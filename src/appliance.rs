@@ -144,7 +144,9 @@ impl Parts {
         let store_options = store::Options { path: options.db.clone(), external_checkpointer: false };
         let store = Store::open(&store_options, Arc::clone(&clock))?;
         let folder = beside(&options.db);
-        let packages = Arc::new(Packages::open(&folder.join("packages"))?);
+        // When in doubt it stays.
+        let wanted = |digest: &str| store.has_package(digest).unwrap_or(true);
+        let packages = Arc::new(Packages::open(&folder.join("packages"), wanted)?);
         let host = Arc::new(host(options, &folder)?);
         let pool = Arc::new(pool(options, &store, &host, &packages, &clock)?);
         let invoker = Invoker::new(store.clone(), Arc::clone(&pool), Arc::clone(&clock), Arc::clone(&ids))?;
@@ -299,14 +301,13 @@ fn socket_file(path: &Path) -> Result<http::listener::Listener> {
     Ok(http::listener::Listener::Unix(bound?))
 }
 
-/// What can wait until requests are answered: finds out and tells which network policies there are, and removes unpacked code
-/// that nothing deploys any more.
+/// What can wait until requests are answered: finds out and tells which network policies there are, and removes the unpacked
+/// code that nothing deployed any more.
 fn settle(parts: &Parts) -> Result<JoinHandle<()>> {
-    let (host, packages, store) = (Arc::clone(&parts.host), Arc::clone(&parts.packages), parts.store.clone());
+    let (host, packages) = (Arc::clone(&parts.host), Arc::clone(&parts.packages));
     thread::spawn("settle", move || {
         tell_policies(&host.policies_known());
-        // When in doubt it stays.
-        if let Err(error) = packages.sweep(|digest| store.has_package(digest).unwrap_or(true)) {
+        if let Err(error) = packages.sweep() {
             log::warn!("old unpacked code was not removed: {error:#}");
         }
     })

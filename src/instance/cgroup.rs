@@ -3,12 +3,12 @@
 //!
 //! A group costs more to make than an Instance can afford, so groups are used again: [`Groups::take`] gives one that nobody
 //! is in any more. An Instance enters by itself, by writing to descriptors that were opened here ([`Lease::entries`]); it
-//! needs no right of its own for that, and it is not in anybody's way: a process that moves itself takes no lock that
-//! forks wait for.
+//! needs no right of its own for that. In the older design a thread that moves itself takes no lock that forks wait for; in
+//! the newer one it does, and waits some 10 ms for it when nobody has for a while: it is parked then, and nobody waits.
 //!
 //! Code that has taken its zygote over keeps the descriptors of every group that its Instances were to enter, and may enter
 //! them itself whenever it likes, with as much memory as it takes to have whoever is in one ended. So groups that a zygote is
-//! told of are of a set of its own ([`Groups::apart`]), and are removed with it: to nobody else they are ever given.
+//! told of are of a set of its own ([`Lease::apart`]), and are removed with it: to nobody else they are ever given.
 //!
 //! What must stay true: a group is given out only empty, so that nobody pays for another one's memory; a limit stands
 //! before anybody enters; who cannot enter does not run; no function gets a group that another one's code may enter. Groups

@@ -100,6 +100,14 @@ pub(crate) fn status_figure(pid: u32, name: &str) -> u64 {
     line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// The names of a process's threads.
+pub(crate) fn threads(pid: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    tasks
+        .map(|task| fs::read_to_string(task.path().join("comm")).unwrap_or_default().trim_end().to_owned())
+        .collect()
+}
+
 /// Lets this process open as many files as it may; how many that are.
 pub(crate) fn raise_open_files() -> u64 {
     let maximum = getrlimit(Resource::Nofile).maximum;

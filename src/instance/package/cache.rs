@@ -30,20 +30,22 @@ pub struct Packages {
 }
 
 impl Packages {
-    /// Opens or makes the cache at `root`. Quick: what a killed server or an earlier boot left is only set aside, for
-    /// [`sweep`](Packages::sweep). Only one server may have the cache open; the caller holds the database's lock.
-    pub fn open(root: &Path) -> Result<Packages> {
-        Packages::open_in_boot(root, &boot_id())
+    /// Opens or makes the cache at `root`. Quick: what a killed server or an earlier boot left, and every package that is not
+    /// `wanted`, is only set aside, for [`sweep`](Packages::sweep); later it might be in use by a run of what was deployed
+    /// before. Only one server may have the cache open; the caller holds the database's lock.
+    pub fn open(root: &Path, wanted: impl Fn(&str) -> bool) -> Result<Packages> {
+        Packages::open_in_boot(root, &boot_id(), wanted)
     }
 
-    fn open_in_boot(root: &Path, boot: &str) -> Result<Packages> {
+    fn open_in_boot(root: &Path, boot: &str, wanted: impl Fn(&str) -> bool) -> Result<Packages> {
         make_folder(root)?;
         let is_of_this_boot = fs::read_to_string(root.join(BOOT_FILE)).is_ok_and(|of| of == boot);
         let mut leftovers = Vec::new();
         for entry in fs::read_dir(root)? {
             let name = entry?.file_name();
             let hidden = name.as_encoded_bytes().starts_with(b".");
-            if name == BOOT_FILE || !hidden && is_of_this_boot {
+            let is_kept = !hidden && is_of_this_boot && name.to_str().is_none_or(&wanted);
+            if name == BOOT_FILE || is_kept {
                 continue;
             }
             leftovers.push(if hidden { root.join(name) } else { set_aside(root, &name)? });
@@ -70,16 +72,9 @@ impl Packages {
         Ok(folder)
     }
 
-    /// Removes what [`open`](Packages::open) set aside and every package that is not `wanted`. Slow; any thread may do it
-    /// while others unpack, as long as nothing wanted later is missing from `wanted`.
-    pub fn sweep(&self, wanted: impl Fn(&str) -> bool) -> Result<()> {
-        let mut old = std::mem::take(&mut *self.leftovers.lock().expect("no holder of this lock can panic"));
-        for entry in fs::read_dir(&self.root)? {
-            let name = entry?.file_name();
-            if name.to_str().is_some_and(|name| !name.starts_with('.') && !wanted(name)) {
-                old.push(set_aside(&self.root, &name)?);
-            }
-        }
+    /// Removes what [`open`](Packages::open) set aside. Slow; any thread may do it while others unpack.
+    pub fn sweep(&self) -> Result<()> {
+        let old = std::mem::take(&mut *self.leftovers.lock().expect("no holder of this lock can panic"));
         old.iter().try_for_each(|path| remove(path))
     }
 }
@@ -151,7 +146,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().join("fnlite.db.d/packages");
         let bytes = archive("x = 1");
-        let packages = Packages::open(&root).unwrap();
+        let packages = Packages::open(&root, |_| true).unwrap();
         let folder = packages.ensure(digest(&bytes), || Ok(bytes.clone())).unwrap();
         assert_eq!(fs::read_to_string(folder.join("index.py")).unwrap(), "x = 1");
         packages.ensure(digest(&bytes), || panic!("it is there already")).unwrap();
@@ -163,7 +158,7 @@ mod tests {
     #[test]
     fn damaged_code_is_not_unpacked() {
         let home = tempfile::tempdir().unwrap();
-        let packages = Packages::open(&home.path().join("d/packages")).unwrap();
+        let packages = Packages::open(&home.path().join("d/packages"), |_| true).unwrap();
         let wanted = digest(b"something else");
         assert!(packages.ensure(wanted, || Ok(archive("x = 1"))).unwrap_err().message.contains("damaged"));
         assert_eq!(names(&home.path().join("d/packages")), [BOOT_FILE]);
@@ -172,7 +167,7 @@ mod tests {
     #[test]
     fn many_at_once_get_one_whole_folder() {
         let home = tempfile::tempdir().unwrap();
-        let packages = Packages::open(&home.path().join("d/packages")).unwrap();
+        let packages = Packages::open(&home.path().join("d/packages"), |_| true).unwrap();
         let bytes = archive(&"x = 1\n".repeat(10_000));
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -190,12 +185,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().join("d/packages");
         let (kept, dropped) = (archive("kept"), archive("dropped"));
-        let packages = Packages::open(&root).unwrap();
+        let packages = Packages::open(&root, |_| true).unwrap();
         packages.ensure(digest(&kept), || Ok(kept.clone())).unwrap();
         packages.ensure(digest(&dropped), || Ok(dropped.clone())).unwrap();
         fs::create_dir_all(root.join(".unfinished-x/y")).unwrap();
-        let packages = Packages::open(&root).unwrap();
-        packages.sweep(|name| name == digest(&kept).to_string()).unwrap();
+        let packages = Packages::open(&root, |name| name == digest(&kept).to_string()).unwrap();
+        packages.sweep().unwrap();
         assert_eq!(names(&root), [BOOT_FILE.to_owned(), digest(&kept).to_string()]);
     }
 
@@ -204,13 +199,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().join("d/packages");
         let bytes = archive("x = 1");
-        let packages = Packages::open_in_boot(&root, "one").unwrap();
+        let packages = Packages::open_in_boot(&root, "one", |_| true).unwrap();
         let folder = packages.ensure(digest(&bytes), || Ok(bytes.clone())).unwrap();
-        Packages::open_in_boot(&root, "one").unwrap();
+        Packages::open_in_boot(&root, "one", |_| true).unwrap();
         assert!(folder.is_dir());
-        let packages = Packages::open_in_boot(&root, "two").unwrap();
+        let packages = Packages::open_in_boot(&root, "two", |_| true).unwrap();
         assert!(!folder.exists());
-        packages.sweep(|_| true).unwrap();
+        packages.sweep().unwrap();
         assert_eq!(names(&root), [BOOT_FILE]);
     }
 }

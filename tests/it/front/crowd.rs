@@ -127,6 +127,10 @@ fn ten_thousand_idle_connections_are_cheap() {
     let server = Server::start(&["--connections-max", "11000", "--idle-timeout", "10m"]);
     let mut caller = server.caller();
     assert_eq!(caller.call("GET", "/healthz", b"").status, 200);
+    // Its start leaves a thread behind for what can wait.
+    wait::until("it has settled", || {
+        (!processes::threads(server.pid()).iter().any(|name| name == "settle")).then_some(())
+    });
     let figure = |name| processes::status_figure(server.pid(), name);
     let (memory_kb, threads) = (figure("VmRSS"), figure("Threads"));
     let mut clients: Vec<_> = (0..clients_max).map(|_| Raw::connect(server.address())).collect();

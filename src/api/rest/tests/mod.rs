@@ -72,7 +72,7 @@ impl Door {
         let account = Account { region: "r".into(), appid: "1".into(), uin: "2".into() };
         let search = vec![PathBuf::from("/usr/bin")];
         let host = Arc::new(Host::new(1, account, search, &folder.path().join("scratch"), 0).unwrap());
-        let packages = Arc::new(Packages::open(&folder.path().join("packages")).unwrap());
+        let packages = Arc::new(Packages::open(&folder.path().join("packages"), |_| true).unwrap());
         let code = store.clone();
         let fetch = Box::new(move |digest| Ok(code.package(digest)?.unwrap_or_default()));
         let pool = Arc::new(Pool::new(host.clone(), packages, fetch, clock.clone(), 1024).unwrap());
