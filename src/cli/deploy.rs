@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::base::length::Length;
 use crate::cli::Context;
 use crate::cli::api::function_path;
 use crate::cli::exit::{Exit, Failure};
@@ -41,6 +42,18 @@ pub(super) struct Args {
     /// and link-local ones) [default: host]
     #[arg(long, value_name = "POLICY")]
     network: Option<String>,
+    /// How often an asynchronous event is tried again after the function failed, 0 to 2 [default: 2]
+    #[arg(long, value_name = "N")]
+    retry_num: Option<u32>,
+    /// How old an asynchronous event may get before it is given up, 1m to 6h [default: 6h]
+    #[arg(long, value_name = "TIME")]
+    msg_ttl: Option<Length>,
+    /// The function of the same namespace that is sent the events given up
+    #[arg(long, value_name = "NAME")]
+    dead_letter: Option<String>,
+    /// How long its records and logs are kept [default: as long as `serve --keep` says]
+    #[arg(long, value_name = "TIME")]
+    keep: Option<Length>,
     /// An environment variable; may be given many times
     #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -64,6 +77,14 @@ struct Order<'a> {
     reserved_mb: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_num: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msg_ttl_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_s: Option<u64>,
     env: serde_json::Map<String, serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -111,6 +132,10 @@ fn order<'a>(args: &'a Args, archive: &[u8]) -> Order<'a> {
         memory_mb: args.memory,
         reserved_mb: args.reserved,
         network: args.network.as_deref(),
+        retry_num: args.retry_num,
+        msg_ttl_s: args.msg_ttl.map(|length| length.0.as_secs()),
+        dead_letter: args.dead_letter.as_deref(),
+        keep_s: args.keep.map(|length| length.0.as_secs()),
         env,
         description: args.description.as_deref(),
         code: Code { zip_base64: STANDARD.encode(archive) },

@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Not newer than that: 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     until: Option<Length>,
-    /// Of runs with that ending only: succeeded, failed, or a status code such as 433
+    /// Of runs with that ending only: succeeded, failed, expired, dead, or a status code such as 433
     #[arg(long, conflicts_with = "request_id")]
     status: Option<String>,
     /// The newest that many lines, 1 to 1000 [default: 100]; with --status, of the newest that many runs [default: 10]

@@ -12,7 +12,7 @@ use crate::cli::wire::{Run, Runs};
 pub(super) struct Args {
     /// Of that function only
     function: Option<String>,
-    /// With that ending only: running, succeeded, failed, or a status code such as 433
+    /// With that ending only: queued, running, retrying, succeeded, failed, expired, dead, or a status code such as 433
     #[arg(long)]
     pub(super) status: Option<String>,
     /// Not older than that: 15m, 2h, 7d

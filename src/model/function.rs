@@ -212,6 +212,27 @@ pub fn check_env(env: &Env) -> Result<()> {
     Ok(())
 }
 
+/// How a function's asynchronous events are tried (contract 4.4, 6.10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventConfig {
+    /// How often an event is tried again after execution errors.
+    pub retry_num: u32,
+    /// How old an event may get before it is given up, seconds.
+    pub msg_ttl_s: u32,
+    /// The function of the same namespace that is sent what was given up.
+    pub dead_letter: Option<FunctionName>,
+}
+
+impl Default for EventConfig {
+    fn default() -> EventConfig {
+        EventConfig {
+            retry_num: limits::RETRY_NUM_DEFAULT,
+            msg_ttl_s: limits::MSG_TTL_S_DEFAULT,
+            dead_letter: None,
+        }
+    }
+}
+
 /// What a user configures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -229,6 +250,10 @@ pub struct Config {
     pub reserved_mb: Option<u32>,
     /// What of the network its runs reach.
     pub network: NetworkPolicy,
+    /// How its asynchronous events are tried.
+    pub event: EventConfig,
+    /// How long its records and logs are kept, seconds; none means as long as everybody's.
+    pub keep_s: Option<u32>,
     /// The user's environment variables.
     pub env: Env,
     /// Free text.
@@ -245,6 +270,11 @@ impl Config {
             limits::INIT_TIMEOUT_S_MIN,
             limits::INIT_TIMEOUT_S_MAX,
         )?;
+        in_range("retry_num", self.event.retry_num, 0, limits::RETRY_NUM_MAX)?;
+        in_range("msg_ttl_s", self.event.msg_ttl_s, limits::MSG_TTL_S_MIN, limits::MSG_TTL_S_MAX)?;
+        if let Some(keep_s) = self.keep_s {
+            in_range("keep_s", keep_s, limits::KEEP_S_MIN, limits::KEEP_S_MAX)?;
+        }
         let steps = self.memory_mb.is_multiple_of(limits::MEMORY_MB_STEP) && self.memory_mb > 0;
         if !(self.memory_mb == limits::MEMORY_MB_MIN || steps && self.memory_mb <= limits::MEMORY_MB_MAX) {
             return Err(Error::invalid(format!(
@@ -337,6 +367,8 @@ mod tests {
             memory_mb: limits::MEMORY_MB_DEFAULT,
             reserved_mb: None,
             network: NetworkPolicy::Host,
+            event: EventConfig::default(),
+            keep_s: None,
             env: Env::new(),
             description: String::new(),
         }

@@ -157,23 +157,51 @@ pub enum State {
     Running,
     /// It returned.
     Succeeded,
-    /// It ended any other way.
+    /// It ended any other way, and nobody tries it again.
     Failed,
+    /// An event that waits for its first run.
+    Queued,
+    /// An event whose last attempt failed and which waits for the next one.
+    Retrying,
+    /// An event that was given up because it had become too old.
+    Expired,
+    /// An event that was given up for another reason, mostly because its retries were used up.
+    Dead,
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [State; 7] = [
+        State::Queued,
+        State::Running,
+        State::Retrying,
+        State::Succeeded,
+        State::Failed,
+        State::Expired,
+        State::Dead,
+    ];
+
     /// The word stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Running => "running",
             State::Succeeded => "succeeded",
             State::Failed => "failed",
+            State::Queued => "queued",
+            State::Retrying => "retrying",
+            State::Expired => "expired",
+            State::Dead => "dead",
         }
+    }
+
+    /// Whether it is over: its record does not change any more.
+    pub fn is_over(self) -> bool {
+        matches!(self, State::Succeeded | State::Failed | State::Expired | State::Dead)
     }
 
     /// The state of that word.
     pub fn parse(word: &str) -> Option<State> {
-        [State::Running, State::Succeeded, State::Failed].into_iter().find(|state| state.as_str() == word)
+        State::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 
@@ -196,6 +224,10 @@ pub struct Record {
     pub source: String,
     /// Where it stands.
     pub state: State,
+    /// Which attempt the following tells of: 0 is the first (contract 5.2).
+    pub retry_num: u32,
+    /// When the next attempt is due, microseconds since the epoch; 0 unless it waits for one.
+    pub due_us: i64,
     /// The platform's status code; 202 while running (contract 4.1).
     pub status: u16,
     /// When the order came, microseconds since the epoch.

@@ -26,8 +26,38 @@ pub const MEMORY_MB_STEP: u32 = 128;
 
 /// Largest event of a synchronous invocation, bytes (contract 8.3; status 406 beyond).
 pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// Largest event of an asynchronous invocation, bytes (contract 8.3; status 406 beyond).
+pub const ASYNC_EVENT_BYTES_MAX: usize = 128 * 1024;
 /// Largest return value, bytes of its JSON (contract 8.3; status 407 beyond).
 pub const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// How often an event whose run ended in an execution error is tried again, unless told otherwise (contract 4.4, 6.10).
+pub const RETRY_NUM_DEFAULT: u32 = 2;
+/// Most retries after execution errors (contract 6.10).
+pub const RETRY_NUM_MAX: u32 = 2;
+/// Seconds from the end of an attempt to the next one (contract 4.4, newest column).
+pub const RETRY_INTERVAL_S: u32 = 60;
+/// How old an event may get before it is given up, unless told otherwise, seconds (contract 4.4, 6.10).
+pub const MSG_TTL_S_DEFAULT: u32 = 21_600;
+/// Shortest age at which an event may be given up, seconds (contract 6.10).
+pub const MSG_TTL_S_MIN: u32 = 60;
+/// Longest age at which an event may be given up, seconds (contract 6.10).
+pub const MSG_TTL_S_MAX: u32 = 21_600;
+/// Server deaths while an event's attempt ran after which the event is held for their cause.
+pub const DEATHS_MAX: u32 = 3;
+/// Events that may wait at once, unless told otherwise (contract 4.4).
+pub const QUEUE_EVENTS_DEFAULT: u32 = 100_000;
+/// Bytes of the events that may wait at once, unless told otherwise.
+pub const QUEUE_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// How long a caller's idempotency key is remembered, seconds.
+pub const IDEMPOTENCY_S: u32 = 24 * 3600;
+/// Longest idempotency key, characters.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+
+/// Shortest time for which a function's records and logs may be kept, seconds.
+pub const KEEP_S_MIN: u32 = 60;
+/// Longest time for which a function's records and logs may be kept, seconds: ten years.
+pub const KEEP_S_MAX: u32 = 315_360_000;
 
 /// Largest code archive, bytes (contract 12.1: zips of 50 MB are accepted).
 pub const PACKAGE_BYTES_MAX: usize = 50 * 1024 * 1024;

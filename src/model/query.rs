@@ -89,16 +89,17 @@ pub enum StatusFilter {
 }
 
 impl StatusFilter {
-    /// `running`, `succeeded`, `failed`, or a status code of 200 to 599.
+    /// A state's word, or a status code of 200 to 599.
     pub fn parse(word: &str) -> Result<StatusFilter> {
         if let Some(state) = State::parse(word) {
             return Ok(StatusFilter::State(state));
         }
         match word.parse() {
             Ok(code @ 200..=599) if word.len() == 3 => Ok(StatusFilter::Code(code)),
-            _ => Err(Error::invalid(
-                "status must be running, succeeded, failed, or a status code of 200 to 599",
-            )),
+            _ => {
+                let words = State::ALL.map(State::as_str).join(", ");
+                Err(Error::invalid(format!("status must be {words}, or a status code of 200 to 599")))
+            }
         }
     }
 

@@ -412,7 +412,7 @@ pub(crate) struct Look {
 mod tests {
     use super::*;
     use crate::base::clock::ManualClock;
-    use crate::model::function::{Config, Digest, Env, Handler, NetworkPolicy};
+    use crate::model::function::{Config, Digest, Env, EventConfig, Handler, NetworkPolicy};
     use crate::model::runtime::{Language, Runtime};
 
     fn slot(clock: &dyn Clock) -> Slot {
@@ -424,6 +424,8 @@ mod tests {
             memory_mb: 128,
             reserved_mb: None,
             network: NetworkPolicy::Host,
+            event: EventConfig::default(),
+            keep_s: None,
             env: Env::new(),
             description: String::new(),
         };

@@ -277,6 +277,8 @@ fn record(invocation: &Invocation, event: Vec<u8>) -> Record {
         qualifier: invocation.version.qualifier.clone(),
         source: invocation.source.as_str().to_owned(),
         state: State::Running,
+        retry_num: 0,
+        due_us: 0,
         status: 202,
         created_us: invocation.created_us,
         started_us: invocation.created_us,

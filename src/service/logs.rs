@@ -215,6 +215,8 @@ mod tests {
             qualifier: "$LATEST".to_owned(),
             source: "rest".to_owned(),
             state,
+            retry_num: 0,
+            due_us: 0,
             status: if state == State::Running { 202 } else { 200 },
             created_us: id,
             started_us: id,

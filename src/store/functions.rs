@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::model::function::{
-    Config, Digest, Env, Function, FunctionName, Handler, LATEST, Namespace, NetworkPolicy, Version,
+    Config, Digest, Env, EventConfig, Function, FunctionName, Handler, LATEST, Namespace, NetworkPolicy,
+    Version,
 };
 use crate::model::query::{Page, PageLimit};
 use crate::model::runtime::Runtime;
@@ -100,7 +101,7 @@ impl Store {
 
 const SELECT: &str = "SELECT f.id, f.namespace, f.name, f.created_us, f.modified_us, v.id, v.qualifier, v.runtime,
         v.handler, v.timeout_s, v.init_timeout_s, v.memory_mb, v.reserved_mb, v.env, v.description, p.sha256, p.size_bytes,
-        v.network
+        v.network, v.retry_num, v.msg_ttl_s, v.dead_letter, v.keep_s
     FROM function f
     JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
     JOIN package p ON p.id = v.package_id
@@ -133,8 +134,8 @@ fn replace_latest(tx: &Tx<'_>, function_id: i64, config: &Config, package_id: i6
     )?;
     tx.execute(
         "INSERT INTO version (function_id, qualifier, runtime, handler, timeout_s, init_timeout_s, memory_mb,
-             reserved_mb, env, description, package_id, network)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             reserved_mb, env, description, package_id, network, retry_num, msg_ttl_s, dead_letter, keep_s)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             function_id,
             LATEST,
@@ -148,6 +149,10 @@ fn replace_latest(tx: &Tx<'_>, function_id: i64, config: &Config, package_id: i6
             config.description,
             package_id,
             config.network.as_str(),
+            config.event.retry_num,
+            config.event.msg_ttl_s,
+            config.event.dead_letter.as_ref().map(FunctionName::as_str),
+            config.keep_s,
         ],
     )?;
     Ok(())
@@ -168,6 +173,15 @@ fn function(row: &Row<'_>) -> Result<Function> {
         memory_mb: row.get(11)?,
         reserved_mb: row.get(12)?,
         network: NetworkPolicy::parse(row.get_ref(17)?.as_str().map_err(|_| fault::unreadable("network"))?)?,
+        event: EventConfig {
+            retry_num: row.get(18)?,
+            msg_ttl_s: row.get(19)?,
+            dead_letter: row
+                .get::<_, Option<String>>(20)?
+                .map(|name| FunctionName::parse(&name))
+                .transpose()?,
+        },
+        keep_s: row.get(21)?,
         env: env_of(&row.get::<_, String>(13)?)?,
         description: row.get(14)?,
     };

@@ -11,8 +11,11 @@ use crate::error::{Error, Result};
 const APPLICATION_ID: i64 = 0x464e_4c54;
 
 /// Every migration; its place in the list, counted from 1, is its `user_version`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_heart.sql"), include_str!("../../migrations/0002_network.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_heart.sql"),
+    include_str!("../../migrations/0002_network.sql"),
+    include_str!("../../migrations/0003_events.sql"),
+];
 
 /// Brings the schema to this release's version, or says why the file is not for us (`Invalid`).
 pub(super) fn migrate(conn: &mut Connection) -> Result<()> {

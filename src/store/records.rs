@@ -67,13 +67,13 @@ impl Store {
 /// CROSS JOIN: the run first, then its names; never all runs of a name, sorted.
 const WITH_BLOBS: &str = "SELECT i.id, i.request_id, i.function_id, f.namespace, f.name, i.qualifier, i.source, i.state,
     i.status, i.created_us, i.started_us, i.ended_us, i.duration_us, i.init_us, i.memory_mb, i.memory_used_kb, i.error,
-    i.event, i.result
-    FROM invocation i CROSS JOIN function f ON f.id = i.function_id";
+    i.retry_num, q.due_us, i.event, i.result
+    FROM invocation i CROSS JOIN function f ON f.id = i.function_id LEFT JOIN queued q ON q.invocation_id = i.id";
 
 const WITHOUT_BLOBS: &str = "SELECT i.id, i.request_id, i.function_id, f.namespace, f.name, i.qualifier, i.source,
     i.state, i.status, i.created_us, i.started_us, i.ended_us, i.duration_us, i.init_us, i.memory_mb, i.memory_used_kb,
-    i.error
-    FROM invocation i CROSS JOIN function f ON f.id = i.function_id";
+    i.error, i.retry_num, q.due_us
+    FROM invocation i CROSS JOIN function f ON f.id = i.function_id LEFT JOIN queued q ON q.invocation_id = i.id";
 
 /// The states are literals, so that the partial indexes over running and failed rows can be used.
 fn select(query: &InvocationQuery, first: i64, last: i64) -> Select {
@@ -86,10 +86,19 @@ fn select(query: &InvocationQuery, first: i64, last: i64) -> Select {
         None => {}
         Some(StatusFilter::State(State::Running)) => select.push(" AND i.state = 0"),
         Some(StatusFilter::State(State::Succeeded)) => select.push(" AND i.state = 1"),
-        Some(StatusFilter::State(State::Failed)) => select.push(" AND i.state = 2"),
+        Some(StatusFilter::State(state @ (State::Queued | State::Retrying))) => {
+            select.push(" AND i.id IN (SELECT invocation_id FROM queued)");
+            select.bind(" AND i.state = ?", state_number(state));
+        }
+        Some(StatusFilter::State(state)) => {
+            select.push(" AND i.state IN (2, 5, 6)");
+            select.bind(" AND +i.state = ?", state_number(state));
+        }
         Some(StatusFilter::Code(202)) => select.push(" AND i.state = 0"),
         Some(StatusFilter::Code(200)) => select.push(" AND i.state = 1"),
-        Some(StatusFilter::Code(code)) => select.bind(" AND i.state = 2 AND i.status = ?", i64::from(code)),
+        Some(StatusFilter::Code(code)) => {
+            select.bind(" AND i.state IN (2, 5, 6) AND i.status = ?", i64::from(code));
+        }
     }
     select.bind_some(" AND i.created_us >= ?", query.since_us);
     select.bind_some(" AND i.created_us <= ?", query.until_us);
@@ -102,12 +111,13 @@ pub(super) fn finish(tx: &Tx<'_>, record: &Record) -> Result<()> {
     insert(
         tx,
         "INSERT INTO invocation (id, request_id, function_id, qualifier, source, state, status, created_us, started_us,
-             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result, retry_num)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, status = excluded.status,
              started_us = excluded.started_us, ended_us = excluded.ended_us, duration_us = excluded.duration_us,
              init_us = excluded.init_us, memory_used_kb = excluded.memory_used_kb, error = excluded.error,
-             result = excluded.result",
+             result = excluded.result, retry_num = excluded.retry_num, memory_mb = excluded.memory_mb,
+             qualifier = excluded.qualifier",
         record,
     )
 }
@@ -117,8 +127,8 @@ pub(super) fn begin(tx: &Tx<'_>, record: &Record) -> Result<()> {
     insert(
         tx,
         "INSERT INTO invocation (id, request_id, function_id, qualifier, source, state, status, created_us, started_us,
-             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result, retry_num)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
          ON CONFLICT (id) DO NOTHING",
         record,
     )
@@ -143,6 +153,7 @@ fn insert(tx: &Tx<'_>, sql: &str, record: &Record) -> Result<()> {
         record.error,
         record.event,
         record.result,
+        record.retry_num,
     ])?;
     Ok(())
 }
@@ -166,11 +177,15 @@ pub(super) fn last_id(tx: &Tx<'_>) -> Result<i64> {
     Ok(tx.query_row(sql, [], |row| row.get(0))?)
 }
 
-fn state_number(state: State) -> i64 {
+pub(super) fn state_number(state: State) -> i64 {
     match state {
         State::Running => 0,
         State::Succeeded => 1,
         State::Failed => 2,
+        State::Queued => 3,
+        State::Retrying => 4,
+        State::Expired => 5,
+        State::Dead => 6,
     }
 }
 
@@ -179,12 +194,16 @@ fn state_of(number: i64) -> rusqlite::Result<State> {
         0 => Ok(State::Running),
         1 => Ok(State::Succeeded),
         2 => Ok(State::Failed),
+        3 => Ok(State::Queued),
+        4 => Ok(State::Retrying),
+        5 => Ok(State::Expired),
+        6 => Ok(State::Dead),
         _ => Err(rusqlite::Error::IntegralValueOutOfRange(7, number)),
     }
 }
 
 fn whole_row(from: &Row<'_>) -> rusqlite::Result<Record> {
-    Ok(Record { event: from.get(17)?, result: from.get(18)?, ..row(from)? })
+    Ok(Record { event: from.get(19)?, result: from.get(20)?, ..row(from)? })
 }
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -207,6 +226,8 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
         memory_mb: row.get(14)?,
         memory_used_kb: u64::try_from(memory_used_kb).unwrap_or(0),
         error: row.get(16)?,
+        retry_num: row.get(17)?,
+        due_us: row.get::<_, Option<i64>>(18)?.unwrap_or(0),
         event: Vec::new(),
         result: Vec::new(),
     })

@@ -60,7 +60,7 @@ impl Call {
 }
 
 /// The model speaks of its own field; here that field has another name.
-fn renamed(mut error: Error, from: &str, to: &str) -> Error {
+pub(super) fn renamed(mut error: Error, from: &str, to: &str) -> Error {
     if let Some(rest) = error.message.strip_prefix(from) {
         error.message = format!("{to}{rest}");
     }

@@ -7,18 +7,18 @@ use serde_json::{Map, Value};
 
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
-use crate::api::rest::call::Call;
+use crate::api::rest::call::{Call, renamed};
 use crate::api::rest::fields::Fields;
 use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
-use crate::model::function::{Config, Env, Function, FunctionName, Handler, NetworkPolicy};
+use crate::model::function::{Config, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy};
 use crate::model::key::Scope;
 use crate::model::limits;
 use crate::model::runtime::Runtime;
 use crate::service::functions::Code;
 
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 14] = [
     "runtime",
     "handler",
     "timeout_s",
@@ -26,6 +26,10 @@ const FIELDS: [&str; 10] = [
     "memory_mb",
     "reserved_mb",
     "network",
+    "retry_num",
+    "msg_ttl_s",
+    "dead_letter",
+    "keep_s",
     "env",
     "description",
     "code",
@@ -44,6 +48,12 @@ struct FunctionBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_mb: Option<u32>,
     network: &'static str,
+    retry_num: u32,
+    msg_ttl_s: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_s: Option<u32>,
     description: &'a str,
     /// To admin keys only: people keep passwords there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +130,10 @@ fn body_of(function: &Function, scope: Scope, notes: Option<Vec<String>>) -> Fun
         memory_mb: config.memory_mb,
         reserved_mb: config.reserved_mb,
         network: config.network.as_str(),
+        retry_num: config.event.retry_num,
+        msg_ttl_s: config.event.msg_ttl_s,
+        dead_letter: config.event.dead_letter.as_ref().map(FunctionName::as_str),
+        keep_s: config.keep_s,
         description: &config.description,
         env: (scope == Scope::Admin).then(env),
         code_sha256: version.package.to_string(),
@@ -154,6 +168,10 @@ fn from_json(query: &Query, body: &[u8]) -> Result<(Config, Code)> {
         memory_mb: fields.number("memory_mb")?,
         reserved_mb: fields.number("reserved_mb")?,
         network: fields.text("network")?,
+        retry_num: fields.number("retry_num")?,
+        msg_ttl_s: fields.number("msg_ttl_s")?,
+        dead_letter: fields.text("dead_letter")?,
+        keep_s: fields.number("keep_s")?,
         env: fields.texts("env")?.unwrap_or_default(),
         description: fields.text("description")?,
     };
@@ -198,6 +216,10 @@ fn from_query(query: &Query, archive: Vec<u8>) -> Result<(Config, Code)> {
         memory_mb: query.number("memory_mb")?,
         reserved_mb: query.number("reserved_mb")?,
         network: text("network"),
+        retry_num: query.number("retry_num")?,
+        msg_ttl_s: query.number("msg_ttl_s")?,
+        dead_letter: text("dead_letter"),
+        keep_s: query.number("keep_s")?,
         env: query.all("env").map(variable).collect::<Result<Env>>()?,
         description: text("description"),
     };
@@ -213,6 +235,10 @@ struct Wanted {
     memory_mb: Option<u32>,
     reserved_mb: Option<u32>,
     network: Option<String>,
+    retry_num: Option<u32>,
+    msg_ttl_s: Option<u32>,
+    dead_letter: Option<String>,
+    keep_s: Option<u32>,
     env: Env,
     description: Option<String>,
 }
@@ -222,6 +248,12 @@ impl Wanted {
         let runtime = Runtime::parse(&self.runtime.ok_or_else(|| required("runtime"))?)?;
         let handler = Handler::parse(&self.handler.ok_or_else(|| required("handler"))?, runtime.language)?;
         let network = self.network.as_deref().map(NetworkPolicy::parse).transpose()?;
+        let dead_letter = self.dead_letter.as_deref().map(FunctionName::parse).transpose();
+        let event = EventConfig {
+            retry_num: self.retry_num.unwrap_or(limits::RETRY_NUM_DEFAULT),
+            msg_ttl_s: self.msg_ttl_s.unwrap_or(limits::MSG_TTL_S_DEFAULT),
+            dead_letter: dead_letter.map_err(|error| renamed(error, "name", "dead_letter"))?,
+        };
         let config = Config {
             runtime,
             handler,
@@ -230,6 +262,8 @@ impl Wanted {
             memory_mb: self.memory_mb.unwrap_or(limits::MEMORY_MB_DEFAULT),
             reserved_mb: self.reserved_mb,
             network: network.unwrap_or_default(),
+            event,
+            keep_s: self.keep_s,
             env: self.env,
             description: self.description.unwrap_or_default(),
         };

@@ -11,7 +11,7 @@ use crate::api::rest::logs::LineBody;
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
-use crate::model::invocation::{Record, State};
+use crate::model::invocation::Record;
 use crate::model::query::StatusFilter;
 use crate::service::logs::RunsAsked;
 
@@ -24,6 +24,9 @@ struct RunBody<'a> {
     source: &'a str,
     state: &'static str,
     status: u16,
+    retry_num: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_us: Option<i64>,
     created_us: i64,
     started_us: i64,
     ended_us: i64,
@@ -77,7 +80,7 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
         &WholeRunBody {
             run: body_of(&record),
             event: raw(&record.event),
-            result: (record.state != State::Running).then(|| raw(&record.result)),
+            result: record.state.is_over().then(|| raw(&record.result)),
             log: lines.rows.iter().map(LineBody::of).collect(),
             log_next_cursor: lines.next.map(|id| id.to_string()),
         },
@@ -99,6 +102,8 @@ fn body_of(record: &Record) -> RunBody<'_> {
         source: &record.source,
         state: record.state.as_str(),
         status: record.status,
+        retry_num: record.retry_num,
+        due_us: (record.due_us > 0).then_some(record.due_us),
         created_us: record.created_us,
         started_us: record.started_us,
         ended_us: record.ended_us,

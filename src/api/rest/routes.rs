@@ -241,6 +241,14 @@ pub(super) static ROUTES: &[Route] = &[
                 "With a zip body.",
                 r#"{"type":"string","enum":["host","none","no-local"],"default":"host"}"#,
             ),
+            Param::new("retry_num", "With a zip body.", r#"{"type":"integer","minimum":0,"maximum":2}"#),
+            Param::new("msg_ttl_s", "With a zip body.", r#"{"type":"integer","minimum":60,"maximum":21600}"#),
+            Param::new("dead_letter", "With a zip body.", r##"{"$ref":"#/components/schemas/Name"}"##),
+            Param::new(
+                "keep_s",
+                "With a zip body.",
+                r#"{"type":"integer","minimum":60,"maximum":315360000}"#,
+            ),
             Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
             Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#)
                 .repeated(),
@@ -318,8 +326,8 @@ pub(super) static ROUTES: &[Route] = &[
             FUNCTION,
             Param::new(
                 "status",
-                "running, succeeded, failed, or a status code such as 433.",
-                r#"{"type":"string","pattern":"^(running|succeeded|failed|[2-5][0-9]{2})$"}"#,
+                "queued, running, retrying, succeeded, failed, expired, dead, or a status code such as 433.",
+                r#"{"type":"string","pattern":"^(queued|running|retrying|succeeded|failed|expired|dead|[2-5][0-9]{2})$"}"#,
             ),
             SINCE,
             UNTIL,

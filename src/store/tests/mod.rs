@@ -8,7 +8,9 @@ use tempfile::TempDir;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, RequestId, SystemIds};
 use crate::error::Result;
-use crate::model::function::{Config, Digest, Function, FunctionName, Handler, Namespace, NetworkPolicy};
+use crate::model::function::{
+    Config, Digest, EventConfig, Function, FunctionName, Handler, Namespace, NetworkPolicy,
+};
 use crate::model::invocation::{FinishedRun, Record, State};
 use crate::model::limits;
 use crate::model::log::{Level, LogLine, Stream};
@@ -73,6 +75,8 @@ fn config() -> Config {
         memory_mb: 128,
         reserved_mb: None,
         network: NetworkPolicy::Host,
+        event: EventConfig::default(),
+        keep_s: None,
         env: vec![("ZEBRA".to_owned(), "1".to_owned()), ("APE".to_owned(), "2".to_owned())],
         description: String::new(),
     }
@@ -99,6 +103,8 @@ fn run_at(store: &Store, function: &Function, at_us: i64, lines: &[&str]) -> Fin
         qualifier: "$LATEST".to_owned(),
         source: "rest".to_owned(),
         state: State::Succeeded,
+        retry_num: 0,
+        due_us: 0,
         status: 200,
         created_us: at_us,
         started_us: at_us + 10,

@@ -115,7 +115,7 @@ fn what_is_not_there_and_what_cannot_be_asked_are_told_apart() {
         ("GET /v1/logs?limit=ten", "limit must be a whole number"),
         ("GET /v1/logs?cursor=x", "cursor must be"),
         ("GET /v1/logs?cursor=-1", "cursor must be"),
-        ("GET /v1/invocations?status=broken", "status must be running, succeeded, failed"),
+        ("GET /v1/invocations?status=broken", "status must be queued, running, retrying, succeeded, failed"),
         ("GET /v1/invocations?limit=1&limit=2", "limit is given twice"),
         ("GET /v1/invocations?sort=up", "no query parameter \"sort\""),
         ("GET /v1/functions?cursor=..", "cursor must be"),

@@ -166,6 +166,8 @@ impl Door {
             qualifier: function.version.qualifier,
             source: "rest".to_owned(),
             state: State::Succeeded,
+            retry_num: 0,
+            due_us: 0,
             status: 200,
             created_us: now_us,
             started_us: now_us,
