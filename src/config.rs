@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::base::length::Length;
 use crate::config::typed::{File, TypedClient, TypedPlace, TypedServe, read_file};
 use crate::error::{Error, Result};
+use crate::model::event::Pace;
 use crate::model::limits;
 
 pub mod typed;
@@ -48,7 +49,7 @@ pub enum Reach {
 }
 
 /// What `fnlite serve` is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Serve {
     /// The database file; made where it is not there.
     pub db: PathBuf,
@@ -62,6 +63,8 @@ pub struct Serve {
     pub total_concurrency_mb: u32,
     /// How long stopping waits for runs to end.
     pub drain_timeout: Duration,
+    /// Bounds of the queue of asynchronous events.
+    pub queue: Queue,
     /// What functions are told about where they run.
     pub account: Account,
     /// Bounds of the HTTP server.
@@ -83,6 +86,17 @@ pub struct Isolation {
     pub min: u8,
     /// Above it nothing is tried.
     pub max: u8,
+}
+
+/// Bounds of the queue of asynchronous events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queue {
+    /// Most events that wait or run.
+    pub events_max: u64,
+    /// Most bytes of their bodies.
+    pub bytes_max: u64,
+    /// How fast waits between attempts and ages of events pass (D28).
+    pub pace: Pace,
 }
 
 /// What functions are told about where they run: the cloud's words with values of our own (D15).
@@ -208,6 +222,18 @@ impl TypedServe {
             isolation: isolation(self.isolation_min, self.isolation_max)?,
             total_concurrency_mb: total_concurrency(self.total_concurrency_mb)?,
             drain_timeout: timeout("drain-timeout", self.drain_timeout, 30)?,
+            queue: Queue {
+                events_max: within(
+                    "queue-events",
+                    self.queue_events.unwrap_or(limits::QUEUE_EVENTS_DEFAULT.into()),
+                    1,
+                    10_000_000,
+                )?,
+                bytes_max: self
+                    .queue_mb
+                    .map_or(Ok(limits::QUEUE_BYTES_DEFAULT), |size| mb("queue-mb", size))?,
+                pace: Pace(within("event-pace", self.event_pace.unwrap_or(1.0), 0.000_001, 1.0)?),
+            },
             account: Account {
                 region: region(self.region.unwrap_or_else(|| "ap-guangzhou".to_owned()))?,
                 appid: digits("appid", self.appid.unwrap_or_else(|| "1250000000".to_owned()))?,

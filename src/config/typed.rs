@@ -69,6 +69,15 @@ pub struct TypedServe {
     /// How long stopping waits for runs to end [default: 30s]
     #[arg(long, env = "FNLITE_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Length>,
+    /// Asynchronous events that may wait at once; more are refused for now [default: 100000]
+    #[arg(long, env = "FNLITE_QUEUE_EVENTS", value_name = "N")]
+    pub queue_events: Option<u64>,
+    /// Size of the asynchronous events that may wait at once, MB [default: 1024]
+    #[arg(long, env = "FNLITE_QUEUE_MB", value_name = "MB")]
+    pub queue_mb: Option<u64>,
+    /// How fast waits between attempts and ages of events pass; for tests
+    #[arg(long, env = "FNLITE_EVENT_PACE", value_name = "FACTOR", hide = true)]
+    pub event_pace: Option<f64>,
     /// What functions are told as their region [default: ap-guangzhou]
     #[arg(long, env = "FNLITE_REGION", value_name = "NAME", help_heading = "What functions are told")]
     pub region: Option<String>,
@@ -171,6 +180,9 @@ impl TypedServe {
             isolation_max: self.isolation_max.or(file.isolation_max),
             total_concurrency_mb: self.total_concurrency_mb.or(file.total_concurrency_mb),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
+            queue_events: self.queue_events.or(file.queue_events),
+            queue_mb: self.queue_mb.or(file.queue_mb),
+            event_pace: self.event_pace.or(file.event_pace),
             region: self.region.or(file.region),
             appid: self.appid.or(file.appid),
             uin: self.uin.or(file.uin),

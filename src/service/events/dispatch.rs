@@ -1,0 +1,147 @@
+//! The threads that run events: each takes the next one from the line, sees it to its end, and takes the next.
+//!
+//! There are as many as are needed: whoever takes an event and sees that another one could go calls an idle thread, or hires
+//! one. A thread that finds nothing sleeps until somebody calls, or the next event is due.
+//!
+//! What must stay true: the desk is never locked while an event is claimed, run or stored.
+
+use std::collections::HashMap;
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::base::thread;
+use crate::error::Result;
+use crate::model::event::Pace;
+use crate::pool::Permit;
+use crate::pool::admission::Asks;
+use crate::service::events::line::{Line, Taken};
+use crate::service::events::{Events, micros};
+use crate::service::invoke::Known;
+
+/// What the threads share.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) line: Line,
+    /// What functions are, by id, as far as somebody has looked; none for those that are gone.
+    pub(super) known: HashMap<i64, Option<Known>>,
+    /// Threads that sleep.
+    pub(super) idle: usize,
+    /// Threads there are.
+    hired: usize,
+    pub(super) is_stopping: bool,
+}
+
+/// Room for an event; none is needed to give one up.
+pub(super) type Room = Option<Permit>;
+
+impl State {
+    /// Notes what a function is.
+    pub(super) fn know(&mut self, id: i64, known: Option<Known>, pace: Pace) {
+        if let Some(known) = &known {
+            self.line.set_ttl(id, micros(pace.seconds(known.version.config.event.msg_ttl_s)));
+        }
+        self.known.insert(id, known);
+    }
+
+    /// The same, unless it is known already.
+    pub(super) fn know_newer(&mut self, id: i64, known: &Known, pace: Pace) {
+        let is_known = matches!(self.known.get(&id), Some(Some(now)) if now.version.id == known.version.id);
+        if !is_known {
+            self.know(id, Some(known.clone()), pace);
+        }
+    }
+}
+
+impl Events {
+    /// Starts a thread, unless there are as many as may be.
+    pub(super) fn hire(&self) -> Result<()> {
+        let mut desk = self.lock();
+        if desk.hired >= self.options.lanes_max || desk.is_stopping {
+            return Ok(());
+        }
+        desk.hired += 1;
+        let number = desk.hired;
+        drop(desk);
+        let this = self.this.clone();
+        let started = thread::spawn(&format!("event-{number}"), move || {
+            if let Some(events) = this.upgrade() {
+                events.work();
+            }
+        });
+        match started {
+            Ok(thread) => {
+                self.threads.lock().expect("no holder of this lock can panic").push(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.lock().hired -= 1;
+                Err(error)
+            }
+        }
+    }
+
+    fn work(&self) {
+        while let Some(taken) = self.next() {
+            let function_id = taken.function_id;
+            self.counts.running.fetch_add(1, Ordering::Relaxed);
+            self.see_to(taken);
+            self.counts.running.fetch_sub(1, Ordering::Relaxed);
+            let mut desk = self.lock();
+            desk.line.done(function_id);
+            desk.line.unblock();
+        }
+    }
+
+    /// The next event; waits for one, and gives none once we stop.
+    fn next(&self) -> Option<Taken<Room>> {
+        let mut desk = self.lock();
+        loop {
+            if desk.is_stopping {
+                return None;
+            }
+            let now_us = self.now_us();
+            let State { line, known, .. } = &mut *desk;
+            if let Some(taken) = line.take(now_us, |id| self.room_for(known.get(&id))) {
+                self.call_another(desk);
+                return Some(taken);
+            }
+            let wake_us = desk.line.next_us().map(|at_us| at_us.saturating_sub(now_us).max(0));
+            desk.idle += 1;
+            desk = self.sleep(desk, wake_us);
+            desk.idle -= 1;
+        }
+    }
+
+    /// Room for an event of that function. One that is gone, or that nobody has looked at, needs none: nothing will run.
+    fn room_for(&self, known: Option<&Option<Known>>) -> Option<Room> {
+        let Some(Some(known)) = known else { return Some(None) };
+        self.parts.pool.admit(&known.version, &known.names, Asks::Event).ok().map(Some)
+    }
+
+    /// Where another event could go as well, somebody else sees to it.
+    fn call_another(&self, desk: MutexGuard<'_, State>) {
+        if !desk.line.has_more() {
+            return;
+        }
+        let idle = desk.idle;
+        drop(desk);
+        if idle > 0 {
+            self.work.notify_one();
+        } else if let Err(error) = self.hire() {
+            log::warn!("events wait longer than they need to: {error:#}");
+        }
+    }
+
+    fn sleep<'a>(&self, desk: MutexGuard<'a, State>, wake_us: Option<i64>) -> MutexGuard<'a, State> {
+        let length = wake_us.map(|us| Duration::from_micros(us.try_into().unwrap_or(0)));
+        match length {
+            // A moment more, so that what is due then is due when we look.
+            Some(length) => {
+                let woken = self.work.wait_timeout(desk, length + Duration::from_micros(50));
+                woken.expect("no holder of this lock can panic").0
+            }
+            None => self.work.wait(desk).expect("no holder of this lock can panic"),
+        }
+    }
+}
