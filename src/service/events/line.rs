@@ -115,8 +115,12 @@ impl Line {
 
     /// Makes all events of a function due now.
     pub(crate) fn hurry(&mut self, function_id: i64) {
-        let mine = self.later.extract_if(.., |_, (id, _)| *id == function_id);
-        let mine: Vec<Entry> = mine.map(|(_, (_, entry))| entry).collect();
+        let mut mine = Vec::new();
+        self.later.retain(|_, (id, entry)| {
+            let is_mine = *id == function_id;
+            mine.extend(is_mine.then_some(*entry));
+            !is_mine
+        });
         let lane = self.lane(function_id);
         lane.is_blocked = false;
         mine.into_iter().for_each(|entry| lane.insert(entry));
