@@ -17,7 +17,7 @@ use crate::server::{Place, Server, program};
 use crate::wait;
 
 /// Rounds of killing under load; `scripts/test --all` runs more.
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
     if std::env::var_os("FNLITE_TEST_ALL").is_some() { 100 } else { 10 }
 }
@@ -463,7 +463,7 @@ fn runs_are_paged_without_gaps_or_repetitions_while_new_ones_come() {
 
 /// What `sqlite3`, as Debian has it, prints for a query.
 #[track_caller]
-fn sql(db: &Path, query: &str) -> String {
+pub(crate) fn sql(db: &Path, query: &str) -> String {
     let output = program("sqlite3").arg(db).arg(query).output().unwrap();
     assert!(output.status.success(), "{query}: {}", text(&output));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()

@@ -9,6 +9,7 @@ mod deploy;
 mod doors;
 mod echo;
 mod endings;
+mod events;
 mod evil;
 mod floors;
 mod front;

@@ -119,16 +119,17 @@ impl Events {
         self.parts.pool.admit(&known.version, &known.names, Asks::Event).ok().map(Some)
     }
 
-    /// Where another event could go as well, somebody else sees to it.
-    fn call_another(&self, desk: MutexGuard<'_, State>) {
-        if !desk.line.has_more() {
-            return;
-        }
-        let idle = desk.idle;
+    /// Where an event could go, somebody is called to see to it. One that is not due yet wants a thread that knows when it is.
+    pub(super) fn call_another(&self, desk: MutexGuard<'_, State>) {
+        let (idle, has_more, can_hire) =
+            (desk.idle, desk.line.has_more(), desk.hired < self.options.lanes_max);
         drop(desk);
         if idle > 0 {
             self.work.notify_one();
-        } else if let Err(error) = self.hire() {
+        } else if has_more
+            && can_hire
+            && let Err(error) = self.hire()
+        {
             log::warn!("events wait longer than they need to: {error:#}");
         }
     }

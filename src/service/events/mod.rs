@@ -185,8 +185,7 @@ impl Events {
         let mut desk = self.lock();
         desk.line.hurry(function.id);
         desk.known.insert(function.id, None);
-        drop(desk);
-        self.work.notify_one();
+        self.call_another(desk);
     }
 
     /// The queue in numbers.
@@ -308,20 +307,14 @@ impl Events {
             desk.know_newer(function_id, known, self.options.pace);
         }
         desk.line.push(function_id, entry, self.now_us());
-        let idle = desk.idle;
-        drop(desk);
-        if idle > 0 {
-            self.work.notify_one();
-        }
+        self.call_another(desk);
     }
 
     /// There may be room that was refused before.
     fn room(&self) {
         let mut desk = self.lock();
-        let any = desk.line.unblock();
-        drop(desk);
-        if any {
-            self.work.notify_one();
+        if desk.line.unblock() {
+            self.call_another(desk);
         }
     }
 
