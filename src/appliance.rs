@@ -159,16 +159,8 @@ impl Parts {
         let pool = Arc::new(pool(options, &store, &host, &packages, &clock)?);
         let invoker = Invoker::new(store.clone(), Arc::clone(&pool), Arc::clone(&clock), Arc::clone(&ids))?;
         let invoker = Arc::new(invoker);
-        let events = queue(
-            options,
-            events::Parts {
-                store: store.clone(),
-                invoker: Arc::clone(&invoker),
-                pool: Arc::clone(&pool),
-                clock: Arc::clone(&clock),
-                ids: Arc::clone(&ids),
-            },
-        )?;
+        let kept = events::Parts { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
+        let events = Events::open(kept, Arc::clone(&invoker), &pool, queue(options))?;
         let keys = Arc::new(Keys::new(store.clone(), Arc::clone(&ids))?);
         let socket_needs_key = socket_needs_key(&host);
         if socket_needs_key {
@@ -221,17 +213,16 @@ fn pool(
     )
 }
 
-fn queue(options: &Serve, parts: events::Parts) -> Result<Arc<Events>> {
+fn queue(options: &Serve) -> events::Options {
     let lanes_max = usize::try_from(options.total_concurrency_mb / limits::MEMORY_MB_MIN);
     let account = events::Account { appid: options.account.appid.clone(), uin: options.account.uin.clone() };
-    let queue = events::Options {
+    events::Options {
         events_max: options.queue.events_max,
         bytes_max: options.queue.bytes_max,
         lanes_max: lanes_max.unwrap_or(usize::MAX).max(1),
         pace: options.queue.pace,
         account,
-    };
-    Events::open(parts, queue)
+    }
 }
 
 /// Where functions have the server's own user id and can reach its files' folders, opening the socket shows nothing

@@ -44,6 +44,9 @@ pub struct Claimed {
     pub record: Record,
     /// How often it was tried before.
     pub tries: Tries,
+    /// When the function that it was sent to was created, microseconds since the epoch: one of the same name that came
+    /// later is not meant.
+    pub function_created_us: i64,
 }
 
 /// An attempt that was followed by another one.

@@ -65,7 +65,7 @@ struct Wanted<'a> {
 
 /// What an attempt of a queued event has beyond a run whose caller waits.
 struct Attempting<'a> {
-    permit: &'a Permit,
+    room: &'a Room,
     retry_num: u32,
     settle: Settle<'a>,
 }
@@ -92,6 +92,31 @@ pub struct Invoker {
     endings: Endings,
 }
 
+/// Room for an attempt; none is needed where nothing will run.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Option<Permit>);
+
+/// What runs the events of the queue; of its own, so that the queue can be tried without processes.
+pub(crate) trait Runner: Send + Sync + fmt::Debug {
+    /// What that name means now; fails with `NotFound`.
+    fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Known>;
+
+    /// Room for an event of that function, if there is some.
+    fn room(&self, known: &Known) -> Option<Room>;
+
+    /// One attempt of an event that has room, its settlement stored with its record.
+    ///
+    /// Fails with `NotFound` when the function is not there any more, before anything runs, and with `Busy` or `Internal` when
+    /// the record could not be stored: then the queue knows nothing of the attempt.
+    fn attempt(&self, record: Record, room: &Room, settle: Settle<'_>) -> Result<Finished>;
+
+    /// Whether runs are being ended because we stop.
+    fn is_stopping(&self) -> bool;
+
+    /// An invocation is over, and its record is committed.
+    fn ended(&self, request_id: &RequestId);
+}
+
 /// What a name means.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
@@ -99,8 +124,7 @@ pub(crate) struct Known {
     pub(crate) version: Arc<Version>,
     /// The function's names.
     pub(crate) names: Arc<FunctionNames>,
-    /// When the function was created, microseconds since the epoch: what was asked of one of that name before is not meant
-    /// for it.
+    /// When the function was created, microseconds since the epoch, which tells it from an earlier one of its name.
     pub(crate) created_us: i64,
 }
 
@@ -150,30 +174,6 @@ impl Invoker {
         let finished = self.drive(wanted)?;
         self.endings.ended(&finished.record.request_id);
         Ok(finished)
-    }
-
-    /// One attempt of an event that was admitted, its settlement stored with its record.
-    ///
-    /// Fails with `NotFound` when the function is not there any more, before anything runs, and with `Busy` or `Internal` when
-    /// the record could not be stored: then the queue knows nothing of the attempt.
-    pub(crate) fn attempt(&self, record: Record, permit: &Permit, settle: Settle<'_>) -> Result<Finished> {
-        let source = Source::parse(&record.source).unwrap_or(Source::Rest);
-        let attempt = Attempting { permit, retry_num: record.retry_num, settle };
-        self.drive(Wanted {
-            id: record.id,
-            key: (Namespace::parse(&record.namespace)?, FunctionName::parse(&record.function)?),
-            request_id: record.request_id,
-            event: Event(record.event.into()),
-            source,
-            created_us: record.created_us,
-            attempt: Some(attempt),
-        })
-    }
-
-    /// What that name means now; fails with `NotFound`.
-    pub(crate) fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Known> {
-        let generation = self.generation.load(Ordering::Acquire);
-        self.resolve(&(namespace.clone(), name.clone()), generation)
     }
 
     /// Runs until the version that ran is the one that should have.
@@ -311,7 +311,7 @@ impl Invoker {
         let start_us = if attempt.is_some() { wall_us() } else { invocation.created_us };
         let mut log = RunLog::start(&invocation.request_id, memory_mb, start_us, &wall_us, &mut early);
         self.lock_running().insert(of.run_id, Arc::clone(invocation));
-        let permit = attempt.as_ref().map(|attempt| attempt.permit);
+        let permit = attempt.as_ref().and_then(|attempt| attempt.room.0.as_ref());
         let ran = self.admitted(invocation, checks, permit, &mut log);
         let finished = ran.map(|ran| self.keep(invocation, ran, log, attempt)).transpose();
         self.lock_running().remove(&of.run_id);
@@ -368,6 +368,40 @@ impl Invoker {
         let record = self.store.record(FinishedRun { record, lines, settlement })?;
         self.metrics.observe(&record);
         Ok(Finished { record, after: ran.after })
+    }
+}
+
+impl Runner for Invoker {
+    fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Known> {
+        let generation = self.generation.load(Ordering::Acquire);
+        self.resolve(&(namespace.clone(), name.clone()), generation)
+    }
+
+    fn room(&self, known: &Known) -> Option<Room> {
+        let permit = self.pool.admit(&known.version, &known.names, Asks::Event);
+        permit.ok().map(|permit| Room(Some(permit)))
+    }
+
+    fn attempt(&self, record: Record, room: &Room, settle: Settle<'_>) -> Result<Finished> {
+        let source = Source::parse(&record.source).unwrap_or(Source::Rest);
+        let attempt = Attempting { room, retry_num: record.retry_num, settle };
+        self.drive(Wanted {
+            id: record.id,
+            key: (Namespace::parse(&record.namespace)?, FunctionName::parse(&record.function)?),
+            request_id: record.request_id,
+            event: Event(record.event.into()),
+            source,
+            created_us: record.created_us,
+            attempt: Some(attempt),
+        })
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.pool.is_stopping()
+    }
+
+    fn ended(&self, request_id: &RequestId) {
+        self.endings.ended(request_id);
     }
 }
 

@@ -83,12 +83,14 @@ impl Store {
     /// death during that attempt.
     pub fn claim(&self, id: i64) -> Result<Option<Claimed>> {
         self.write(move |tx| {
-            let sql = "UPDATE queued SET claimed_us = ?2 WHERE invocation_id = ?1 RETURNING attempts, failures, deaths";
+            let sql = "UPDATE queued SET claimed_us = ?2 WHERE invocation_id = ?1
+                       RETURNING attempts, failures, deaths, function_created_us";
             let mut statement = tx.prepare_cached(sql)?;
-            let tries = statement.query_row(params![id, tx.now_us], tries).optional()?;
-            let Some(tries) = tries else { return Ok(None) };
+            let row = |row: &Row<'_>| Ok((tries(row)?, row.get(3)?));
+            let claimed = statement.query_row(params![id, tx.now_us], row).optional()?;
+            let Some((tries, function_created_us)) = claimed else { return Ok(None) };
             let record = records::by_id(tx, id)?;
-            Ok(record.map(|record| Claimed { record, tries }))
+            Ok(record.map(|record| Claimed { record, tries, function_created_us }))
         })
     }
 
@@ -181,8 +183,9 @@ pub(super) fn recover(tx: &Tx<'_>) -> Result<usize> {
 fn enqueue(tx: &Tx<'_>, minutes: &mut Minutes, record: &Record) -> Result<()> {
     records::begin(tx, record)?;
     minutes.note(tx, record.created_us, record.id)?;
-    let sql = "INSERT INTO queued (invocation_id, function_id, created_us, due_us, event_bytes, attempts, failures, deaths)
-               VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0)";
+    let sql = "INSERT INTO queued (invocation_id, function_id, function_created_us, created_us, due_us, event_bytes,
+                   attempts, failures, deaths)
+               VALUES (?1, ?2, (SELECT created_us FROM function WHERE id = ?2), ?3, ?4, ?5, 0, 0, 0)";
     let bytes = i64::try_from(record.event.len()).unwrap_or(i64::MAX);
     let values = params![record.id, record.function_id, record.created_us, record.due_us, bytes];
     tx.prepare_cached(sql)?.execute(values)?;

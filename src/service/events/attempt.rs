@@ -8,10 +8,9 @@ use crate::model::event::{Claimed, Letter, Next, Reason, Settlement, Tries, is_p
 use crate::model::function::{EventConfig, FunctionName, Namespace};
 use crate::model::invocation::{FinishedRun, Record, Source, State};
 use crate::model::limits;
-use crate::service::events::dispatch::Room;
 use crate::service::events::line::{Entry, Taken};
 use crate::service::events::{Events, message, micros};
-use crate::service::invoke::Known;
+use crate::service::invoke::{Known, Room};
 use crate::service::run_log;
 
 /// Before an event that could not be claimed is looked at again.
@@ -36,7 +35,7 @@ struct Told {
 
 impl Events {
     /// Sees to an event that was taken.
-    pub(super) fn see_to(&self, taken: Taken<Room>) {
+    pub(super) fn see_to(&self, taken: Taken<Option<Room>>) {
         let Taken { function_id, entry, permit } = taken;
         let after = self.try_one(&entry, permit).unwrap_or_else(|error| {
             // What was not stored did not happen: the event is still claimed in the database and waits on here.
@@ -57,7 +56,7 @@ impl Events {
         }
     }
 
-    fn try_one(&self, entry: &Entry, permit: Option<Room>) -> Result<After> {
+    fn try_one(&self, entry: &Entry, permit: Option<Option<Room>>) -> Result<After> {
         let claimed = match self.parts.store.claim(entry.id) {
             Ok(Some(claimed)) => claimed,
             // It is not in the queue any more: nothing is left to do.
@@ -65,7 +64,7 @@ impl Events {
             Err(error) if error.kind == Kind::Busy => return Ok(After::Back(MOMENT)),
             Err(error) => return Err(error),
         };
-        let known = self.meant(&claimed.record)?;
+        let known = self.meant(&claimed)?;
         let age = self.age(entry);
         match (known, permit) {
             (None, _) => self.give_up(claimed, Reason::Deleted, &EventConfig::default()),
@@ -80,18 +79,19 @@ impl Events {
                         self.give_up(claimed, Reason::Age, config)
                     }
                     Some(None) => self.look_again(&claimed, &known),
-                    Some(Some(permit)) => self.run(claimed, age, config, &permit),
+                    Some(Some(room)) => self.run(claimed, age, config, &room),
                 }
             }
         }
     }
 
     /// The function an event was meant for; none where that one was deleted, even if there is another one of its name.
-    fn meant(&self, record: &Record) -> Result<Option<Known>> {
+    fn meant(&self, claimed: &Claimed) -> Result<Option<Known>> {
+        let record = &claimed.record;
         let (namespace, name) =
             (Namespace::parse(&record.namespace)?, FunctionName::parse(&record.function)?);
-        match self.parts.invoker.find(&namespace, &name) {
-            Ok(known) if known.created_us <= record.created_us => {
+        match self.runner.find(&namespace, &name) {
+            Ok(known) if known.created_us == claimed.function_created_us => {
                 let mut desk = self.lock();
                 desk.know_newer(known.version.function_id, &known, self.options.pace);
                 Ok(Some(known))
@@ -109,14 +109,8 @@ impl Events {
         Ok(After::Back(Duration::ZERO))
     }
 
-    fn run(
-        &self,
-        claimed: Claimed,
-        age: Duration,
-        config: &EventConfig,
-        permit: &crate::pool::Permit,
-    ) -> Result<After> {
-        let Claimed { mut record, tries } = claimed;
+    fn run(&self, claimed: Claimed, age: Duration, config: &EventConfig, room: &Room) -> Result<After> {
+        let Claimed { mut record, tries, function_created_us } = claimed;
         record.retry_num = tries.attempts;
         let (id, namespace, name) =
             (record.request_id.clone(), record.namespace.clone(), record.function.clone());
@@ -126,17 +120,17 @@ impl Events {
             after = self.after(&settlement);
             settlement
         };
-        match self.parts.invoker.attempt(record.clone(), permit, &mut settle) {
+        match self.runner.attempt(record.clone(), room, &mut settle) {
             Ok(finished) => {
                 (finished.after)();
                 if finished.record.state.is_over() {
-                    self.parts.invoker.endings().ended(&id);
+                    self.runner.ended(&id);
                 }
                 Ok(after)
             }
             Err(error) if error.kind == Kind::NotFound => {
                 log::debug!("{name} in {namespace} was deleted before its event ran");
-                self.give_up(Claimed { record, tries }, Reason::Deleted, config)
+                self.give_up(Claimed { record, tries, function_created_us }, Reason::Deleted, config)
             }
             Err(error) => Err(error),
         }
@@ -166,7 +160,7 @@ impl Events {
 
     /// Whether we ended that attempt because we stop (D13).
     fn is_cut_off(&self, record: &Record) -> bool {
-        record.status == 500 && self.parts.pool.is_stopping()
+        record.status == 500 && self.runner.is_stopping()
     }
 
     fn after(&self, settlement: &Settlement) -> After {
@@ -187,7 +181,7 @@ impl Events {
 
     /// Gives an event up without another attempt.
     fn give_up(&self, claimed: Claimed, reason: Reason, config: &EventConfig) -> Result<After> {
-        let Claimed { mut record, tries } = claimed;
+        let Claimed { mut record, tries, .. } = claimed;
         record.ended_us = self.parts.clock.wall_us();
         record.state = reason.state();
         if tries.attempts == 0 {
@@ -203,7 +197,7 @@ impl Events {
         let id = record.request_id.clone();
         let given_up = FinishedRun { record, lines: vec![line], settlement: Some(settlement) };
         self.parts.store.record(given_up)?;
-        self.parts.invoker.endings().ended(&id);
+        self.runner.ended(&id);
         Ok(after)
     }
 
@@ -222,7 +216,7 @@ impl Events {
     }
 
     fn forward(&self, record: &Record, name: &FunctionName) -> Result<Record> {
-        let known = self.parts.invoker.find(&Namespace::parse(&record.namespace)?, name)?;
+        let known = self.runner.find(&Namespace::parse(&record.namespace)?, name)?;
         let event = message::of(record, &self.options.account);
         if event.len() > limits::EVENT_BYTES_MAX {
             return Err(Error::limit("the message would be larger than an event may be"));

@@ -13,11 +13,9 @@ use std::time::Duration;
 use crate::base::thread;
 use crate::error::Result;
 use crate::model::event::Pace;
-use crate::pool::Permit;
-use crate::pool::admission::Asks;
 use crate::service::events::line::{Line, Taken};
 use crate::service::events::{Events, micros};
-use crate::service::invoke::Known;
+use crate::service::invoke::{Known, Room};
 
 /// What the threads share.
 #[derive(Debug, Default)]
@@ -32,8 +30,8 @@ pub(super) struct State {
     pub(super) is_stopping: bool,
 }
 
-/// Room for an event; none is needed to give one up.
-pub(super) type Room = Option<Permit>;
+/// An event that was taken, and its room; none within where its function was taken for gone.
+pub(super) type Next = Taken<Option<Room>>;
 
 impl State {
     /// Notes what a function is.
@@ -83,26 +81,29 @@ impl Events {
 
     fn work(&self) {
         while let Some(taken) = self.next() {
-            let function_id = taken.function_id;
-            self.counts.running.fetch_add(1, Ordering::Relaxed);
-            self.see_to(taken);
-            self.counts.running.fetch_sub(1, Ordering::Relaxed);
-            let mut desk = self.lock();
-            desk.line.done(function_id);
-            desk.line.unblock();
+            self.serve(taken);
         }
     }
 
+    pub(super) fn serve(&self, taken: Next) {
+        let function_id = taken.function_id;
+        self.counts.running.fetch_add(1, Ordering::Relaxed);
+        self.see_to(taken);
+        self.counts.running.fetch_sub(1, Ordering::Relaxed);
+        let mut desk = self.lock();
+        desk.line.done(function_id);
+        desk.line.unblock();
+    }
+
     /// The next event; waits for one, and gives none once we stop.
-    fn next(&self) -> Option<Taken<Room>> {
+    fn next(&self) -> Option<Next> {
         let mut desk = self.lock();
         loop {
             if desk.is_stopping {
                 return None;
             }
             let now_us = self.now_us();
-            let State { line, known, .. } = &mut *desk;
-            if let Some(taken) = line.take(now_us, |id| self.room_for(known.get(&id))) {
+            if let Some(taken) = self.take(&mut desk, now_us) {
                 self.call_another(desk);
                 return Some(taken);
             }
@@ -113,10 +114,15 @@ impl Events {
         }
     }
 
+    pub(super) fn take(&self, desk: &mut State, now_us: i64) -> Option<Next> {
+        let State { line, known, .. } = desk;
+        line.take(now_us, |id| self.room_for(known.get(&id)))
+    }
+
     /// Room for an event of that function. One that is gone, or that nobody has looked at, needs none: nothing will run.
-    fn room_for(&self, known: Option<&Option<Known>>) -> Option<Room> {
+    fn room_for(&self, known: Option<&Option<Known>>) -> Option<Option<Room>> {
         let Some(Some(known)) = known else { return Some(None) };
-        self.parts.pool.admit(&known.version, &known.names, Asks::Event).ok().map(Some)
+        self.runner.room(known).map(Some)
     }
 
     /// Where an event could go, somebody is called to see to it. One that is not due yet wants a thread that knows when it is.

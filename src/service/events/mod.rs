@@ -23,13 +23,15 @@ use crate::model::limits;
 use crate::pool::Pool;
 use crate::service::events::dispatch::State as Desk;
 use crate::service::events::line::Entry;
-use crate::service::invoke::{self, Invoker, Known, Order};
+use crate::service::invoke::{self, Invoker, Known, Order, Runner};
 use crate::store::Store;
 
 mod attempt;
 mod dispatch;
 mod line;
 mod message;
+#[cfg(test)]
+mod tests;
 
 /// Bounds of the queue, and how fast its times pass.
 #[derive(Clone, Debug)]
@@ -60,10 +62,6 @@ pub struct Account {
 pub struct Parts {
     /// Where events are kept.
     pub store: Store,
-    /// What runs them.
-    pub invoker: Arc<Invoker>,
-    /// Where they are run.
-    pub pool: Arc<Pool>,
     /// Now.
     pub clock: Arc<dyn Clock>,
     /// Request ids.
@@ -90,6 +88,7 @@ pub struct Numbers {
 /// The queue.
 pub struct Events {
     parts: Parts,
+    runner: Arc<dyn Runner>,
     options: Options,
     desk: Mutex<Desk>,
     /// Rung for threads that have nothing to do.
@@ -118,11 +117,23 @@ impl fmt::Debug for Events {
 }
 
 impl Events {
-    /// The queue as the database has it. Nothing runs before [`start`](Events::start).
-    pub fn open(parts: Parts, options: Options) -> Result<Arc<Events>> {
+    /// The queue as the database has it, run by `invoker` in `pool`. Nothing runs before [`start`](Events::start).
+    pub fn open(parts: Parts, invoker: Arc<Invoker>, pool: &Pool, options: Options) -> Result<Arc<Events>> {
+        let events = Events::with(parts, invoker, options)?;
+        let woken = Arc::downgrade(&events);
+        pool.on_room(move || {
+            if let Some(events) = woken.upgrade() {
+                events.room();
+            }
+        });
+        Ok(events)
+    }
+
+    fn with(parts: Parts, runner: Arc<dyn Runner>, options: Options) -> Result<Arc<Events>> {
         let start = parts.clock.now();
         let events = Arc::new_cyclic(|this| Events {
             parts,
+            runner,
             options,
             desk: Mutex::default(),
             work: Condvar::new(),
@@ -132,12 +143,6 @@ impl Events {
             this: Weak::clone(this),
         });
         events.load()?;
-        let woken = Arc::downgrade(&events);
-        events.parts.pool.on_room(move || {
-            if let Some(events) = woken.upgrade() {
-                events.room();
-            }
-        });
         Ok(events)
     }
 
@@ -154,7 +159,7 @@ impl Events {
     pub fn accept(&self, order: Order, key: Option<IdempotencyKey>) -> Result<RequestId> {
         let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
         invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
-        let known = self.parts.invoker.find(&order.namespace, &order.name)?;
+        let known = self.runner.find(&order.namespace, &order.name)?;
         let record = self.queued(&known, order.source, event.0.to_vec());
         let (id, bytes) = (record.request_id.clone(), record.event.len());
         let (row, created_us) = (record.id, record.created_us);
@@ -171,7 +176,7 @@ impl Events {
     pub fn replay(&self, letter: &Record) -> Result<RequestId> {
         let namespace = crate::model::function::Namespace::parse(&letter.namespace)?;
         let name = crate::model::function::FunctionName::parse(&letter.function)?;
-        let known = self.parts.invoker.find(&namespace, &name)?;
+        let known = self.runner.find(&namespace, &name)?;
         let record = self.queued(&known, Source::Replay, letter.event.clone());
         let (id, row, created_us) = (record.request_id.clone(), record.id, record.created_us);
         let place = self.reserve(record.event.len())?;

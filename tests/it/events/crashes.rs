@@ -198,8 +198,8 @@ fn a_long_queue_is_there_again_after_a_crash() {
                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)
                 SELECT id + i, printf('%032x', i), function_id, qualifier, source, state, status, created_us + i, 0, 0, 0, 0, 128,
                     0, '', event, result, 0 FROM invocation, n;
-                INSERT INTO queued (invocation_id, function_id, created_us, due_us, event_bytes, attempts, failures, deaths)
-                SELECT id, function_id, created_us, created_us, 2, 0, 0, 0 FROM invocation WHERE id > (SELECT min(id) FROM invocation)";
+                INSERT INTO queued (invocation_id, function_id, function_created_us, created_us, due_us, event_bytes, attempts, failures, deaths)
+                SELECT id, function_id, 0, created_us, created_us, 2, 0, 0, 0 FROM invocation WHERE id > (SELECT min(id) FROM invocation)";
     sql(&place.db(), many);
     let server = place.serve(&[]);
     assert_eq!(server.metric("fnlite_events_waiting"), 100_000);

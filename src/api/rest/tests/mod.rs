@@ -67,17 +67,11 @@ const STRANGER: &str = "192.0.2.1:40000";
 fn queue(
     store: &Store,
     invoker: &Arc<Invoker>,
-    pool: &Arc<Pool>,
+    pool: &Pool,
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn IdSource>,
 ) -> Arc<Events> {
-    let parts = events::Parts {
-        store: store.clone(),
-        invoker: invoker.clone(),
-        pool: pool.clone(),
-        clock: clock.clone(),
-        ids: ids.clone(),
-    };
+    let parts = events::Parts { store: store.clone(), clock: clock.clone(), ids: ids.clone() };
     let options = events::Options {
         events_max: 3,
         bytes_max: 1024 * 1024,
@@ -85,7 +79,7 @@ fn queue(
         pace: Pace::default(),
         account: events::Account { appid: "1".into(), uin: "2".into() },
     };
-    Events::open(parts, options).unwrap()
+    Events::open(parts, invoker.clone(), pool, options).unwrap()
 }
 
 impl Door {
