@@ -1,7 +1,7 @@
 //! Asynchronous events: accepted and kept, run when there is room, tried again when that failed, given up at last.
 //!
 //! An event is accepted when it is in the database, in a commit that survives a power cut; only then its caller hears its
-//! request id. In memory there are only numbers: who waits ([`line`]) and how much. Threads ([`dispatch`]) take one event
+//! request id. In memory there are only numbers: who waits ([`mod@line`]) and how much. Threads ([`dispatch`]) take one event
 //! each, claim it, run it by the [`Invoker`] like any other, and store what follows with its record, in one transaction.
 //!
 //! What must stay true: an event that was accepted is in the line, with a thread, or has ended; whatever fails between a
