@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::base::clock::Clock;
+use crate::base::failpoint;
 use crate::base::id::{IdSource, RequestId};
 use crate::base::json;
 use crate::error::{Error, Result};
@@ -215,15 +216,14 @@ impl Invoker {
         let memory_mb = invocation.version.config.memory_mb;
         let mut log =
             RunLog::start(&invocation.request_id, memory_mb, invocation.created_us, &wall_us, &mut early);
-        self.lock_running().insert(id, Arc::clone(invocation));
+        let _running = Running::list(&self.running, invocation);
         let ran = self.pool.run(invocation, current, replaced, &mut log);
-        let finished = ran.map(|ran| self.keep(invocation, ran, log)).transpose();
-        self.lock_running().remove(&id);
-        finished
+        ran.map(|ran| self.keep(invocation, ran, log)).transpose()
     }
 
     /// Writes record and log, and waits until they are committed.
     fn keep(&self, invocation: &Invocation, ran: Ran, log: RunLog<'_>) -> Result<Finished> {
+        failpoint::here("run.keep")?;
         let ended_us = self.clock.wall_us();
         let memory_used_kb = ran.memory_kb.max(log.memory_kb);
         let result = run_log::result(&ran.outcome, &invocation.request_id);
@@ -245,6 +245,26 @@ impl Invoker {
         let record = self.store.record(FinishedRun { record: Record { result, ..ended }, lines })?;
         self.metrics.observe(&record);
         Ok(Finished { record, after: ran.after })
+    }
+}
+
+/// A run in the list of those that have not ended, until this is dropped: also by a panic, or it would run for ever.
+struct Running<'l> {
+    list: &'l Mutex<BTreeMap<i64, Arc<Invocation>>>,
+    id: i64,
+}
+
+impl<'l> Running<'l> {
+    fn list(list: &'l Mutex<BTreeMap<i64, Arc<Invocation>>>, invocation: &Arc<Invocation>) -> Running<'l> {
+        let mut runs = list.lock().expect("no holder of this lock can panic");
+        runs.insert(invocation.id, Arc::clone(invocation));
+        Running { list, id: invocation.id }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.list.lock().expect("no holder of this lock can panic").remove(&self.id);
     }
 }
 

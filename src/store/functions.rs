@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
+use crate::base::failpoint;
 use crate::error::{Error, Result};
 use crate::model::function::{
     Config, Digest, Env, EventConfig, Function, FunctionName, Handler, LATEST, Namespace, NetworkPolicy,
@@ -33,6 +34,7 @@ impl Store {
             let package_id = packages::complete(tx, digest)?;
             let id = revive(tx, &namespace, &name)?;
             replace_latest(tx, id, &config, package_id)?;
+            failpoint::here("deploy.replace")?;
             find(tx, &namespace, &name)?.ok_or_else(|| fault::unreadable("function"))
         });
         drop(pin);

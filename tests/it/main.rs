@@ -10,6 +10,8 @@ mod doors;
 mod echo;
 mod endings;
 mod evil;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod floors;
 mod front;
 mod function;

@@ -243,6 +243,13 @@ impl Server {
         (status, self.place.take().unwrap())
     }
 
+    /// Waits for it to end of itself.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn ended(mut self) -> (ExitStatus, Place) {
+        let status = wait::until("the server ends", || self.child.try_wait().unwrap());
+        (status, self.place.take().unwrap())
+    }
+
     /// Tells it to stop.
     pub(crate) fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
