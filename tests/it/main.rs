@@ -22,6 +22,7 @@ mod keeping;
 mod killed;
 mod leaks;
 mod network;
+mod power;
 mod pressure;
 mod processes;
 mod python;
