@@ -4,6 +4,7 @@
 
 mod cli;
 mod client;
+mod clocks;
 mod delegated;
 mod deploy;
 mod doors;
