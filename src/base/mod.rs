@@ -6,5 +6,6 @@ pub mod failpoint;
 pub mod id;
 pub mod json;
 pub mod length;
+pub mod seal;
 pub mod sys;
 pub mod thread;

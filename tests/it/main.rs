@@ -30,6 +30,7 @@ mod python;
 mod raw;
 mod rig;
 mod schemathesis;
+mod seal;
 mod server;
 mod slowhttptest;
 mod tree;

@@ -219,7 +219,10 @@ fn wrong_with(files: &Files, promised: &[Vec<&str>]) -> Vec<String> {
             fs::write(folder.path().join(format!("fnlite.db{ending}")), content).unwrap();
         }
     }
-    let store = match Store::open(&Options { path, external_checkpointer: false }, Arc::new(SystemClock)) {
+    let store = match Store::open(
+        &Options { path, external_checkpointer: false, seal_key: None },
+        Arc::new(SystemClock),
+    ) {
         Ok(store) => store,
         Err(error) => return vec![format!("it does not open: {error:#}")],
     };
