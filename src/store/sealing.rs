@@ -9,7 +9,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,8 +25,10 @@ const SEALED: &str = "sealed:";
 const UNSWEPT: &str = "sealing:";
 /// What an environment is authenticated with, beside its function's id.
 const PURPOSE: &str = "environment";
-/// Permissions that nobody but its owner has.
+/// Permissions that a key file of ours may give nobody.
 const OTHERS: u32 = 0o077;
+/// The same for one that somebody hands to us, who may do so by our group or an access list (systemd's credentials).
+const STRANGERS: u32 = 0o007;
 
 /// How environments are stored.
 #[derive(Clone, Debug)]
@@ -54,16 +56,21 @@ impl Sealing {
         let Some(path) = key_file else {
             return if has_sealed { Err(key_missing()) } else { Ok(Sealing(None)) };
         };
-        let (key, is_new) = match read_key(path)? {
-            Some(key) => (key, false),
+        let key = match read_key(path)? {
+            Some(key) => key,
             None if has_sealed => return Err(key_lost(path)),
-            None => (make_key(path)?, true),
+            None => {
+                // Functions that are gone have no row to mark, so the file is swept before there is a key.
+                if rows.is_empty() && had_functions(writer)? {
+                    sweep(writer, may_checkpoint)?;
+                }
+                make_key(path)?
+            }
         };
         let seal = Arc::new(Seal::new(&key));
         check(&seal, path, &rows)?;
         seal_plain(writer, &seal, &rows)?;
-        // Functions that were deleted before may have left traces, too.
-        if is_new || !rows.iter().all(Row::is_swept) {
+        if !rows.iter().all(Row::is_swept) {
             sweep(writer, may_checkpoint)?;
         }
         Ok(Sealing(Some(seal)))
@@ -124,6 +131,11 @@ fn rows(conn: &Connection) -> Result<Vec<Row>> {
     Ok(statement.query_map([], row)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether there ever was one.
+fn had_functions(conn: &Connection) -> Result<bool> {
+    Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM function)", [], |row| row.get(0))?)
+}
+
 /// A key that opens nothing is the wrong one. Where it opens some, the others were tampered with: that is told, and costs
 /// only those functions.
 fn check(seal: &Seal, path: &Path, rows: &[Row]) -> Result<()> {
@@ -180,8 +192,9 @@ fn read_key(path: &Path) -> Result<Option<SealKey>> {
         meta => meta.map_err(|cause| unusable(path, &cause.to_string()))?,
     };
     let mode = meta.permissions().mode();
-    if mode & OTHERS != 0 {
-        let why = format!("others than its owner may use it (mode {:03o}); chmod 600 it", mode & 0o777);
+    let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
+    if mode & (if is_ours { OTHERS } else { STRANGERS }) != 0 {
+        let why = format!("others may read it (mode {:03o}); chmod 600 it", mode & 0o777);
         return Err(unusable(path, &why));
     }
     let text = fs::read_to_string(path).map_err(|cause| unusable(path, &cause.to_string()))?;

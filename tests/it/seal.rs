@@ -81,6 +81,19 @@ fn nothing_is_left_of_what_was_plain_once_there_is_a_key() {
 }
 
 #[test]
+fn functions_that_are_gone_leave_nothing_either() {
+    let server = Server::start(&[]);
+    deploy_all(&server);
+    for name in ["kept", "long"] {
+        assert_eq!(server.call("DELETE", &format!("/v1/functions/{name}"), b"").status, 204);
+    }
+    let (_, place) = server.stop();
+    assert_eq!(secrets_beside(&place), ["fnlite.db"]);
+    let server = place.serve(&["--seal-key", "key"]);
+    assert_eq!(secrets_beside(server.place()), Vec::<String>::new());
+}
+
+#[test]
 fn a_start_that_was_cut_off_before_the_file_was_swept_is_made_up_for() {
     let server = Server::start(&["--seal-key", "key"]);
     deploy_all(&server);
@@ -128,16 +141,32 @@ fn without_its_key_a_database_is_not_served() {
         (Some("other"), "the environments in the database are sealed with another key than that in other"),
         (Some("nowhere"), "the environments in the database are sealed, and there is no key at nowhere"),
         (Some("short"), "the seal key short cannot be used: it does not hold 64 hexadecimal digits"),
-        (
-            Some("open"),
-            "the seal key open cannot be used: others than its owner may use it (mode 640); chmod 600 it",
-        ),
+        (Some("open"), "the seal key open cannot be used: others may read it (mode 640); chmod 600 it"),
     ] {
         for db in ["fnlite.db", "backup.db"] {
             check_refused(&place, db, key, said);
         }
     }
     assert!(!place.file("nowhere").exists(), "a key was made that opens nothing");
+    check_tells(&place.serve(&["--seal-key", "key"]));
+}
+
+/// As systemd does with its credentials, whose access list shows as a right of the group.
+#[test]
+fn a_key_may_be_handed_to_the_server_by_somebody_else() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can give a file away");
+        return;
+    }
+    let server = Server::start(&["--seal-key", "key"]);
+    deploy_all(&server);
+    let (_, place) = server.stop();
+    let key = place.file("key");
+    std::os::unix::fs::chown(&key, Some(64_123), None).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o444)).unwrap();
+    let said = "the seal key key cannot be used: others may read it (mode 444); chmod 600 it";
+    check_refused(&place, "fnlite.db", Some("key"), said);
+    fs::set_permissions(&key, Permissions::from_mode(0o440)).unwrap();
     check_tells(&place.serve(&["--seal-key", "key"]));
 }
 
