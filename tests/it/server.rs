@@ -243,6 +243,13 @@ impl Server {
         (status, self.place.take().unwrap())
     }
 
+    /// The same, where it has to end well.
+    pub(crate) fn stop_in_order(self) -> Place {
+        let (status, place) = self.stop();
+        assert!(status.success(), "{status}: {}", place.said());
+        place
+    }
+
     /// Waits for it to end of itself.
     #[cfg(feature = "failpoints")]
     pub(crate) fn ended(mut self) -> (ExitStatus, Place) {
