@@ -120,6 +120,8 @@ fn check_jumped(record: &Record, hours: i64) {
 struct Host {
     server: Server,
     clock: PathBuf,
+    /// Dropped after the server.
+    _traces: Traces,
 }
 
 impl Host {
@@ -139,7 +141,9 @@ impl Host {
         let mut launcher =
             vec!["env", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"];
         launcher.extend(words.iter().map(String::as_str));
-        Some(Host { server: place.serve_by(&launcher, &["--drain-timeout", "30m"]), clock })
+        let server = place.serve_by(&launcher, &["--drain-timeout", "30m"]);
+        let _traces = Traces(server.pid());
+        Some(Host { server, clock, _traces })
     }
 
     /// Sets the server's clock that many hours ahead of the host's.
@@ -161,6 +165,18 @@ impl Host {
         assert_eq!(run.returned(), "passed");
         assert!(run.duration_ms * 1000.0 < SLACK_US as f64, "{run:?}");
         self.server.record(&run.request_id)
+    }
+}
+
+/// What libfaketime leaves of a process that is killed, and another one of that number would stumble over.
+struct Traces(u32);
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        for name in ["faketime_shm_", "sem.faketime_sem_"] {
+            // A server that ended in order has removed them itself.
+            let _ = fs::remove_file(format!("/dev/shm/{name}{}", self.0));
+        }
     }
 }
 
