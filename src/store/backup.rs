@@ -112,7 +112,7 @@ fn no_room() -> Error {
     Error::new(Kind::Busy, "the disk has no room for a copy of the database")
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -122,7 +122,7 @@ pub(super) fn free(folder: &Path) -> Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-fn sync(folder: &Path) -> Result<()> {
+pub(super) fn sync(folder: &Path) -> Result<()> {
     File::open(folder)?.sync_all()?;
     Ok(())
 }

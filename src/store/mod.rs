@@ -33,6 +33,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Job, Order, Recorder};
+use crate::store::sealing::Sealing;
 
 mod backup;
 mod checkpoint;
@@ -50,6 +51,7 @@ mod queue;
 mod readers;
 mod recorder;
 mod records;
+mod sealing;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -66,6 +68,8 @@ pub struct Options {
     pub path: PathBuf,
     /// Whether another program (Litestream) checkpoints, so that we never do.
     pub external_checkpointer: bool,
+    /// The file of the key that environments are sealed with; made if it is missing and nothing is sealed yet.
+    pub seal_key: Option<PathBuf>,
 }
 
 /// Sizes for metrics and for `doctor`.
@@ -97,6 +101,7 @@ struct Inner {
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
     pins: packages::Pins,
+    sealing: Sealing,
     /// Held while a backup is written: two at once would only take twice as long and twice the disk.
     copying: Mutex<()>,
     /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it.
@@ -136,13 +141,16 @@ impl Store {
     /// Opens the database, brings its schema up to date, and settles what a crash left behind.
     ///
     /// Fails with `Conflict` when another server uses the file and with `Invalid` when the file cannot be used: it
-    /// cannot be opened, is no database, is another program's, or was written by a newer release.
+    /// cannot be opened, is no database, is another program's, was written by a newer release, or holds what the key that
+    /// was given, or none, does not open.
     pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Store> {
         let lock = connection::Lock::take(&options.path)?;
         connection::create(&options.path)?;
         backup::sweep(&options.path)?;
         let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
         migrate::migrate(&mut writer)?;
+        let key = options.seal_key.as_deref();
+        let sealing = Sealing::prepare(&mut writer, key, !options.external_checkpointer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
         let (queue, threads) = threads(options, writer, &clock)?;
         let store = Store(Arc::new(Inner {
@@ -153,6 +161,7 @@ impl Store {
             run_id: AtomicI64::new(run_id),
             lines_dropped: AtomicU64::new(0),
             pins: packages::Pins::default(),
+            sealing,
             copying: Mutex::new(()),
             threads: Mutex::new(threads),
             _lock: lock,
@@ -237,6 +246,15 @@ impl Store {
 
     fn pins(&self) -> packages::Pins {
         self.0.pins.clone()
+    }
+
+    /// Whether environments are sealed with a key that is not in the file.
+    pub fn is_sealed(&self) -> bool {
+        self.0.sealing.is_on()
+    }
+
+    fn sealing(&self) -> &Sealing {
+        &self.0.sealing
     }
 
     fn copying(&self) -> &Mutex<()> {

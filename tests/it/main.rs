@@ -4,6 +4,7 @@
 
 mod cli;
 mod client;
+mod clocks;
 mod delegated;
 mod deploy;
 mod doors;
@@ -11,6 +12,8 @@ mod echo;
 mod endings;
 mod events;
 mod evil;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod floors;
 mod front;
 mod function;
@@ -21,12 +24,14 @@ mod keeping;
 mod killed;
 mod leaks;
 mod network;
+mod power;
 mod pressure;
 mod processes;
 mod python;
 mod raw;
 mod rig;
 mod schemathesis;
+mod seal;
 mod server;
 mod slowhttptest;
 mod tree;
