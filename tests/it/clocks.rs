@@ -109,6 +109,41 @@ fn a_stop_waits_as_long_as_it_may_whatever_the_clock_says() {
     check_jumped(&place.serve(&[]).record(&run.request_id), -1);
 }
 
+/// A minute is 1.2 s at that pace and the oldest age of an event 7 minutes, so both jumps would show.
+#[test]
+fn an_event_is_tried_as_often_and_as_soon_as_if_the_clock_had_not_jumped() {
+    let Some(host) = Host::new() else { return };
+    host.server.deploy("failing", &folder("raise"));
+    let id = host.server.accept("failing", "{}");
+    for (attempt, hours) in [(0, 1), (1, -1)] {
+        wait::until("an attempt has failed", || {
+            let record = host.server.record(&id);
+            (record.state == "retrying" && record.retry_num == attempt).then_some(())
+        });
+        host.set_clock(hours);
+    }
+    let record = host.server.over(&id);
+    assert_eq!((record.state.as_str(), record.retry_num, record.attempts.len()), ("dead", 2, 2));
+    assert_eq!(record.printed().len(), 3, "{record:?}");
+}
+
+#[test]
+fn events_that_waited_while_the_clock_was_set_back_are_due_at_the_next_start() {
+    let Some(host) = Host::new() else { return };
+    host.server.deploy("resting", &folder("hello").with("reserved_mb", 0));
+    host.server.deploy("failing", &folder("raise"));
+    let ids = [host.server.accept("resting", "{}"), host.server.accept("failing", "{}")];
+    wait::until("it waits for its next attempt", || {
+        (host.server.record(&ids[1]).state == "retrying").then_some(())
+    });
+    let Some(host) = Host::over(host.server.kill9(), -1) else { return };
+    assert_eq!(host.server.over(&ids[1]).state, "dead");
+    host.server.deploy("resting", &folder("hello"));
+    let record = host.server.over(&ids[0]);
+    assert_eq!((record.state.as_str(), record.retry_num), ("succeeded", 0));
+    assert_eq!(host.server.metric("fnlite_events_waiting"), 0);
+}
+
 /// That the server's clock jumped during that run, or nothing was tested.
 #[track_caller]
 fn check_jumped(record: &Record, hours: i64) {
@@ -127,13 +162,17 @@ struct Host {
 impl Host {
     /// `None` where libfaketime is missing.
     fn new() -> Option<Host> {
+        Host::over(Place::new(), 0)
+    }
+
+    /// A server on what is there, its clock that many hours ahead.
+    fn over(place: Place, hours: i64) -> Option<Host> {
         let Some(library) = library() else {
             eprintln!("SKIPPED: libfaketime is not there; scripts/test installs it");
             return None;
         };
-        let place = Place::new();
         let clock = place.file("clock");
-        set(&clock, 0);
+        set(&clock, hours);
         let words = [
             format!("LD_PRELOAD={}", library.display()),
             format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()),
@@ -141,7 +180,7 @@ impl Host {
         let mut launcher =
             vec!["env", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"];
         launcher.extend(words.iter().map(String::as_str));
-        let server = place.serve_by(&launcher, &["--drain-timeout", "30m"]);
+        let server = place.serve_by(&launcher, &["--drain-timeout", "30m", "--event-pace", "0.02"]);
         let _traces = Traces(server.pid());
         Some(Host { server, clock, _traces })
     }
