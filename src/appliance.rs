@@ -40,6 +40,7 @@ use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
 use crate::service::logs::Logs;
+use crate::service::retention::Retention;
 use crate::store::{self, Store};
 
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
@@ -87,6 +88,7 @@ pub struct Server {
     parts: Parts,
     front: http::server::Server,
     settling: JoinHandle<()>,
+    retention: Retention,
 }
 
 impl Server {
@@ -99,7 +101,8 @@ impl Server {
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
-        Ok(Server { ready, options, parts, front, settling })
+        let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
+        Ok(Server { ready, options, parts, front, settling, retention })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
@@ -112,6 +115,7 @@ impl Server {
         if self.settling.join().is_err() {
             log::error!("what could wait for the start had panicked");
         }
+        drop(self.retention);
         let Parts { store, rest, pool, .. } = self.parts;
         // Processes go before the database that keeps their records.
         drop((rest, pool));

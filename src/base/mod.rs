@@ -1,9 +1,10 @@
-//! What could have been in the standard library: clocks, ids, threads, JSON bytes and the few raw system calls.
+//! What could have been in the standard library: clocks, ids, lengths, sizes, threads, JSON bytes and the few raw system calls.
 //! Nothing here knows of functions.
 
 pub mod clock;
 pub mod id;
 pub mod json;
 pub mod length;
+pub mod size;
 pub mod sys;
 pub mod thread;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::base::length::Length;
+use crate::base::size::Size;
 use crate::error::{Error, Result};
 
 /// The file that is read when `--config` names none; it need not be there.
@@ -69,6 +70,15 @@ pub struct TypedServe {
     /// How long stopping waits for runs to end [default: 30s]
     #[arg(long, env = "FNLITE_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Length>,
+    /// How long runs and their logs are kept, where their function does not say otherwise; 0s for ever [default: 7d]
+    #[arg(long, env = "FNLITE_KEEP", value_name = "TIME", help_heading = "What is kept")]
+    pub keep: Option<Length>,
+    /// What the database may hold before the oldest runs go; 0 without bound [default: 2GiB]
+    #[arg(long, env = "FNLITE_KEEP_SIZE", value_name = "SIZE", help_heading = "What is kept")]
+    pub keep_size: Option<Size>,
+    /// How long dead letters are kept; 0s for ever [default: 30d]
+    #[arg(long, env = "FNLITE_KEEP_DEAD", value_name = "TIME", help_heading = "What is kept")]
+    pub keep_dead: Option<Length>,
     /// What functions are told as their region [default: ap-guangzhou]
     #[arg(long, env = "FNLITE_REGION", value_name = "NAME", help_heading = "What functions are told")]
     pub region: Option<String>,
@@ -171,6 +181,9 @@ impl TypedServe {
             isolation_max: self.isolation_max.or(file.isolation_max),
             total_concurrency_mb: self.total_concurrency_mb.or(file.total_concurrency_mb),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
+            keep: self.keep.or(file.keep),
+            keep_size: self.keep_size.or(file.keep_size),
+            keep_dead: self.keep_dead.or(file.keep_dead),
             region: self.region.or(file.region),
             appid: self.appid.or(file.appid),
             uin: self.uin.or(file.uin),

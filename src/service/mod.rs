@@ -6,4 +6,5 @@ pub mod invoke;
 pub mod keys;
 pub mod logs;
 pub mod metrics;
+pub mod retention;
 mod run_log;

@@ -48,6 +48,7 @@ mod queue;
 mod readers;
 mod recorder;
 mod records;
+pub mod retention;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -81,6 +82,10 @@ pub struct Sizes {
     pub queued_max: usize,
     /// Log lines dropped because the queue stayed full, since the start.
     pub lines_dropped: u64,
+    /// Runs that retention has deleted, since the start.
+    pub runs_deleted: u64,
+    /// Log lines that retention has deleted, since the start.
+    pub lines_deleted: u64,
 }
 
 /// A handle of the database; cheap to clone.
@@ -94,6 +99,9 @@ struct Inner {
     readers: Readers,
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
+    deleted: retention::Counters,
+    /// None where another program checkpoints.
+    checkpoints: Option<Arc<checkpoint::Signals>>,
     pins: packages::Pins,
     /// Held while a backup is written: two at once would only take twice as long and twice the disk.
     copying: Mutex<()>,
@@ -142,7 +150,7 @@ impl Store {
         let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
         migrate::migrate(&mut writer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
-        let (queue, threads) = threads(options, writer, &clock)?;
+        let Started { queue, threads, checkpoints } = threads(options, writer, &clock)?;
         let store = Store(Arc::new(Inner {
             path: options.path.clone(),
             readers: Readers::new(options.path.clone(), clock.clone()),
@@ -150,6 +158,8 @@ impl Store {
             queue,
             run_id: AtomicI64::new(run_id),
             lines_dropped: AtomicU64::new(0),
+            deleted: retention::Counters::default(),
+            checkpoints,
             pins: packages::Pins::default(),
             copying: Mutex::new(()),
             threads: Mutex::new(threads),
@@ -162,6 +172,18 @@ impl Store {
     /// Waits until everything ordered before is committed.
     pub fn flush(&self) -> Result<()> {
         self.write(|_| Ok(()))
+    }
+
+    /// Has the write-ahead log copied into the file and made empty; writers wait meanwhile. Whether it is empty now: a
+    /// reader or the checkpointer may have been in the way. Does nothing where another program checkpoints.
+    pub fn cut_log(&self) -> Result<bool> {
+        if let Some(signals) = &self.0.checkpoints {
+            signals.want_cut();
+            self.flush()?;
+            // The first one's answer came before the cut, which follows its commit.
+            self.flush()?;
+        }
+        Ok(self.sizes()?.wal_bytes == 0)
     }
 
     /// Commits what is queued, copies the write-ahead log into the file and closes it. Later calls fail.
@@ -179,6 +201,8 @@ impl Store {
             queued: self.0.queue.len(),
             queued_max: queue::ORDERS_MAX,
             lines_dropped: self.0.lines_dropped.load(Ordering::Relaxed),
+            runs_deleted: self.0.deleted.runs.load(Ordering::Relaxed),
+            lines_deleted: self.0.deleted.lines.load(Ordering::Relaxed),
         })
     }
 
@@ -273,12 +297,14 @@ fn settle(writer: &mut Connection, now_us: i64) -> Result<i64> {
     Ok(last_id)
 }
 
-/// The queue and the threads behind it.
-fn threads(
-    options: &Options,
-    mut writer: Connection,
-    clock: &Arc<dyn Clock>,
-) -> Result<(Arc<Queue>, Vec<JoinHandle<()>>)> {
+/// The queue, the threads behind it, and how they are asked to cut the log.
+struct Started {
+    queue: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+    checkpoints: Option<Arc<checkpoint::Signals>>,
+}
+
+fn threads(options: &Options, mut writer: Connection, clock: &Arc<dyn Clock>) -> Result<Started> {
     let start = |recorder| -> Result<(Arc<Queue>, JoinHandle<()>)> {
         let queue = Arc::new(Queue::new(recorder));
         let working = Arc::clone(&queue);
@@ -286,15 +312,15 @@ fn threads(
     };
     if options.external_checkpointer {
         let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None))?;
-        return Ok((queue, vec![recorder]));
+        return Ok(Started { queue, threads: vec![recorder], checkpoints: None });
     }
     let checkpoint::Watched { signals, open, woken } = checkpoint::watch(&mut writer)?;
     let checkpointer = connection::checkpointer(&options.path)?;
     let (queue, recorder) = start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open))))?;
-    let clock = clock.clone();
+    let (clock, checkpoints) = (clock.clone(), Some(signals.clone()));
     let checkpoint =
         thread::spawn("checkpoint", move || checkpoint::run(checkpointer, clock, signals, woken))?;
-    Ok((queue, vec![recorder, checkpoint]))
+    Ok(Started { queue, threads: vec![recorder, checkpoint], checkpoints })
 }
 
 impl Inner {

@@ -463,12 +463,12 @@ fn runs_are_paged_without_gaps_or_repetitions_while_new_ones_come() {
 
 /// What `sqlite3`, as Debian has it, prints for a query.
 #[track_caller]
-fn sql(db: &Path, query: &str) -> String {
+pub(crate) fn sql(db: &Path, query: &str) -> String {
     let output = program("sqlite3").arg(db).arg(query).output().unwrap();
     assert!(output.status.success(), "{query}: {}", text(&output));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod delegated;
 mod deploy;
+mod disk;
 mod doors;
 mod echo;
 mod endings;

@@ -78,13 +78,19 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
         describe(text, name, "gauge", help);
         line(text, name, "", value);
     }
-    describe(
-        text,
-        "fnlite_log_lines_dropped_total",
-        "counter",
-        "Log lines dropped because the disk was too slow.",
-    );
-    line(text, "fnlite_log_lines_dropped_total", "", sizes.lines_dropped);
+    let counters = [
+        (
+            "fnlite_log_lines_dropped_total",
+            "Log lines dropped because the disk was too slow.",
+            sizes.lines_dropped,
+        ),
+        ("fnlite_retention_runs_total", "Runs deleted because they were old.", sizes.runs_deleted),
+        ("fnlite_retention_log_lines_total", "Log lines deleted with them.", sizes.lines_deleted),
+    ];
+    for (name, help, value) in counters {
+        describe(text, name, "counter", help);
+        line(text, name, "", value);
+    }
     Ok(())
 }
 

@@ -23,6 +23,7 @@ mod deploying;
 mod finding;
 mod opening;
 mod recording;
+mod retention;
 
 /// A database in a folder of its own.
 struct Fixture {

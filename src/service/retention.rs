@@ -1,0 +1,344 @@
+//! How long history is kept: runs with their logs, by age and by the size of the file; and that the file then shrinks.
+//!
+//! A thread of its own makes a pass at the start and then every [`EVERY`]: what is older than its function keeps it goes,
+//! function by function; if the file is then still larger than it may be, the oldest minutes go, whoever's they are. The
+//! store deletes in short steps, and after each this thread rests for as long as the step took, so that a first pass over
+//! millions of old runs is slow rather than noticed.
+//!
+//! # What must stay true
+//!
+//! * A pass that deleted something says so in the log, in one line.
+//! * Age is told by the wall clock, and that can be wrong. One that has jumped ahead is not believed for
+//!   [`DOUBTED_FOR`], so that somebody can set it right before everything looks old.
+//! * What waits, what runs and young dead letters are not history: the store keeps them whatever is asked.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use crate::base::clock::Clock;
+use crate::base::length::Length;
+use crate::base::thread;
+use crate::error::Result;
+use crate::model::limits;
+use crate::store::Store;
+use crate::store::retention::{Ids, Old, Step};
+
+/// Between two passes.
+const EVERY: Duration = Duration::from_secs(60);
+/// Between two looks for lines that no run owns; a crash can leave some.
+const STRAYS_EVERY: Duration = Duration::from_secs(3600);
+/// A wall clock that gained this much on the monotonic one has jumped ahead.
+const JUMP: Duration = Duration::from_secs(600);
+/// How long a wall clock that jumped ahead is not believed.
+const DOUBTED_FOR: Duration = Duration::from_secs(3600);
+/// Free space inside the file that is worth giving back: this much, and an eighth of the file. Less is soon used again.
+const WORTH_BYTES: u64 = 1024 * 1024;
+/// Pages given back in one step; moving one takes some ten microseconds.
+const PAGES: u32 = 128;
+/// How long giving back waits for a moment in which nobody writes.
+const IDLE_WAIT: Duration = Duration::from_millis(20);
+/// How many such moments may be missed before the next pass goes on with it.
+const BUSY_MAX: u32 = 100;
+/// How often the write-ahead log is tried to be cut; readers may be in the way.
+const CUTS: usize = 5;
+/// Between two such tries.
+const CUT_AGAIN: Duration = Duration::from_millis(100);
+const MINUTE_US: i64 = 60_000_000;
+
+/// How long history is kept; nothing means for ever, or however large it grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Runs and their logs, where their function does not say otherwise.
+    pub age: Option<Duration>,
+    /// What the database may hold, bytes.
+    pub size_bytes: Option<u64>,
+    /// Dead letters, with the runs they are of.
+    pub dead: Option<Duration>,
+}
+
+/// Deletes history, until it is dropped.
+pub struct Retention {
+    /// Closing it ends the thread.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Retention {
+    /// Begins with the first pass.
+    pub fn start(store: Store, clock: Arc<dyn Clock>, keep: Keep) -> Result<Retention> {
+        let (stop, stopped) = bounded(0);
+        let keeper = Keeper::new(store, clock, keep, stopped);
+        let thread = thread::spawn("retention", move || keeper.work())?;
+        Ok(Retention { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Retention {
+    fn drop(&mut self) {
+        self.stop.take();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            log::error!("retention had panicked");
+        }
+    }
+}
+
+impl fmt::Debug for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retention").finish_non_exhaustive()
+    }
+}
+
+/// The thread's own.
+struct Keeper {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    keep: Keep,
+    stopped: Receiver<()>,
+    /// Whether to stop.
+    over: bool,
+    belief: Belief,
+    strays_at: Option<Instant>,
+}
+
+/// What a pass deleted.
+#[derive(Debug, Default)]
+struct Deleted {
+    runs: u64,
+    lines: u64,
+    /// Of the runs, those that went because the file was too large.
+    for_size: u64,
+}
+
+impl Keeper {
+    fn new(store: Store, clock: Arc<dyn Clock>, keep: Keep, stopped: Receiver<()>) -> Keeper {
+        Keeper { store, clock, keep, stopped, over: false, belief: Belief::default(), strays_at: None }
+    }
+
+    fn work(mut self) {
+        while !self.over {
+            match self.pass() {
+                Ok(deleted) => deleted.tell(),
+                Err(error) => log::warn!("old runs could not be deleted: {error:#}"),
+            }
+            self.rest(EVERY);
+        }
+    }
+
+    fn pass(&mut self) -> Result<Deleted> {
+        let mut deleted = Deleted::default();
+        let (wall_us, now) = (self.clock.wall_us(), self.clock.now());
+        if self.belief.in_clock(wall_us, now) {
+            self.delete_aged(wall_us, now, &mut deleted)?;
+        }
+        self.delete_for_size(wall_us, &mut deleted)?;
+        if !self.over {
+            self.store.delete_minutes(wall_us)?;
+            self.shrink()?;
+        }
+        Ok(deleted)
+    }
+
+    fn delete_aged(&mut self, wall_us: i64, now: Instant, deleted: &mut Deleted) -> Result<()> {
+        let dead_before_us = before(wall_us, self.keep.dead);
+        for (function_id, keep_s) in self.store.keeps()? {
+            let keep = keep_s.map(|keep_s| Duration::from_secs(keep_s.into())).or(self.keep.age);
+            let Some(keep) = keep else { continue };
+            let before_us = before(wall_us, Some(keep));
+            let Some(ids) = self.store.ids_before(before_us)? else { continue };
+            self.delete(Old { function_id: Some(function_id), before_us, dead_before_us }, ids, deleted)?;
+        }
+        self.delete_strays(wall_us, now, deleted)?;
+        let day = Duration::from_secs(limits::IDEMPOTENCY_S.into());
+        while !self.over && self.store.delete_idempotency(before(wall_us, Some(day)))? > 0 {
+            self.rest(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Deletes those of the ids that go.
+    fn delete(&mut self, old: Old, ids: Ids, deleted: &mut Deleted) -> Result<()> {
+        let mut from = Some(ids.0);
+        while let Some(first) = from.filter(|_| !self.over) {
+            let store = self.store.clone();
+            let step = self.step(|| store.delete_runs(old, (first, ids.1)))?;
+            deleted.add(step);
+            from = step.next;
+        }
+        Ok(())
+    }
+
+    fn delete_strays(&mut self, wall_us: i64, now: Instant, deleted: &mut Deleted) -> Result<()> {
+        let Some(age) = self.keep.age.filter(|_| self.strays_at.is_none_or(|at| now >= at)) else {
+            return Ok(());
+        };
+        self.strays_at = Some(now + STRAYS_EVERY);
+        let mut from = Some(0);
+        while let Some(first) = from.filter(|_| !self.over) {
+            let store = self.store.clone();
+            let step = self.step(|| store.delete_stray_lines(before(wall_us, Some(age)), first))?;
+            deleted.add(step);
+            from = step.next;
+        }
+        Ok(())
+    }
+
+    /// The oldest minutes go until the rest fits. The minute that has not ended stays.
+    fn delete_for_size(&mut self, wall_us: i64, deleted: &mut Deleted) -> Result<()> {
+        let Some(most) = self.keep.size_bytes else { return Ok(()) };
+        let (dead_before_us, mut minute) = (before(wall_us, self.keep.dead), i64::MIN);
+        while !self.over && self.store.space()?.used_bytes > most {
+            let Some((next, ids)) = self.store.minute_after(minute)? else { break };
+            let ended_us = next.saturating_add(1).saturating_mul(MINUTE_US);
+            if ended_us > wall_us {
+                break;
+            }
+            let runs_before = deleted.runs;
+            self.delete(Old { function_id: None, before_us: ended_us, dead_before_us }, ids, deleted)?;
+            deleted.for_size += deleted.runs - runs_before;
+            minute = next;
+        }
+        Ok(())
+    }
+
+    /// Gives free pages back to the disk, if that is worth it, in moments in which nobody writes.
+    fn shrink(&mut self) -> Result<()> {
+        let mut busy = 0;
+        let mut space = self.store.space()?;
+        if space.free_bytes < WORTH_BYTES.max((space.used_bytes + space.free_bytes) / 8) {
+            return Ok(());
+        }
+        while space.free_bytes > 0 && busy < BUSY_MAX && !self.over {
+            if self.store.is_busy() {
+                busy += 1;
+                self.rest(IDLE_WAIT);
+                continue;
+            }
+            let store = self.store.clone();
+            self.step(|| store.give_back(PAGES))?;
+            space = self.store.space()?;
+        }
+        self.cut_log()
+    }
+
+    /// The file gets shorter, and the log gives its own space back, only when the log is copied whole.
+    fn cut_log(&mut self) -> Result<()> {
+        for _ in 0..CUTS {
+            if self.over || self.store.cut_log()? {
+                break;
+            }
+            self.rest(CUT_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// Does one step and rests for as long as it took.
+    fn step<T>(&mut self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        let begun = self.clock.now();
+        let done = body()?;
+        self.rest(self.clock.now() - begun);
+        Ok(done)
+    }
+
+    fn rest(&mut self, length: Duration) {
+        self.over |= self.stopped.recv_timeout(length) != Err(RecvTimeoutError::Timeout);
+    }
+}
+
+/// The time that was `ago`; before all times if that is for ever.
+fn before(wall_us: i64, ago: Option<Duration>) -> i64 {
+    let ago_us = ago.map(|ago| i64::try_from(ago.as_micros()).unwrap_or(i64::MAX));
+    ago_us.map_or(i64::MIN, |ago_us| wall_us.saturating_sub(ago_us))
+}
+
+impl Deleted {
+    fn add(&mut self, step: Step) {
+        self.runs += step.runs;
+        self.lines += step.lines;
+    }
+
+    fn tell(&self) {
+        if self.runs + self.lines > 0 {
+            let aged = self.runs - self.for_size;
+            let Deleted { runs, lines, for_size } = self;
+            log::info!(
+                "{runs} old runs with {lines} log lines were deleted: {aged} by age, {for_size} because the database was \
+                 larger than it may be"
+            );
+        }
+    }
+}
+
+/// Whether the wall clock is believed, from how it went along with the monotonic one.
+#[derive(Debug, Default)]
+struct Belief {
+    last: Option<(i64, Instant)>,
+    doubted_until: Option<Instant>,
+}
+
+impl Belief {
+    fn in_clock(&mut self, wall_us: i64, now: Instant) -> bool {
+        if let Some((last_us, last)) = self.last.replace((wall_us, now)) {
+            self.compare(wall_us.saturating_sub(last_us), now - last, now);
+        }
+        self.doubted_until = self.doubted_until.filter(|until| now < *until);
+        self.doubted_until.is_none()
+    }
+
+    fn compare(&mut self, wall_us: i64, passed: Duration, now: Instant) {
+        let passed_us = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+        let jump_us = i64::try_from(JUMP.as_micros()).unwrap_or(i64::MAX);
+        let gained_us = wall_us.saturating_sub(passed_us);
+        if gained_us > jump_us {
+            let gained = Length(Duration::from_secs(u64::try_from(gained_us / 1_000_000).unwrap_or(0)));
+            log::warn!(
+                "the clock has jumped ahead by {gained}; what is too old by it is deleted in {}, if it is not set back",
+                Length(DOUBTED_FOR)
+            );
+            self.doubted_until = Some(now + DOUBTED_FOR);
+        } else if gained_us < -jump_us {
+            self.doubted_until = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::ManualClock;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Hours by the wall clock and by the monotonic one, and whether the clock is believed then.
+    fn check(steps: &[(i64, u32, bool)]) {
+        let (mut belief, start) = (Belief::default(), ManualClock::new(0).now());
+        for (wall_h, passed_h, expected) in steps {
+            let believed = belief.in_clock(wall_h * 3_600_000_000, start + HOUR * *passed_h);
+            assert_eq!(believed, *expected, "{wall_h} h by the wall clock, {passed_h} h passed");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_along_is_believed() {
+        check(&[(0, 0, true), (1, 1, true), (100, 100, true)]);
+    }
+
+    #[test]
+    fn a_clock_that_jumped_ahead_is_believed_an_hour_later() {
+        check(&[(0, 0, true), (1000, 0, false), (1000, 0, false), (1001, 1, true)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_believed_again() {
+        check(&[(0, 0, true), (1000, 0, false), (0, 0, true), (-1000, 0, true)]);
+    }
+
+    #[test]
+    fn for_ever_ago_is_before_everything() {
+        assert_eq!(before(5, None), i64::MIN);
+        assert_eq!(before(5_000_000, Some(Duration::from_secs(2))), 3_000_000);
+    }
+}
