@@ -151,6 +151,7 @@ impl Parts {
         // When in doubt it stays.
         let wanted = |digest: &str| store.has_package(digest).unwrap_or(true);
         let packages = Arc::new(Packages::open(&folder.join("packages"), wanted)?);
+        store.watch_room(options.disk_low_bytes)?;
         let host = Arc::new(host(options, &folder)?);
         let pool = Arc::new(pool(options, &store, &host, &packages, &clock)?);
         let invoker = Invoker::new(store.clone(), Arc::clone(&pool), Arc::clone(&clock), Arc::clone(&ids))?;

@@ -66,6 +66,8 @@ pub struct Serve {
     pub drain_timeout: Duration,
     /// How long history is kept.
     pub keep: Keep,
+    /// Free space on the database's disk below which things are given up, bytes; none for the store's own measure.
+    pub disk_low_bytes: Option<u64>,
     /// What functions are told about where they run.
     pub account: Account,
     /// Bounds of the HTTP server.
@@ -213,6 +215,7 @@ impl TypedServe {
             total_concurrency_mb: total_concurrency(self.total_concurrency_mb)?,
             drain_timeout: timeout("drain-timeout", self.drain_timeout, 30)?,
             keep: keep(self.keep, self.keep_size, self.keep_dead)?,
+            disk_low_bytes: self.disk_low.map(|size| size.0),
             account: Account {
                 region: region(self.region.unwrap_or_else(|| "ap-guangzhou".to_owned()))?,
                 appid: digits("appid", self.appid.unwrap_or_else(|| "1250000000".to_owned()))?,

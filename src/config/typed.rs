@@ -79,6 +79,10 @@ pub struct TypedServe {
     /// How long dead letters are kept; 0s for ever [default: 30d]
     #[arg(long, env = "FNLITE_KEEP_DEAD", value_name = "TIME", help_heading = "What is kept")]
     pub keep_dead: Option<Length>,
+    /// Free space on the database's disk below which log lines are not stored any more; below half of it no events and
+    /// deploys, below a quarter no runs; 0 for never [default: 256MiB, or 2 % of the disk if that is less]
+    #[arg(long, env = "FNLITE_DISK_LOW", value_name = "SIZE", help_heading = "What is kept")]
+    pub disk_low: Option<Size>,
     /// What functions are told as their region [default: ap-guangzhou]
     #[arg(long, env = "FNLITE_REGION", value_name = "NAME", help_heading = "What functions are told")]
     pub region: Option<String>,
@@ -184,6 +188,7 @@ impl TypedServe {
             keep: self.keep.or(file.keep),
             keep_size: self.keep_size.or(file.keep_size),
             keep_dead: self.keep_dead.or(file.keep_dead),
+            disk_low: self.disk_low.or(file.disk_low),
             region: self.region.or(file.region),
             appid: self.appid.or(file.appid),
             uin: self.uin.or(file.uin),

@@ -2,7 +2,7 @@
 //!
 //! A thread of its own makes a pass at the start and then every [`EVERY`]: what is older than its function keeps it goes,
 //! function by function; if the file is then still larger than it may be, the oldest minutes go, whoever's they are. The
-//! store deletes in short steps, and after each this thread rests for as long as the step took, so that a first pass over
+//! store deletes in short steps, and after each this thread rests for twice as long as the step took, so that a first pass over
 //! millions of old runs is slow rather than noticed.
 //!
 //! # What must stay true
@@ -26,9 +26,12 @@ use crate::error::Result;
 use crate::model::limits;
 use crate::store::Store;
 use crate::store::retention::{Ids, Old, Step};
+use crate::store::room::Room;
 
 /// Between two passes.
 const EVERY: Duration = Duration::from_secs(60);
+/// Between two looks whether the disk has become fuller, which makes a pass at once.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Between two looks for lines that no run owns; a crash can leave some.
 const STRAYS_EVERY: Duration = Duration::from_secs(3600);
 /// A wall clock that gained this much on the monotonic one has jumped ahead.
@@ -120,11 +123,20 @@ impl Keeper {
 
     fn work(mut self) {
         while !self.over {
+            let room = self.store.room();
             match self.pass() {
                 Ok(deleted) => deleted.tell(),
                 Err(error) => log::warn!("old runs could not be deleted: {error:#}"),
             }
-            self.rest(EVERY);
+            self.wait(room);
+        }
+    }
+
+    /// Waits until it is time for the next pass, or until there is less room than before the last.
+    fn wait(&mut self, before: Room) {
+        let until = self.clock.now() + EVERY;
+        while !self.over && self.clock.now() < until && self.store.room() <= before {
+            self.rest(LOOK_EVERY);
         }
     }
 
@@ -204,11 +216,12 @@ impl Keeper {
         Ok(())
     }
 
-    /// Gives free pages back to the disk, if that is worth it, in moments in which nobody writes.
+    /// Gives free pages back to the disk, if that is worth it or the disk is nearly full, in moments in which nobody writes.
     fn shrink(&mut self) -> Result<()> {
         let mut busy = 0;
         let mut space = self.store.space()?;
-        if space.free_bytes < WORTH_BYTES.max((space.used_bytes + space.free_bytes) / 8) {
+        let is_short = self.store.room() > Room::Plenty;
+        if !is_short && space.free_bytes < WORTH_BYTES.max((space.used_bytes + space.free_bytes) / 8) {
             return Ok(());
         }
         while space.free_bytes > 0 && busy < BUSY_MAX && !self.over {
@@ -235,11 +248,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// Does one step and rests for as long as it took.
+    /// Does one step and rests for twice as long as it took.
     fn step<T>(&mut self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         let begun = self.clock.now();
         let done = body()?;
-        self.rest(self.clock.now() - begun);
+        if self.store.room() == Room::NoRuns {
+            // There may be no room for a longer log than this.
+            self.store.cut_log()?;
+        }
+        self.rest(2 * (self.clock.now() - begun));
         Ok(done)
     }
 

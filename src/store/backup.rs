@@ -33,13 +33,13 @@ impl Store {
             let _ = std::fs::remove_file(&unfinished);
         }
         copied?;
-        sync(folder_of(path))
+        sync(connection::folder_of(path))
     }
 
     /// A copy in an unnamed file beside the database, to be streamed; the space is free again when it is closed.
     pub fn backup_file(&self) -> Result<File> {
         let path = self.path();
-        let folder = folder_of(path);
+        let folder = connection::folder_of(path);
         let unfinished = tempfile::Builder::new()
             .prefix(&prefix(path))
             .suffix(SUFFIX)
@@ -65,7 +65,7 @@ impl Store {
             return Err(Error::new(Kind::Busy, "another backup is being made; try again when it is done"));
         };
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
-        let folder = folder_of(to).to_owned();
+        let folder = connection::folder_of(to).to_owned();
         let needed = self.sizes()?.db_bytes;
         if free(&folder)? < needed + LEAVE_BYTES {
             return Err(no_room());
@@ -92,7 +92,7 @@ fn prefix(path: &Path) -> String {
 /// Removes copies that a crash left beside the database. Only for the one server that has it.
 pub(super) fn sweep(path: &Path) -> Result<()> {
     let prefix = prefix(path);
-    for entry in std::fs::read_dir(folder_of(path))? {
+    for entry in std::fs::read_dir(connection::folder_of(path))? {
         let entry = entry?;
         let name = entry.file_name();
         let is_ours = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX));
@@ -110,10 +110,6 @@ fn stop_before_full(conn: &mut Connection, folder: PathBuf) -> Result<()> {
 
 fn no_room() -> Error {
     Error::new(Kind::Busy, "the disk has no room for a copy of the database")
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Bytes that an ordinary user may still write to the disk of `folder`.

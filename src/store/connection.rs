@@ -44,9 +44,12 @@ impl Lock {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(taken(path, &mut file)),
             Err(errno) => return Err(cannot_open(path, errno)),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())?;
+        // The number is for people only: a full disk, which has no room for it, is not to keep the server from starting.
+        let told = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        told.unwrap_or_else(|cause| log::warn!("the lock's file does not name this process: {cause}"));
         Ok(Lock { _file: file })
     }
 }
@@ -74,6 +77,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// The folder of a file.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Creates the file if it is missing, readable by its owner only; SQLite gives -wal and -shm the same mode.

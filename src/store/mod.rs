@@ -33,6 +33,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Job, Order, Recorder};
+use crate::store::room::Gauge;
 
 mod backup;
 mod checkpoint;
@@ -49,6 +50,7 @@ mod readers;
 mod recorder;
 mod records;
 pub mod retention;
+pub mod room;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -82,6 +84,10 @@ pub struct Sizes {
     pub queued_max: usize,
     /// Log lines dropped because the queue stayed full, since the start.
     pub lines_dropped: u64,
+    /// Free space below which things are given up, bytes; 0 for never.
+    pub disk_low_bytes: u64,
+    /// Log lines of users not stored because the disk was nearly full, since the start.
+    pub lines_shed: u64,
     /// Runs that retention has deleted, since the start.
     pub runs_deleted: u64,
     /// Log lines that retention has deleted, since the start.
@@ -100,13 +106,17 @@ struct Inner {
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
     deleted: retention::Counters,
+    gauge: Arc<Gauge>,
     /// None where another program checkpoints.
     checkpoints: Option<Arc<checkpoint::Signals>>,
     pins: packages::Pins,
     /// Held while a backup is written: two at once would only take twice as long and twice the disk.
     copying: Mutex<()>,
-    /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it.
+    /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it; then
+    /// who watches the disk.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Closing it ends the thread that watches the disk.
+    watch: Mutex<Option<Sender<()>>>,
     /// Dropped last: until then no other server may open the file.
     _lock: connection::Lock,
 }
@@ -145,12 +155,14 @@ impl Store {
     /// cannot be opened, is no database, is another program's, or was written by a newer release.
     pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Store> {
         let lock = connection::Lock::take(&options.path)?;
+        room::make_way(&options.path);
         connection::create(&options.path)?;
         backup::sweep(&options.path)?;
         let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
         migrate::migrate(&mut writer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
-        let Started { queue, threads, checkpoints } = threads(options, writer, &clock)?;
+        let gauge = Arc::new(Gauge::new());
+        let Started { queue, threads, checkpoints } = threads(options, writer, &clock, &gauge)?;
         let store = Store(Arc::new(Inner {
             path: options.path.clone(),
             readers: Readers::new(options.path.clone(), clock.clone()),
@@ -160,9 +172,11 @@ impl Store {
             lines_dropped: AtomicU64::new(0),
             deleted: retention::Counters::default(),
             checkpoints,
+            gauge,
             pins: packages::Pins::default(),
             copying: Mutex::new(()),
             threads: Mutex::new(threads),
+            watch: Mutex::new(None),
             _lock: lock,
         }));
         store.sweep_packages()?;
@@ -201,6 +215,8 @@ impl Store {
             queued: self.0.queue.len(),
             queued_max: queue::ORDERS_MAX,
             lines_dropped: self.0.lines_dropped.load(Ordering::Relaxed),
+            disk_low_bytes: self.0.gauge.low_bytes(),
+            lines_shed: self.0.gauge.lines_shed(),
             runs_deleted: self.0.deleted.runs.load(Ordering::Relaxed),
             lines_deleted: self.0.deleted.lines.load(Ordering::Relaxed),
         })
@@ -269,6 +285,16 @@ impl Store {
         &self.0.path
     }
 
+    fn gauge(&self) -> &Arc<Gauge> {
+        &self.0.gauge
+    }
+
+    /// Keeps the thread that watches the disk, and what ends it.
+    fn watched_by(&self, thread: JoinHandle<()>, stop: Sender<()>) {
+        self.0.threads.lock().expect("no holder of this lock can panic").push(thread);
+        *self.0.watch.lock().expect("no holder of this lock can panic") = Some(stop);
+    }
+
     fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
@@ -304,19 +330,25 @@ struct Started {
     checkpoints: Option<Arc<checkpoint::Signals>>,
 }
 
-fn threads(options: &Options, mut writer: Connection, clock: &Arc<dyn Clock>) -> Result<Started> {
+fn threads(
+    options: &Options,
+    mut writer: Connection,
+    clock: &Arc<dyn Clock>,
+    gauge: &Arc<Gauge>,
+) -> Result<Started> {
     let start = |recorder| -> Result<(Arc<Queue>, JoinHandle<()>)> {
         let queue = Arc::new(Queue::new(recorder));
         let working = Arc::clone(&queue);
         Ok((queue, thread::spawn("recorder", move || working.work())?))
     };
     if options.external_checkpointer {
-        let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None))?;
+        let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None, gauge.clone()))?;
         return Ok(Started { queue, threads: vec![recorder], checkpoints: None });
     }
     let checkpoint::Watched { signals, open, woken } = checkpoint::watch(&mut writer)?;
     let checkpointer = connection::checkpointer(&options.path)?;
-    let (queue, recorder) = start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open))))?;
+    let (queue, recorder) =
+        start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open)), gauge.clone()))?;
     let (clock, checkpoints) = (clock.clone(), Some(signals.clone()));
     let checkpoint =
         thread::spawn("checkpoint", move || checkpoint::run(checkpointer, clock, signals, woken))?;
@@ -329,6 +361,7 @@ impl Inner {
         if threads.is_empty() {
             return;
         }
+        self.watch.lock().expect("no holder of this lock can panic").take();
         self.readers.close();
         self.queue.close();
         for thread in threads {

@@ -21,6 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::invocation::{FinishedRun, Record};
 use crate::model::log::LogLine;
 use crate::store::minutes::{Minutes, Of};
+use crate::store::room::{Gauge, Shedder};
 use crate::store::{Tx, checkpoint, fault, logs, records};
 
 /// Most orders of one commit: bounds what the first one waits for.
@@ -91,6 +92,7 @@ pub(super) struct Recorder {
     /// None where another program checkpoints.
     checkpoints: Option<Arc<checkpoint::Signals>>,
     full: bool,
+    shedder: Shedder,
     log_minutes: Minutes,
     run_minutes: Minutes,
     /// The last field: dropped when the connection is closed.
@@ -103,11 +105,23 @@ impl Recorder {
         conn: Connection,
         clock: Arc<dyn Clock>,
         checkpoints: Option<(Arc<checkpoint::Signals>, checkpoint::Open)>,
+        gauge: Arc<Gauge>,
     ) -> Recorder {
         let (checkpoints, _open) = checkpoints.unzip();
         let log_minutes = Minutes::new(Of::Log);
         let run_minutes = Minutes::new(Of::Invocation);
-        Recorder { conn, clock, batch: Vec::new(), checkpoints, full: false, log_minutes, run_minutes, _open }
+        let shedder = Shedder::new(gauge);
+        Recorder {
+            conn,
+            clock,
+            batch: Vec::new(),
+            checkpoints,
+            full: false,
+            shedder,
+            log_minutes,
+            run_minutes,
+            _open,
+        }
     }
 
     /// Commits one batch of what `take` gives; false if that is nothing.
@@ -131,6 +145,9 @@ impl Recorder {
         let committed = self.transaction(batch, &mut done);
         if let Err(error) = &committed {
             (self.log_minutes, self.run_minutes) = before;
+            if fault::found_full(error) {
+                self.shedder.found_full();
+            }
             // A name that is taken or not there is the caller's answer and no failure.
             if matches!(error.kind, Kind::Busy | Kind::Internal) {
                 log::error!("{} writes failed together: {error:#}", batch.len());
@@ -212,6 +229,7 @@ impl Recorder {
         let tx = &Tx::new(&self.conn, now_us);
         match order {
             Order::Run(run, _) => {
+                self.shedder.shed(run.record.id, &mut run.lines, true);
                 let record = &run.record;
                 records::finish(tx, record)?;
                 self.run_minutes.note(tx, record.created_us, record.id)?;
@@ -222,6 +240,7 @@ impl Recorder {
                 self.run_minutes.note(tx, record.created_us, record.id)
             }
             Order::Lines { run_id, function_id, lines } => {
+                self.shedder.shed(*run_id, lines, false);
                 logs::append(tx, &mut self.log_minutes, *run_id, *function_id, lines)
             }
             Order::Work(work) => work.run(tx),

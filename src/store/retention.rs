@@ -21,7 +21,7 @@ use crate::store::minutes::{self, MINUTE_US, Of};
 use crate::store::{Store, Tx};
 
 /// Most rows looked at, and most deleted, in one step.
-const ROWS: usize = 2000;
+const ROWS: usize = 1000;
 /// Most bytes of events and results in one step, and those of one run more: their pages are freed one by one.
 const BYTES: i64 = 8 * 1024 * 1024;
 /// Most minutes looked at in one step.

@@ -1,15 +1,18 @@
-//! What is kept and for how long, and that the file then shrinks.
+//! What is kept and for how long, that the file then shrinks, and what goes on when the disk is full or others hold the file.
 
+use std::time::Duration;
+
+use rusqlite::Connection;
 use serde_json::json;
 
-use crate::function::{expression, folder};
-use crate::keeping::sql;
+use crate::function::{expression, folder, source};
+use crate::keeping::{sql, text};
 use crate::server::{Place, Server};
+use crate::small_disk::SmallDisk;
 use crate::wait;
 
-/// A minute long ago, 2020-09-13, and a day of minutes.
+/// A minute long ago, 2020-09-13.
 const THEN_MINUTE: i64 = 26_666_666;
-const DAY_MINUTES: i64 = 24 * 60;
 
 /// What a metric says.
 #[track_caller]
@@ -130,12 +133,13 @@ fn the_oldest_minutes_go_until_the_database_fits_and_the_file_shrinks() {
 /// The first pass over an old file must not be noticed by those who run functions meanwhile.
 #[test]
 fn runs_go_on_while_very_many_old_ones_are_deleted() {
+    const MINUTES: i64 = 500;
     let server = Server::start(&[]);
     server.deploy("hello", &folder("hello"));
-    let place = with_old_runs(server, "hello", THEN_MINUTE, DAY_MINUTES, 100, 100);
+    let place = with_old_runs(server, "hello", THEN_MINUTE, MINUTES, 100, 100);
     let server = place.serve(&[]);
     let mut caller = server.caller();
-    let (mut meanwhile, total) = (0, DAY_MINUTES.cast_unsigned() * 100);
+    let (mut meanwhile, total) = (0, MINUTES.cast_unsigned() * 100);
     wait::until("old runs are deleted", || {
         let begun = metric(&server, "fnlite_retention_runs_total");
         assert_eq!(caller.invoke("hello", r#"{"key": "k"}"#).returned(), json!({ "hello": "k" }));
@@ -145,4 +149,208 @@ fn runs_go_on_while_very_many_old_ones_are_deleted() {
         (deleted >= total - 1).then_some(())
     });
     assert!(meanwhile > 0, "runs ended while others were deleted");
+}
+
+const MIB: u64 = 1 << 20;
+
+/// How long it may take until everything goes on once there is space again.
+const RESUMES: Duration = Duration::from_secs(5);
+
+const PRINTS: &str = "def main_handler(event, context):\n    print('a line')\n    return event\n";
+
+/// Waits until the server has seen that it is on that level.
+#[track_caller]
+fn on_level(server: &Server, level: u64) {
+    wait::until("the disk's level is seen", || {
+        (metric(server, "fnlite_store_disk_level") == level).then_some(())
+    });
+}
+
+#[test]
+fn the_fuller_the_disk_the_more_is_given_up_and_all_of_it_resumes() {
+    let disk = SmallDisk::new(96);
+    let server = Place::within(disk.path()).serve(&["--disk-low", "16MiB"]);
+    server.deploy("prints", &source(PRINTS));
+    let ballast = server.place().file("fnlite.db.d/ballast");
+    assert_eq!(ballast.metadata().unwrap().len(), 16 * MIB);
+    on_level(&server, 0);
+    let first = server.invoke("prints", "1");
+    assert_eq!(server.printed(&first.request_id), ["a line"]);
+
+    disk.leave(12 * MIB);
+    on_level(&server, 1);
+    let second = server.invoke("prints", "2");
+    assert_eq!(second.returned(), json!(2));
+    let record = server.record(&second.request_id);
+    let words: Vec<String> =
+        record.messages().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(words, ["START", "What", "Response", "END", "Report"]);
+    assert!(record.line("What").message.ends_with("the disk that holds the database is nearly full"));
+    assert_eq!(metric(&server, "fnlite_log_lines_shed_total"), 1);
+    server.deploy("another", &expression("1"));
+
+    disk.leave(6 * MIB);
+    on_level(&server, 2);
+    let refused = server.call("PUT", "/v1/functions/more", expression("1").body().as_bytes());
+    assert_eq!(
+        (refused.status, refused.refusal().contains("nearly full")),
+        (503, true),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(server.invoke("prints", "3").returned(), json!(3));
+
+    disk.leave(3 * MIB);
+    on_level(&server, 3);
+    wait::until("the ballast is dropped", || (!ballast.exists()).then_some(()));
+    let refused = server.call("POST", "/v1/functions/prints/invoke", b"4");
+    assert_eq!(
+        (refused.status, refused.refusal().contains("nearly full")),
+        (503, true),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(server.record(&first.request_id).printed(), ["a line"], "reading works");
+    let doctor = text(&server.fnlite(&["doctor"]));
+    assert!(doctor.contains("only reading works"), "{doctor}");
+    // Three and the sixteen of the ballast, which are not for runs.
+    assert!(disk.free() > 16 * MIB && metric(&server, "fnlite_store_disk_level") == 3, "{}", disk.free());
+
+    disk.leave(40 * MIB);
+    let resumed = wait::within(RESUMES, || {
+        let answer = server.call("POST", "/v1/functions/prints/invoke", b"5");
+        (answer.status == 200 && ballast.exists()).then(|| answer.run())
+    });
+    let fifth = resumed.expect("runs are taken again within five seconds");
+    assert_eq!(server.printed(&fifth.request_id), ["a line"]);
+    server.deploy("more", &expression("1"));
+}
+
+#[test]
+fn a_server_starts_on_a_full_disk_and_gives_its_records_out() {
+    let disk = SmallDisk::new(64);
+    let server = Place::within(disk.path()).serve(&["--disk-low", "4MiB"]);
+    server.deploy("prints", &source(PRINTS));
+    let run = server.invoke("prints", "1");
+    let (_, place) = server.stop();
+    disk.fill();
+    let server = place.serve(&["--disk-low", "4MiB"]);
+    assert_eq!(server.printed(&run.request_id), ["a line"]);
+    on_level(&server, 3);
+    disk.leave(20 * MIB);
+    let resumed = wait::within(RESUMES, || {
+        (server.call("POST", "/v1/functions/prints/invoke", b"1").status == 200).then_some(())
+    });
+    resumed.expect("runs are taken again within five seconds");
+}
+
+/// A full disk stops deleting, too: without the ballast's space nothing could be freed.
+#[test]
+fn what_is_too_old_makes_room_on_a_disk_that_is_full() {
+    let disk = SmallDisk::new(128);
+    let server = Place::within(disk.path()).serve(&["--disk-low", "16MiB"]);
+    server.deploy("prints", &source(PRINTS));
+    let place = with_old_runs(server, "prints", THEN_MINUTE, 100, 100, 4000);
+    disk.fill();
+    let server = place.serve(&["--disk-low", "16MiB"]);
+    let run = wait::until("runs are taken", || {
+        let answer = server.call("POST", "/v1/functions/prints/invoke", b"1");
+        (answer.status == 200).then(|| answer.run())
+    });
+    assert_eq!(server.record(&run.request_id).status, 200);
+    wait::until("the file has shrunk", || (metric(&server, "fnlite_store_db_bytes") < 8 * MIB).then_some(()));
+}
+
+/// What is left of the disk is used up to the last byte: SQLite itself meets ENOSPC.
+#[test]
+fn a_disk_that_is_really_full_loses_nothing_that_was_answered() {
+    let disk = SmallDisk::new(48);
+    let server = Place::within(disk.path()).serve(&["--disk-low", "0"]);
+    server.deploy("prints", &source(PRINTS));
+    disk.leave(8 * MIB);
+    let event = format!("\"{}\"", "e".repeat(500_000));
+    let mut answered = Vec::new();
+    let refused = loop {
+        let answer = server.call("POST", "/v1/functions/prints/invoke", event.as_bytes());
+        if answer.status != 200 {
+            break answer;
+        }
+        answered.push(answer.run().request_id);
+        assert!(answered.len() < 200, "the disk is never full");
+    };
+    assert!(!answered.is_empty(), "{}", refused.text());
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(refused.refusal(), "the disk that holds the database is full");
+    let still = server.call("POST", "/v1/functions/prints/invoke", event.as_bytes());
+    assert_eq!(still.status, 503, "{}", still.text());
+    assert_eq!(server.record(&answered[0]).status, 200, "reading works");
+    assert_eq!(
+        server.get("/v1/invocations?limit=1000")["invocations"].as_array().unwrap().len(),
+        answered.len()
+    );
+
+    disk.leave(8 * MIB);
+    let resumed = wait::within(RESUMES, || {
+        let answer = server.call("POST", "/v1/functions/prints/invoke", event.as_bytes());
+        (answer.status == 200).then(|| answer.run().request_id)
+    });
+    answered.push(resumed.expect("runs are taken again within five seconds"));
+    disk.fill();
+    let full = server.call("POST", "/v1/functions/prints/invoke", event.as_bytes());
+    if full.status == 200 {
+        // What was free inside the files has taken it.
+        answered.push(full.run().request_id);
+    }
+    let place = server.kill9();
+    disk.leave(8 * MIB);
+    let server = place.serve(&["--disk-low", "0"]);
+    for request_id in &answered {
+        assert_eq!(server.record(request_id).printed(), ["a line"]);
+    }
+    assert_eq!(sql(&server.place().db(), "PRAGMA integrity_check"), "ok");
+    let (status, place) = server.stop();
+    assert!(status.success() && !place.said().contains("panicked"), "{}", place.said());
+}
+
+#[test]
+fn another_program_that_writes_for_seconds_is_waited_for_without_an_error() {
+    let server = Server::start(&[]);
+    server.deploy("hello", &folder("hello"));
+    let foreign = Connection::open(server.place().db()).unwrap();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| server.invoke("hello", "{}"))).collect();
+        // The length is the point: seconds, and shorter than every time-out.
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(calls.iter().all(|call| !call.is_finished()), "an answer without a record");
+        foreign.execute_batch("COMMIT").unwrap();
+        for call in calls {
+            call.join().unwrap().returned();
+        }
+    });
+}
+
+#[test]
+fn a_reader_that_stays_holds_nobody_up_and_the_log_is_cut_once_it_is_gone() {
+    let server = Server::start(&[]);
+    server.deploy("prints", &source(PRINTS));
+    let reader = Connection::open(server.place().db()).unwrap();
+    let count = |reader: &Connection| -> i64 {
+        reader.query_row("SELECT count(*) FROM invocations", [], |row| row.get(0)).unwrap()
+    };
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(&reader), 0);
+    let mut caller = server.caller();
+    let event = format!("\"{}\"", "e".repeat(900_000));
+    // Far beyond what the log is cut at.
+    wait::until("the log has grown", || {
+        caller.invoke("prints", &event).returned();
+        (metric(&server, "fnlite_store_wal_bytes") > 80 * MIB).then_some(())
+    });
+    assert_eq!(count(&reader), 0, "it sees what it saw");
+    drop(reader);
+    wait::until("the log is cut", || {
+        caller.invoke("prints", &event).returned();
+        (metric(&server, "fnlite_store_wal_bytes") <= 64 * MIB).then_some(())
+    });
 }

@@ -29,6 +29,7 @@ mod rig;
 mod schemathesis;
 mod server;
 mod slowhttptest;
+mod small_disk;
 mod tree;
 mod unit;
 mod uploads;

@@ -62,13 +62,24 @@ fn durations(text: &mut String, functions: &[std::sync::Arc<Counters>]) {
 fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
     let (sizes, pool) = (rest.parts.store.sizes()?, rest.parts.pool.numbers());
     let running = rest.parts.invoker.running().len();
-    let gauges: [(&str, &str, String); 10] = [
+    let room = rest.parts.store.room() as u8;
+    let gauges: [(&str, &str, String); 12] = [
         ("fnlite_runs_running", "Runs that have not ended.", running.to_string()),
         ("fnlite_store_queue_orders", "Writes waiting for the recorder.", sizes.queued.to_string()),
         ("fnlite_store_queue_orders_max", "Most writes that can wait.", sizes.queued_max.to_string()),
         ("fnlite_store_db_bytes", "Size of the database file.", sizes.db_bytes.to_string()),
         ("fnlite_store_wal_bytes", "Size of its write-ahead log.", sizes.wal_bytes.to_string()),
         ("fnlite_store_disk_free_bytes", "Free space on its disk.", sizes.disk_free_bytes.to_string()),
+        (
+            "fnlite_store_disk_low_bytes",
+            "Free space below which things are given up.",
+            sizes.disk_low_bytes.to_string(),
+        ),
+        (
+            "fnlite_store_disk_level",
+            "0: plenty of space; 1: log lines of users are not stored; 2: nor are events and deploys; 3: nor runs.",
+            room.to_string(),
+        ),
         ("fnlite_pool_zygotes", "Loaded versions that fork.", pool.zygotes.to_string()),
         ("fnlite_pool_instances_parked", "Instances waiting for an event.", pool.parked.to_string()),
         ("fnlite_pool_memory_used_mb", "Memory of what runs, as configured.", pool.used_mb.to_string()),
@@ -83,6 +94,11 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
             "fnlite_log_lines_dropped_total",
             "Log lines dropped because the disk was too slow.",
             sizes.lines_dropped,
+        ),
+        (
+            "fnlite_log_lines_shed_total",
+            "Log lines dropped because the disk was nearly full.",
+            sizes.lines_shed,
         ),
         ("fnlite_retention_runs_total", "Runs deleted because they were old.", sizes.runs_deleted),
         ("fnlite_retention_log_lines_total", "Log lines deleted with them.", sizes.lines_deleted),
