@@ -126,6 +126,12 @@ pub fn serve(place: TypedPlace, typed: TypedServe) -> Result<Serve> {
     typed.over(file.serve).mean(db, socket, Surroundings::read())
 }
 
+/// The database file meant, from flags and file.
+pub fn database(place: TypedPlace) -> Result<PathBuf> {
+    let file = read_file(place.config.as_deref())?;
+    Ok(place.over(&file)?.0)
+}
+
 /// Where a command finds its server, from flags and file.
 pub fn client(place: TypedPlace, typed: TypedClient) -> Result<Client> {
     client_meant(place.clone(), typed, read_file(place.config.as_deref())?)

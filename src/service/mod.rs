@@ -1,5 +1,6 @@
 //! What the product can do, whoever asks: the doors translate, this floor decides.
 
+pub mod check;
 pub mod doctor;
 pub mod functions;
 pub mod invoke;

@@ -1,4 +1,4 @@
-//! A copy of the whole database while it is in use, and a look at its health.
+//! A copy of the whole database while it is in use.
 //!
 //! `VACUUM INTO` reads one moment and writes a compact file; SQLite's backup API would start again at each write. The
 //! copy appears under its name only when it is complete and on disk. It stops before it fills the disk.
@@ -6,7 +6,6 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -19,8 +18,6 @@ const LEAVE_BYTES: u64 = 64 * 1024 * 1024;
 const SUFFIX: &str = ".tmp";
 /// Virtual machine steps between two looks at the disk: some milliseconds.
 const STEPS: i32 = 500_000;
-/// Longest integrity check.
-const INTEGRITY_MAX: Duration = Duration::from_secs(60);
 
 impl Store {
     /// Writes a copy to `path`, replacing what is there, readable by its owner only. Fails with `Busy` when the disk
@@ -47,17 +44,6 @@ impl Store {
             .into_temp_path();
         self.copy(&unfinished)?;
         Ok(File::open(&unfinished)?)
-    }
-
-    /// What SQLite finds wrong with the file; nothing when it is sound. Reads all of it.
-    pub fn integrity(&self) -> Result<Vec<String>> {
-        let mut conn = connection::reader(self.path())?;
-        let (clock, until) = (self.clock().clone(), self.clock().now() + INTEGRITY_MAX);
-        conn.progress_handler(STEPS, Some(move || clock.now() > until))?;
-        let mut statement = conn.prepare("PRAGMA integrity_check(20)")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let found: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
 
     fn copy(&self, to: &Path) -> Result<()> {

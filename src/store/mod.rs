@@ -36,6 +36,7 @@ use crate::store::recorder::{Job, Order, Recorder};
 use crate::store::room::Gauge;
 
 mod backup;
+pub mod check;
 mod checkpoint;
 mod connection;
 mod fault;

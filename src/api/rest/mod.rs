@@ -43,6 +43,7 @@ mod answer;
 mod appliance;
 mod auth;
 mod call;
+pub mod check;
 mod fields;
 mod functions;
 mod instant;

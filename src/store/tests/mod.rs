@@ -19,6 +19,7 @@ use crate::model::runtime::{Language, Runtime};
 use crate::store::{Options, Store};
 
 mod backing;
+mod checking;
 mod deploying;
 mod finding;
 mod opening;
