@@ -8,8 +8,8 @@
 //! # What must stay true
 //!
 //! * A pass that deleted something says so in the log, in one line.
-//! * Age is told by the wall clock, and that can be wrong. One that has jumped ahead is not believed for
-//!   [`DOUBTED_FOR`], so that somebody can set it right before everything looks old.
+//! * Age is told by the wall clock, and that can be wrong. One that has jumped ahead is not believed for a while
+//!   ([`belief`]), so that somebody can set it right before everything looks old.
 //! * What waits, what runs and young dead letters are not history: the store keeps them whatever is asked.
 
 use std::fmt;
@@ -20,28 +20,33 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::base::clock::Clock;
-use crate::base::length::Length;
+use crate::base::size::Size;
 use crate::base::thread;
 use crate::error::Result;
 use crate::model::limits;
+use crate::service::retention::belief::Belief;
 use crate::store::Store;
 use crate::store::retention::{Ids, Old, Step};
 use crate::store::room::Room;
+
+mod belief;
+#[cfg(test)]
+mod tests;
 
 /// Between two passes.
 const EVERY: Duration = Duration::from_secs(60);
 /// Between two looks whether the disk has become fuller, which makes a pass at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Between two looks for lines that no run owns; a crash can leave some.
-const STRAYS_EVERY: Duration = Duration::from_secs(3600);
-/// A wall clock that gained this much on the monotonic one has jumped ahead.
-const JUMP: Duration = Duration::from_secs(600);
-/// How long a wall clock that jumped ahead is not believed.
-const DOUBTED_FOR: Duration = Duration::from_secs(3600);
+/// The same while the disk is nearly full.
+const EVERY_WHEN_SHORT: Duration = Duration::from_secs(5);
+/// Between two looks for lines that no run owns: a crash can leave some, and all lines must be looked at to find them.
+const STRAYS_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Free space inside the file that is worth giving back: this much, and an eighth of the file. Less is soon used again.
 const WORTH_BYTES: u64 = 1024 * 1024;
 /// Pages given back in one step; moving one takes some ten microseconds.
 const PAGES: u32 = 128;
+/// Longest rest after a step: one that waited for somebody else's lock says nothing of its own length.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// How long giving back waits for a moment in which nobody writes.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
 /// How many such moments may be missed before the next pass goes on with it.
@@ -105,6 +110,8 @@ struct Keeper {
     over: bool,
     belief: Belief,
     strays_at: Option<Instant>,
+    /// Whether the log says already that there is nothing left to delete for size.
+    told_large: bool,
 }
 
 /// What a pass deleted.
@@ -118,15 +125,26 @@ struct Deleted {
 
 impl Keeper {
     fn new(store: Store, clock: Arc<dyn Clock>, keep: Keep, stopped: Receiver<()>) -> Keeper {
-        Keeper { store, clock, keep, stopped, over: false, belief: Belief::default(), strays_at: None }
+        Keeper {
+            store,
+            clock,
+            keep,
+            stopped,
+            over: false,
+            belief: Belief::default(),
+            strays_at: None,
+            told_large: false,
+        }
     }
 
     fn work(mut self) {
         while !self.over {
             let room = self.store.room();
-            match self.pass() {
-                Ok(deleted) => deleted.tell(),
-                Err(error) => log::warn!("old runs could not be deleted: {error:#}"),
+            let mut deleted = Deleted::default();
+            let done = self.pass(&mut deleted);
+            deleted.tell();
+            if let Err(error) = done {
+                log::warn!("old runs could not be deleted: {error:#}");
             }
             self.wait(room);
         }
@@ -134,24 +152,24 @@ impl Keeper {
 
     /// Waits until it is time for the next pass, or until there is less room than before the last.
     fn wait(&mut self, before: Room) {
-        let until = self.clock.now() + EVERY;
+        let every = if before == Room::Plenty { EVERY } else { EVERY_WHEN_SHORT };
+        let until = self.clock.now() + every;
         while !self.over && self.clock.now() < until && self.store.room() <= before {
             self.rest(LOOK_EVERY);
         }
     }
 
-    fn pass(&mut self) -> Result<Deleted> {
-        let mut deleted = Deleted::default();
+    fn pass(&mut self, deleted: &mut Deleted) -> Result<()> {
         let (wall_us, now) = (self.clock.wall_us(), self.clock.now());
         if self.belief.in_clock(wall_us, now) {
-            self.delete_aged(wall_us, now, &mut deleted)?;
+            self.delete_aged(wall_us, now, deleted)?;
         }
-        self.delete_for_size(wall_us, &mut deleted)?;
+        self.delete_for_size(wall_us, deleted)?;
         if !self.over {
             self.store.delete_minutes(wall_us)?;
             self.shrink()?;
         }
-        Ok(deleted)
+        Ok(())
     }
 
     fn delete_aged(&mut self, wall_us: i64, now: Instant, deleted: &mut Deleted) -> Result<()> {
@@ -203,17 +221,27 @@ impl Keeper {
         let Some(most) = self.keep.size_bytes else { return Ok(()) };
         let (dead_before_us, mut minute) = (before(wall_us, self.keep.dead), i64::MIN);
         while !self.over && self.store.space()?.used_bytes > most {
-            let Some((next, ids)) = self.store.minute_after(minute)? else { break };
-            let ended_us = next.saturating_add(1).saturating_mul(MINUTE_US);
-            if ended_us > wall_us {
-                break;
-            }
+            let next = self.store.minute_after(minute)?.map(|(next, ids)| (next, end_us(next), ids));
+            let Some((next, before_us, ids)) = next.filter(|(_, end_us, _)| *end_us <= wall_us) else {
+                self.tell_large(most);
+                return Ok(());
+            };
             let runs_before = deleted.runs;
-            self.delete(Old { function_id: None, before_us: ended_us, dead_before_us }, ids, deleted)?;
+            self.delete(Old { function_id: None, before_us, dead_before_us }, ids, deleted)?;
             deleted.for_size += deleted.runs - runs_before;
             minute = next;
         }
+        self.told_large = false;
         Ok(())
+    }
+
+    fn tell_large(&mut self, most: u64) {
+        if !std::mem::replace(&mut self.told_large, true) {
+            log::warn!(
+                "the database is larger than {}, and no run is left that may be deleted for it",
+                Size(most)
+            );
+        }
     }
 
     /// Gives free pages back to the disk, if that is worth it or the disk is nearly full, in moments in which nobody writes.
@@ -256,13 +284,18 @@ impl Keeper {
             // There may be no room for a longer log than this.
             self.store.cut_log()?;
         }
-        self.rest(2 * (self.clock.now() - begun));
+        self.rest((2 * (self.clock.now() - begun)).min(REST_MAX));
         Ok(done)
     }
 
     fn rest(&mut self, length: Duration) {
         self.over |= self.stopped.recv_timeout(length) != Err(RecvTimeoutError::Timeout);
     }
+}
+
+/// Where a minute ends, microseconds since the epoch.
+fn end_us(minute: i64) -> i64 {
+    minute.saturating_add(1).saturating_mul(MINUTE_US)
 }
 
 /// The time that was `ago`; before all times if that is for ever.
@@ -286,76 +319,5 @@ impl Deleted {
                  larger than it may be"
             );
         }
-    }
-}
-
-/// Whether the wall clock is believed, from how it went along with the monotonic one.
-#[derive(Debug, Default)]
-struct Belief {
-    last: Option<(i64, Instant)>,
-    doubted_until: Option<Instant>,
-}
-
-impl Belief {
-    fn in_clock(&mut self, wall_us: i64, now: Instant) -> bool {
-        if let Some((last_us, last)) = self.last.replace((wall_us, now)) {
-            self.compare(wall_us.saturating_sub(last_us), now - last, now);
-        }
-        self.doubted_until = self.doubted_until.filter(|until| now < *until);
-        self.doubted_until.is_none()
-    }
-
-    fn compare(&mut self, wall_us: i64, passed: Duration, now: Instant) {
-        let passed_us = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
-        let jump_us = i64::try_from(JUMP.as_micros()).unwrap_or(i64::MAX);
-        let gained_us = wall_us.saturating_sub(passed_us);
-        if gained_us > jump_us {
-            let gained = Length(Duration::from_secs(u64::try_from(gained_us / 1_000_000).unwrap_or(0)));
-            log::warn!(
-                "the clock has jumped ahead by {gained}; what is too old by it is deleted in {}, if it is not set back",
-                Length(DOUBTED_FOR)
-            );
-            self.doubted_until = Some(now + DOUBTED_FOR);
-        } else if gained_us < -jump_us {
-            self.doubted_until = None;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock::ManualClock;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    /// Hours by the wall clock and by the monotonic one, and whether the clock is believed then.
-    fn check(steps: &[(i64, u32, bool)]) {
-        let (mut belief, start) = (Belief::default(), ManualClock::new(0).now());
-        for (wall_h, passed_h, expected) in steps {
-            let believed = belief.in_clock(wall_h * 3_600_000_000, start + HOUR * *passed_h);
-            assert_eq!(believed, *expected, "{wall_h} h by the wall clock, {passed_h} h passed");
-        }
-    }
-
-    #[test]
-    fn a_clock_that_goes_along_is_believed() {
-        check(&[(0, 0, true), (1, 1, true), (100, 100, true)]);
-    }
-
-    #[test]
-    fn a_clock_that_jumped_ahead_is_believed_an_hour_later() {
-        check(&[(0, 0, true), (1000, 0, false), (1000, 0, false), (1001, 1, true)]);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_is_believed_again() {
-        check(&[(0, 0, true), (1000, 0, false), (0, 0, true), (-1000, 0, true)]);
-    }
-
-    #[test]
-    fn for_ever_ago_is_before_everything() {
-        assert_eq!(before(5, None), i64::MIN);
-        assert_eq!(before(5_000_000, Some(Duration::from_secs(2))), 3_000_000);
     }
 }

@@ -13,6 +13,7 @@
 //!   with `FULL`. `begin` and `append_lines` are the two that do not wait.
 //! * The queue is bounded and every wait has a deadline: a disk that hangs makes callers fail, not pile up.
 //! * JSON from users is stored as the bytes that came. Records and logs outlive their function.
+//! * A full disk costs what comes, never what is there: `room` says what is refused before SQLite cannot write any more.
 //! * Other programs may read the file at any time and write it for moments; views and their columns are a promise
 //!   (`migrations/`), tables are not.
 

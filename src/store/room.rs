@@ -231,8 +231,12 @@ impl Watch {
         };
         let gauge = Arc::clone(store.gauge());
         gauge.low_bytes.store(low_bytes, Ordering::Relaxed);
-        let ballast = ballast_of(store.path());
-        Ok(Watch { gauge, folder, low_bytes, ballast, ballast_bytes: low_bytes.min(BALLAST_BYTES) })
+        let (ballast, ballast_bytes) = (ballast_of(store.path()), low_bytes.min(BALLAST_BYTES));
+        if fs::metadata(&ballast).is_ok_and(|meta| meta.len() != ballast_bytes) {
+            // Of another mark, or cut off by a crash.
+            fs::remove_file(&ballast)?;
+        }
+        Ok(Watch { gauge, folder, low_bytes, ballast, ballast_bytes })
     }
 
     fn work(&mut self, stopped: &Receiver<()>) {

@@ -133,7 +133,7 @@ fn the_oldest_minutes_go_until_the_database_fits_and_the_file_shrinks() {
 /// The first pass over an old file must not be noticed by those who run functions meanwhile.
 #[test]
 fn runs_go_on_while_very_many_old_ones_are_deleted() {
-    const MINUTES: i64 = 500;
+    const MINUTES: i64 = 300;
     let server = Server::start(&[]);
     server.deploy("hello", &folder("hello"));
     let place = with_old_runs(server, "hello", THEN_MINUTE, MINUTES, 100, 100);
@@ -168,7 +168,7 @@ fn on_level(server: &Server, level: u64) {
 
 #[test]
 fn the_fuller_the_disk_the_more_is_given_up_and_all_of_it_resumes() {
-    let disk = SmallDisk::new(96);
+    let Some(disk) = SmallDisk::new(96) else { return };
     let server = Place::within(disk.path()).serve(&["--disk-low", "16MiB"]);
     server.deploy("prints", &source(PRINTS));
     let ballast = server.place().file("fnlite.db.d/ballast");
@@ -228,7 +228,7 @@ fn the_fuller_the_disk_the_more_is_given_up_and_all_of_it_resumes() {
 
 #[test]
 fn a_server_starts_on_a_full_disk_and_gives_its_records_out() {
-    let disk = SmallDisk::new(64);
+    let Some(disk) = SmallDisk::new(64) else { return };
     let server = Place::within(disk.path()).serve(&["--disk-low", "4MiB"]);
     server.deploy("prints", &source(PRINTS));
     let run = server.invoke("prints", "1");
@@ -247,7 +247,7 @@ fn a_server_starts_on_a_full_disk_and_gives_its_records_out() {
 /// A full disk stops deleting, too: without the ballast's space nothing could be freed.
 #[test]
 fn what_is_too_old_makes_room_on_a_disk_that_is_full() {
-    let disk = SmallDisk::new(128);
+    let Some(disk) = SmallDisk::new(128) else { return };
     let server = Place::within(disk.path()).serve(&["--disk-low", "16MiB"]);
     server.deploy("prints", &source(PRINTS));
     let place = with_old_runs(server, "prints", THEN_MINUTE, 100, 100, 4000);
@@ -264,7 +264,7 @@ fn what_is_too_old_makes_room_on_a_disk_that_is_full() {
 /// What is left of the disk is used up to the last byte: SQLite itself meets ENOSPC.
 #[test]
 fn a_disk_that_is_really_full_loses_nothing_that_was_answered() {
-    let disk = SmallDisk::new(48);
+    let Some(disk) = SmallDisk::new(48) else { return };
     let server = Place::within(disk.path()).serve(&["--disk-low", "0"]);
     server.deploy("prints", &source(PRINTS));
     disk.leave(8 * MIB);
@@ -281,8 +281,18 @@ fn a_disk_that_is_really_full_loses_nothing_that_was_answered() {
     assert!(!answered.is_empty(), "{}", refused.text());
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert_eq!(refused.refusal(), "the disk that holds the database is full");
-    let still = server.call("POST", "/v1/functions/prints/invoke", event.as_bytes());
-    assert_eq!(still.status, 503, "{}", still.text());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let refused_again = || {
+                let mut caller = server.caller();
+                for _ in 0..5 {
+                    let answer = caller.call("POST", "/v1/functions/prints/invoke", event.as_bytes());
+                    assert_eq!(answer.status, 503, "{}", answer.text());
+                }
+            };
+            scope.spawn(refused_again);
+        }
+    });
     assert_eq!(server.record(&answered[0]).status, 200, "reading works");
     assert_eq!(
         server.get("/v1/invocations?limit=1000")["invocations"].as_array().unwrap().len(),

@@ -1,4 +1,5 @@
-//! A disk of a test's own, small enough to be filled: a tmpfs. Needs root.
+//! A disk of a test's own, small enough to be filled: a tmpfs. Mounting one needs root; for anybody else the test is run once
+//! more where he is root, in a user and a mount namespace.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -7,24 +8,25 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use tempfile::TempDir;
 
+use crate::keeping::text;
 use crate::server::program;
 
 /// The disk, until it is dropped. Whoever uses it must be gone by then.
 pub(crate) struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// A disk of so many MiB.
-    pub(crate) fn new(mib: u64) -> SmallDisk {
-        assert!(
-            rustix::process::geteuid().is_root(),
-            "this test mounts a disk of its own and must be run by root"
-        );
+    /// A disk of so many MiB; none when all of the test has been done elsewhere.
+    pub(crate) fn new(mib: u64) -> Option<SmallDisk> {
+        if !rustix::process::geteuid().is_root() {
+            run_as_root_of_a_namespace();
+            return None;
+        }
         let folder = tempfile::tempdir().unwrap();
         let options = format!("size={mib}m,mode=711");
         let mounted =
             program("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).status();
         assert!(mounted.unwrap().success(), "a tmpfs must be had");
-        SmallDisk(folder)
+        Some(SmallDisk(folder))
     }
 
     /// Where it is.
@@ -64,6 +66,24 @@ impl SmallDisk {
             self.leave(left - step);
         }
     }
+}
+
+/// Runs this very test there.
+fn run_as_root_of_a_namespace() {
+    let this = std::thread::current();
+    let (test, tests) = (this.name().unwrap(), std::env::current_exe().unwrap());
+    let mut command = program("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "--"]).arg(tests).args([
+        "--exact",
+        test,
+        "--nocapture",
+    ]);
+    let output = command.output().unwrap();
+    let said = text(&output);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{test} mounts a disk of its own, so it needs root, or user and mount namespaces, and with those it said:\n{said}"
+    );
 }
 
 impl Drop for SmallDisk {
