@@ -98,10 +98,10 @@ impl Server {
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
         let settling = settle(&parts)?;
+        let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
-        let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
         Ok(Server { ready, options, parts, front, settling, retention })
     }
 

@@ -311,7 +311,18 @@ fn a_disk_that_is_really_full_loses_nothing_that_was_answered() {
         // What was free inside the files has taken it.
         answered.push(full.run().request_id);
     }
+    let large = format!("\"{}\"", "e".repeat(3_000_000));
+    let full = server.call("POST", "/v1/functions/prints/invoke", large.as_bytes());
+    assert_eq!((full.status, full.refusal().is_empty()), (503, false), "bodies in files need room, too");
     let place = server.kill9();
+    let words = ["serve", "--disk-low", "0", "--listen", "127.0.0.1:0"];
+    let output = place.fnlite_for_moments(&words);
+    assert_ne!(
+        output.status.code(),
+        Some(78),
+        "after 78 the unit does not start it again: {}",
+        text(&output)
+    );
     disk.leave(8 * MIB);
     let server = place.serve(&["--disk-low", "0"]);
     for request_id in &answered {
