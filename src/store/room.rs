@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
-use crate::base::size::Size;
 use crate::base::thread;
 use crate::error::{Error, Kind, Result};
 use crate::model::log::{Level, LogLine, Stream};
@@ -261,9 +260,9 @@ impl Watch {
         let (before, room) = (self.gauge.room(), Room::after(self.gauge.room(), spare, self.low_bytes));
         if room != before {
             self.gauge.room.store(room as u8, Ordering::Relaxed);
-            let free = Size(free >> 20 << 20);
+            let free_mb = free >> 20;
             let level = if room > before { log::Level::Warn } else { log::Level::Info };
-            log::log!(level, "{free} are free on the disk that holds the database: {}", room.told());
+            log::log!(level, "{free_mb} MB are free on the disk that holds the database: {}", room.told());
         }
         match room {
             Room::NoRuns if is_there => self.drop_ballast(),
