@@ -13,17 +13,18 @@ ALTER TABLE invocation ADD COLUMN retry_num INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE log        ADD COLUMN retry_num INTEGER NOT NULL DEFAULT 0;
 
 -- The queue: a row for each event that has not ended, narrow, so that the hot part is small however large the bodies are.
--- claimed_us is set while an attempt runs: what has it when the file is opened was running when the server died.
+-- function_created_us tells the function it was sent to from a later one of the same name. claimed_us is set while an attempt runs: what has it when the file is opened was running when the server died.
 CREATE TABLE queued (
-    invocation_id INTEGER PRIMARY KEY,
-    function_id   INTEGER NOT NULL,
-    created_us    INTEGER NOT NULL,
-    due_us        INTEGER NOT NULL,
-    event_bytes   INTEGER NOT NULL,
-    attempts      INTEGER NOT NULL,
-    failures      INTEGER NOT NULL,
-    deaths        INTEGER NOT NULL,
-    claimed_us    INTEGER
+    invocation_id       INTEGER PRIMARY KEY,
+    function_id         INTEGER NOT NULL,
+    function_created_us INTEGER NOT NULL,
+    created_us          INTEGER NOT NULL,
+    due_us              INTEGER NOT NULL,
+    event_bytes         INTEGER NOT NULL,
+    attempts            INTEGER NOT NULL,
+    failures            INTEGER NOT NULL,
+    deaths              INTEGER NOT NULL,
+    claimed_us          INTEGER
 ) STRICT;
 
 -- Attempts that were followed by another one. The last attempt is the invocation's own row.

@@ -35,7 +35,9 @@ use crate::instance::network::Policies;
 use crate::instance::package::cache::Packages;
 use crate::model::limits;
 use crate::pool::Pool;
+use crate::service::dead_letters::DeadLetters;
 use crate::service::doctor::Doctor;
+use crate::service::events::{self, Events};
 use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
@@ -98,6 +100,7 @@ impl Server {
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
         let settling = settle(&parts)?;
+        parts.events.start()?;
         let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
@@ -108,7 +111,10 @@ impl Server {
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
     pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
         self.parts.stopping.store(true, Ordering::Relaxed);
-        drain(self.front, &self.parts.pool, signals, self.options.drain_timeout)?;
+        // Those that wait for an end are told to look now.
+        self.parts.events.stop();
+        self.parts.invoker.endings().close();
+        drain(self.front, &self.parts, signals, self.options.drain_timeout)?;
         // What is not there any more need not be removed.
         let _ = fs::remove_file(&self.options.socket);
         let _ = fs::remove_file(config::key_file(&self.options.socket));
@@ -116,9 +122,9 @@ impl Server {
             log::error!("what could wait for the start had panicked");
         }
         drop(self.retention);
-        let Parts { store, rest, pool, .. } = self.parts;
+        let Parts { store, rest, pool, events, invoker, .. } = self.parts;
         // Processes go before the database that keeps their records.
-        drop((rest, pool));
+        drop((rest, events, invoker, pool));
         store.close();
         Ok(())
     }
@@ -135,6 +141,8 @@ struct Parts {
     store: Store,
     host: Arc<Host>,
     pool: Arc<Pool>,
+    invoker: Arc<Invoker>,
+    events: Arc<Events>,
     packages: Arc<Packages>,
     keys: Arc<Keys>,
     rest: Arc<Rest>,
@@ -156,6 +164,8 @@ impl Parts {
         let pool = Arc::new(pool(options, &store, &host, &packages, &clock)?);
         let invoker = Invoker::new(store.clone(), Arc::clone(&pool), Arc::clone(&clock), Arc::clone(&ids))?;
         let invoker = Arc::new(invoker);
+        let kept = events::Parts { store: store.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
+        let events = Events::open(kept, Arc::clone(&invoker), &pool, queue(options))?;
         let keys = Arc::new(Keys::new(store.clone(), Arc::clone(&ids))?);
         let socket_needs_key = socket_needs_key(&host);
         if socket_needs_key {
@@ -168,10 +178,13 @@ impl Parts {
                 Arc::clone(&invoker),
                 Arc::clone(&pool),
                 Arc::clone(&host),
+                Arc::clone(&events),
             ),
+            dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
+            events: Arc::clone(&events),
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),
             doctor: Doctor::new(Arc::clone(&host), store.clone(), Arc::clone(&pool)),
-            invoker,
+            invoker: Arc::clone(&invoker),
             keys: Arc::clone(&keys),
             store: store.clone(),
             pool: Arc::clone(&pool),
@@ -181,7 +194,8 @@ impl Parts {
             stopping: Arc::clone(&stopping),
             socket_needs_key,
         });
-        Ok(Parts { clock, store, host, pool, packages, keys, rest: Arc::new(rest), stopping })
+        let rest = Arc::new(rest);
+        Ok(Parts { clock, store, host, pool, invoker, events, packages, keys, rest, stopping })
     }
 }
 
@@ -202,6 +216,18 @@ fn pool(
         Arc::clone(clock),
         options.total_concurrency_mb,
     )
+}
+
+fn queue(options: &Serve) -> events::Options {
+    let lanes_max = usize::try_from(options.total_concurrency_mb / limits::MEMORY_MB_MIN);
+    let account = events::Account { appid: options.account.appid.clone(), uin: options.account.uin.clone() };
+    events::Options {
+        events_max: options.queue.events_max,
+        bytes_max: options.queue.bytes_max,
+        lanes_max: lanes_max.unwrap_or(usize::MAX).max(1),
+        pace: options.queue.pace,
+        account,
+    }
 }
 
 /// Where functions have the server's own user id and can reach its files' folders, opening the socket shows nothing
@@ -325,13 +351,14 @@ fn tell_policies(policies: &Policies) {
     }
 }
 
-/// Answers what is in flight; at the time-out, or at a second signal, what still runs is ended.
+/// Answers what is in flight and lets events that run end; at the time-out, or at a second signal, what still runs is ended.
 fn drain(
     server: http::server::Server,
-    pool: &Arc<Pool>,
+    parts: &Parts,
     signals: Option<StopSignals>,
     patience: Duration,
 ) -> Result<()> {
+    let pool = &parts.pool;
     let (done, waiting) = crossbeam_channel::bounded::<()>(0);
     let runs = Arc::clone(pool);
     let limit = thread::spawn("drain-limit", move || {
@@ -351,6 +378,7 @@ fn drain(
         })?;
     }
     server.stop();
+    parts.events.join();
     drop(done);
     limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))
 }

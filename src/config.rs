@@ -16,6 +16,7 @@ use crate::base::length::Length;
 use crate::base::size::Size;
 use crate::config::typed::{File, TypedClient, TypedPlace, TypedServe, read_file};
 use crate::error::{Error, Result};
+use crate::model::event::Pace;
 use crate::model::limits;
 use crate::service::retention::Keep;
 
@@ -50,7 +51,7 @@ pub enum Reach {
 }
 
 /// What `fnlite serve` is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Serve {
     /// The database file; made where it is not there.
     pub db: PathBuf,
@@ -68,6 +69,8 @@ pub struct Serve {
     pub keep: Keep,
     /// Free space on the database's disk below which things are given up, bytes; none for the store's own measure.
     pub disk_low_bytes: Option<u64>,
+    /// Bounds of the queue of asynchronous events.
+    pub queue: Queue,
     /// What functions are told about where they run.
     pub account: Account,
     /// Bounds of the HTTP server.
@@ -89,6 +92,17 @@ pub struct Isolation {
     pub min: u8,
     /// Above it nothing is tried.
     pub max: u8,
+}
+
+/// Bounds of the queue of asynchronous events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queue {
+    /// Most events that wait or run.
+    pub events_max: u64,
+    /// Most bytes of their bodies.
+    pub bytes_max: u64,
+    /// How fast waits between attempts and ages of events pass (D28).
+    pub pace: Pace,
 }
 
 /// What functions are told about where they run: the cloud's words with values of our own (D15).
@@ -222,6 +236,18 @@ impl TypedServe {
             drain_timeout: timeout("drain-timeout", self.drain_timeout, 30)?,
             keep: keep(self.keep, self.keep_size, self.keep_dead)?,
             disk_low_bytes: self.disk_low.map(|size| size.0),
+            queue: Queue {
+                events_max: within(
+                    "queue-events",
+                    self.queue_events.unwrap_or(limits::QUEUE_EVENTS_DEFAULT.into()),
+                    1,
+                    10_000_000,
+                )?,
+                bytes_max: self
+                    .queue_mb
+                    .map_or(Ok(limits::QUEUE_BYTES_DEFAULT), |size| mb("queue-mb", size))?,
+                pace: Pace(within("event-pace", self.event_pace.unwrap_or(1.0), 0.000_001, 1.0)?),
+            },
             account: Account {
                 region: region(self.region.unwrap_or_else(|| "ap-guangzhou".to_owned()))?,
                 appid: digits("appid", self.appid.unwrap_or_else(|| "1250000000".to_owned()))?,

@@ -22,6 +22,8 @@ pub enum Kind {
     Limit,
     /// The caller has not shown that it may.
     Denied,
+    /// What waits is as much as may wait; later there may be room.
+    Full,
     /// Not now; the same request may succeed later.
     Busy,
     /// Our fault or the host's.

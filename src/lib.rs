@@ -16,7 +16,7 @@
 //! | [`cli`], [`appliance`], [`config`] | command line to exit code; opening and stopping the parts in order; what was typed and what it means |
 //! | [`api`] | the doors: each turns one wire format into calls of the services. [`api::rest`] is the first |
 //! | [`http`] | the transport: an event loop, whole requests, strict framing. Knows nothing of functions |
-//! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet |
+//! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet, [`service::events`] the queue of those that can wait |
 //! | [`pool`] | many Instances: who runs what and when; quotas; what stays parked |
 //! | [`instance`] | child processes: the launcher and its walls, the zygote, one run of one event |
 //! | [`store`] | SQLite: one writer, two durabilities, readers with deadlines |
@@ -39,6 +39,17 @@
 //!    transaction, and returns once that is committed.
 //! 7. The door encodes the outcome and the worker writes it to the socket. Only then is the used Instance handed to the
 //!    pool's keeper, which kills it and parks the next.
+//!
+//! # The life of an event that can wait
+//!
+//! 1. [`service::events::Events::accept`] writes its record, in state queued, and a narrow row of the table `queued`, in one
+//!    commit that survives a power cut. Only then the caller hears its request id, and the event enters the line in memory,
+//!    which knows ids and times and no bodies.
+//! 2. A thread of `service::events::dispatch` takes the event whose turn it is once its function has room, and claims it: from
+//!    that commit on, a crash tells that it was running.
+//! 3. It runs like any other, by the invoker, on that thread. What follows is decided by [`model::event::next`] and stored with
+//!    the record of the attempt in one transaction: it is over, or due again, or a dead letter.
+//! 4. At a start the line is made again from `queued`; what had been claimed counts as an attempt, and as a death.
 //!
 //! # How a process tree is held
 //!

@@ -58,7 +58,9 @@ impl From<Error> for Failure {
         let exit = match error.kind {
             Kind::NotFound => Exit::NotFound,
             Kind::Denied => Exit::Denied,
-            Kind::Conflict | Kind::Invalid | Kind::Limit | Kind::Busy | Kind::Internal => Exit::Error,
+            Kind::Conflict | Kind::Invalid | Kind::Limit | Kind::Full | Kind::Busy | Kind::Internal => {
+                Exit::Error
+            }
         };
         Failure::new(exit, format!("{error:#}"))
     }

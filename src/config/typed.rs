@@ -83,6 +83,15 @@ pub struct TypedServe {
     /// deploys, below a quarter no runs; 0 for never [default: 256MiB, or 2 % of the disk if that is less]
     #[arg(long, env = "FNLITE_DISK_LOW", value_name = "SIZE", help_heading = "What is kept")]
     pub disk_low: Option<Size>,
+    /// Asynchronous events that may wait at once; more are refused for now [default: 100000]
+    #[arg(long, env = "FNLITE_QUEUE_EVENTS", value_name = "N")]
+    pub queue_events: Option<u64>,
+    /// Size of the asynchronous events that may wait at once, MB [default: 1024]
+    #[arg(long, env = "FNLITE_QUEUE_MB", value_name = "MB")]
+    pub queue_mb: Option<u64>,
+    /// How fast waits between attempts and ages of events pass; for tests
+    #[arg(long, env = "FNLITE_EVENT_PACE", value_name = "FACTOR", hide = true)]
+    pub event_pace: Option<f64>,
     /// What functions are told as their region [default: ap-guangzhou]
     #[arg(long, env = "FNLITE_REGION", value_name = "NAME", help_heading = "What functions are told")]
     pub region: Option<String>,
@@ -189,6 +198,9 @@ impl TypedServe {
             keep_size: self.keep_size.or(file.keep_size),
             keep_dead: self.keep_dead.or(file.keep_dead),
             disk_low: self.disk_low.or(file.disk_low),
+            queue_events: self.queue_events.or(file.queue_events),
+            queue_mb: self.queue_mb.or(file.queue_mb),
+            event_pace: self.event_pace.or(file.event_pace),
             region: self.region.or(file.region),
             appid: self.appid.or(file.appid),
             uin: self.uin.or(file.uin),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::id::RequestId;
+use crate::model::event::Settlement;
 use crate::model::function::Version;
 use crate::model::log::LogLine;
 
@@ -15,6 +16,10 @@ pub struct Event(pub Arc<[u8]>);
 pub enum Source {
     /// A caller of the REST door.
     Rest,
+    /// Somebody replayed a dead letter.
+    Replay,
+    /// Another function's event was given up.
+    DeadLetter,
 }
 
 impl Source {
@@ -22,7 +27,14 @@ impl Source {
     pub fn as_str(self) -> &'static str {
         match self {
             Source::Rest => "rest",
+            Source::Replay => "replay",
+            Source::DeadLetter => "dead-letter",
         }
+    }
+
+    /// The source of that word.
+    pub fn parse(word: &str) -> Option<Source> {
+        [Source::Rest, Source::Replay, Source::DeadLetter].into_iter().find(|source| source.as_str() == word)
     }
 }
 
@@ -43,6 +55,8 @@ pub struct Invocation {
     pub source: Source,
     /// When the order came, microseconds since the epoch.
     pub created_us: i64,
+    /// Which attempt it is; 0 is the first.
+    pub retry_num: u32,
 }
 
 /// The two names under which callers know a function.
@@ -259,4 +273,6 @@ pub struct FinishedRun {
     pub record: Record,
     /// Its lines, in order.
     pub lines: Vec<LogLine>,
+    /// What the queue does with its event; none for a run whose caller waited.
+    pub settlement: Option<Settlement>,
 }

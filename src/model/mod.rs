@@ -1,6 +1,7 @@
 //! The nouns: plain data and its rules. No I/O and no JSON; every rule that decides whether a thing is valid is here,
 //! so that all doors refuse alike.
 
+pub mod event;
 pub mod function;
 pub mod invocation;
 pub mod key;

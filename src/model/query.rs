@@ -140,6 +140,23 @@ pub struct InvocationQuery {
     pub limit: PageLimit,
 }
 
+/// Which dead letters; the newest event first.
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterQuery {
+    /// Of that function only.
+    pub function_id: Option<i64>,
+    /// Of that namespace only; `function_id` is narrower.
+    pub namespace: Option<String>,
+    /// Of events accepted then or later, microseconds since the epoch.
+    pub since_us: Option<i64>,
+    /// Of events accepted then or earlier, microseconds since the epoch.
+    pub until_us: Option<i64>,
+    /// The cursor of the page before.
+    pub before: Option<i64>,
+    /// Page size.
+    pub limit: PageLimit,
+}
+
 /// Which log lines.
 #[derive(Clone, Debug)]
 pub struct LogQuery {
@@ -174,6 +191,8 @@ pub struct StoredLine {
     pub namespace: String,
     /// The function's name.
     pub function: String,
+    /// Which attempt of the run printed it; 0 is the first.
+    pub retry_num: u32,
     /// The line itself.
     pub line: LogLine,
 }

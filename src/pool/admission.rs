@@ -1,7 +1,16 @@
 //! Concurrency quotas, counted in memory as the platform does (contract 9.4): what a function reserved is its floor and its
-//! ceiling; everybody else shares what is not reserved. Pure.
+//! ceiling; everybody else shares what is not reserved, of which queued events leave some to callers who wait. Pure.
 
 use std::collections::HashMap;
+
+/// Who asks to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// A caller who waits for the answer and is told when there is no room.
+    Caller,
+    /// A queued event, which can wait.
+    Event,
+}
 
 /// Who may run now.
 #[derive(Debug)]
@@ -25,13 +34,19 @@ impl Quota {
     }
 
     /// Lets a run of `memory_mb` in, or says which quota is used up, in the platform's words (contract 4.1, 432).
-    pub(crate) fn enter(&mut self, function_id: i64, name: &str, memory_mb: u32) -> Result<(), String> {
+    pub(crate) fn enter(
+        &mut self,
+        function_id: i64,
+        name: &str,
+        memory_mb: u32,
+        asks: Asks,
+    ) -> Result<(), String> {
         let own = self.used_mb.get(&function_id).copied().unwrap_or(0);
         match self.reserved_mb.get(&function_id) {
             Some(limit) if own + memory_mb > *limit => {
                 return Err(format!("Function [ {name} ] concurrency exceeded reserved quota {limit} MB"));
             }
-            None if self.unreserved_used_mb() + memory_mb > self.unreserved_mb() => {
+            None if self.unreserved_used_mb() + memory_mb > self.open_to(asks, memory_mb) => {
                 let limit = self.unreserved_mb();
                 return Err(format!(
                     "Function [ {name} ] concurrency exceeded region unreserved quota {limit} MB"
@@ -63,6 +78,16 @@ impl Quota {
         self.total_mb
     }
 
+    /// What of the unreserved quota is open to that kind of run. However long the queue is, a quarter stays for callers;
+    /// where that leaves no room for a single event, it may take what there is.
+    fn open_to(&self, asks: Asks, memory_mb: u32) -> u32 {
+        let all_mb = self.unreserved_mb();
+        match asks {
+            Asks::Caller => all_mb,
+            Asks::Event => all_mb.min(memory_mb.max(all_mb - all_mb / 4)),
+        }
+    }
+
     fn unreserved_mb(&self) -> u32 {
         let reserved_mb = self.reserved_mb.values().fold(0u32, |sum, mb| sum.saturating_add(*mb));
         self.total_mb.saturating_sub(reserved_mb)
@@ -80,12 +105,12 @@ mod tests {
     #[test]
     fn the_total_is_shared_and_given_back() {
         let mut quota = Quota::new(256);
-        assert!(quota.enter(1, "a", 128).is_ok());
-        assert!(quota.enter(2, "b", 128).is_ok());
-        let refusal = quota.enter(1, "a", 64).unwrap_err();
+        assert!(quota.enter(1, "a", 128, Asks::Caller).is_ok());
+        assert!(quota.enter(2, "b", 128, Asks::Caller).is_ok());
+        let refusal = quota.enter(1, "a", 64, Asks::Caller).unwrap_err();
         assert_eq!(refusal, "Function [ a ] concurrency exceeded region unreserved quota 256 MB");
         quota.leave(2, 128);
-        assert!(quota.enter(1, "a", 64).is_ok());
+        assert!(quota.enter(1, "a", 64, Asks::Caller).is_ok());
         assert_eq!(quota.used_mb(), 192);
     }
 
@@ -93,10 +118,10 @@ mod tests {
     fn a_reservation_is_floor_and_ceiling() {
         let mut quota = Quota::new(384);
         quota.reserve(1, Some(128));
-        assert!(quota.enter(2, "b", 256).is_ok());
-        assert!(quota.enter(2, "b", 64).is_err(), "others cannot use what is reserved");
-        assert!(quota.enter(1, "a", 128).is_ok());
-        let refusal = quota.enter(1, "a", 128).unwrap_err();
+        assert!(quota.enter(2, "b", 256, Asks::Caller).is_ok());
+        assert!(quota.enter(2, "b", 64, Asks::Caller).is_err(), "others cannot use what is reserved");
+        assert!(quota.enter(1, "a", 128, Asks::Caller).is_ok());
+        let refusal = quota.enter(1, "a", 128, Asks::Caller).unwrap_err();
         assert_eq!(refusal, "Function [ a ] concurrency exceeded reserved quota 128 MB");
     }
 
@@ -105,16 +130,38 @@ mod tests {
         let mut quota = Quota::new(384);
         quota.reserve(1, Some(u32::MAX));
         quota.reserve(2, Some(u32::MAX));
-        assert!(quota.enter(3, "c", 64).is_err());
-        assert!(quota.enter(1, "a", 64).is_ok());
+        assert!(quota.enter(3, "c", 64, Asks::Caller).is_err());
+        assert!(quota.enter(1, "a", 64, Asks::Caller).is_ok());
     }
 
     #[test]
     fn a_reservation_of_nothing_switches_a_function_off() {
         let mut quota = Quota::new(384);
         quota.reserve(1, Some(0));
-        assert!(quota.enter(1, "a", 64).is_err());
+        assert!(quota.enter(1, "a", 64, Asks::Caller).is_err());
         quota.reserve(1, None);
-        assert!(quota.enter(1, "a", 64).is_ok());
+        assert!(quota.enter(1, "a", 64, Asks::Caller).is_ok());
+    }
+
+    #[test]
+    fn events_leave_a_quarter_to_callers() {
+        let mut quota = Quota::new(512);
+        for _ in 0..3 {
+            assert!(quota.enter(1, "a", 128, Asks::Event).is_ok());
+        }
+        assert!(quota.enter(1, "a", 128, Asks::Event).is_err(), "the last quarter");
+        assert!(quota.enter(2, "b", 128, Asks::Caller).is_ok());
+        let mut quota = Quota::new(128);
+        assert!(quota.enter(1, "a", 128, Asks::Event).is_ok(), "a quarter of one run is nothing");
+        assert!(quota.enter(1, "a", 128, Asks::Event).is_err());
+    }
+
+    #[test]
+    fn events_use_all_of_what_their_function_reserved() {
+        let mut quota = Quota::new(512);
+        quota.reserve(1, Some(256));
+        assert!(quota.enter(1, "a", 128, Asks::Event).is_ok());
+        assert!(quota.enter(1, "a", 128, Asks::Event).is_ok());
+        assert!(quota.enter(1, "a", 128, Asks::Event).is_err());
     }
 }

@@ -8,7 +8,7 @@
 //! from building two networks; a Version that was retired is never handed out again; what is parked beyond what is wanted
 //! goes.
 
-mod admission;
+pub mod admission;
 mod keeper;
 mod slot;
 mod warm;
@@ -16,7 +16,7 @@ mod warm;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use crate::instance::run::{self, Ended, Listener, Task};
 use crate::model::function::{Digest, Version};
 use crate::model::invocation::{FunctionNames, Invocation, Outcome};
 use crate::model::log::LogLine;
-use crate::pool::admission::Quota;
+use crate::pool::admission::{Asks, Quota};
 use crate::pool::keeper::Done;
 use crate::pool::slot::{Leftovers, Means, NoInstance, Slot, Taken};
 
@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     fetch: Fetch,
     clock: Arc<dyn Clock>,
     quota: Mutex<Quota>,
+    /// Called when there may be room that somebody else was refused.
+    on_room: OnceLock<Box<dyn Fn() + Send + Sync>>,
     slots: RwLock<HashMap<i64, Arc<Slot>>>,
     stopping: AtomicBool,
 }
@@ -103,6 +105,7 @@ impl Pool {
             fetch,
             clock,
             quota: Mutex::new(Quota::new(total_mb)),
+            on_room: OnceLock::new(),
             slots: RwLock::default(),
             stopping: AtomicBool::new(false),
         });
@@ -111,28 +114,39 @@ impl Pool {
         Ok(Pool { shared, orders: Some(orders), keeper: Some(keeper) })
     }
 
-    /// Runs one event to its end; whatever goes wrong is an outcome. `None` when the Version turned out not to be
+    /// Room for one run of that Version, or the platform's words for why there is none (contract 4.1, 432).
+    pub fn admit(
+        &self,
+        version: &Version,
+        names: &FunctionNames,
+        asks: Asks,
+    ) -> std::result::Result<Permit, String> {
+        let (function_id, memory_mb) = (version.function_id, version.config.memory_mb);
+        let mut quota = self.shared.lock_quota();
+        quota.enter(function_id, &names.name, memory_mb, asks)?;
+        drop(quota);
+        Ok(Permit { shared: Arc::clone(&self.shared), function_id, memory_mb, asks })
+    }
+
+    /// Has `call` called whenever a caller's run gave its room back or a reservation changed; on that run's thread, so it
+    /// must be quick. Once only.
+    pub fn on_room(&self, call: impl Fn() + Send + Sync + 'static) {
+        // A second one would be ours to notice while writing it.
+        let _ = self.shared.on_room.set(Box::new(call));
+    }
+
+    /// Runs one event that was admitted to its end; whatever goes wrong is an outcome. `None` when the Version turned out not to be
     /// `current` any more once the run had its place in the pool, or to be `replaced` where its code cannot be had: the
     /// caller then asks for the new one. `replaced` may take its time.
     pub fn run(
         &self,
+        _admitted: &Permit,
         invocation: &Invocation,
         current: &dyn Fn() -> bool,
         replaced: &dyn Fn() -> bool,
         listener: &mut dyn Listener,
     ) -> Option<Ran> {
-        let version = &invocation.version;
-        let permit = Permit::get(
-            &self.shared,
-            version.function_id,
-            &invocation.function.name,
-            version.config.memory_mb,
-        );
-        let permit = match permit {
-            Ok(permit) => permit,
-            Err(sentence) => return Some(self.not_run(Outcome::OverConcurrency(sentence))),
-        };
-        let slot = match self.shared.slot(version, &invocation.function) {
+        let slot = match self.shared.slot(&invocation.version, &invocation.function) {
             Ok(slot) => slot,
             // The code of a replaced Version goes with the deploy, which may not have been told here yet.
             Err(_) if !current() || replaced() => return None,
@@ -140,7 +154,7 @@ impl Pool {
         };
         let entered = slot.enter(&*self.shared.clock);
         let ran = current().then(|| self.run_in(&slot, invocation, listener));
-        drop((entered, permit));
+        drop(entered);
         ran
     }
 
@@ -202,7 +216,7 @@ impl Pool {
     }
 
     /// A run that never had an Instance.
-    fn not_run(&self, outcome: Outcome) -> Ran {
+    pub fn not_run(&self, outcome: Outcome) -> Ran {
         Ran {
             outcome,
             lines: Vec::new(),
@@ -221,7 +235,8 @@ impl Pool {
 
     /// Notes what a function has reserved, MB.
     pub fn reserve(&self, function_id: i64, reserved_mb: Option<u32>) {
-        self.shared.quota.lock().expect("no holder of this lock can panic").reserve(function_id, reserved_mb);
+        self.shared.lock_quota().reserve(function_id, reserved_mb);
+        self.shared.tell_of_room();
     }
 
     /// Lets go every Version of that function: what is parked ends now, what runs finishes.
@@ -242,13 +257,18 @@ impl Pool {
     /// The pool in numbers.
     pub fn numbers(&self) -> Numbers {
         let looks: Vec<_> = self.shared.slots().iter().map(|slot| slot.look()).collect();
-        let quota = self.shared.quota.lock().expect("no holder of this lock can panic");
+        let quota = self.shared.lock_quota();
         Numbers {
             zygotes: looks.iter().map(|look| look.zygotes).sum(),
             parked: looks.iter().map(|look| look.parked).sum(),
             used_mb: quota.used_mb(),
             total_mb: quota.total_mb(),
         }
+    }
+
+    /// Whether runs are being ended.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
     }
 
     /// Ends every run within moments, as the platform's failure, and lets none begin.
@@ -282,6 +302,16 @@ impl Drop for Pool {
 }
 
 impl Shared {
+    fn lock_quota(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().expect("no holder of this lock can panic")
+    }
+
+    fn tell_of_room(&self) {
+        if let Some(call) = self.on_room.get() {
+            call();
+        }
+    }
+
     pub(crate) fn means(&self) -> Means<'_> {
         Means { host: &self.host, clock: &*self.clock, stopping: &self.stopping }
     }
@@ -311,28 +341,25 @@ impl Shared {
 }
 
 /// Room for one run, given back when dropped.
-struct Permit<'a> {
-    shared: &'a Shared,
+pub struct Permit {
+    shared: Arc<Shared>,
     function_id: i64,
     memory_mb: u32,
+    asks: Asks,
 }
 
-impl Permit<'_> {
-    fn get<'a>(
-        shared: &'a Shared,
-        function_id: i64,
-        name: &str,
-        memory_mb: u32,
-    ) -> std::result::Result<Permit<'a>, String> {
-        let mut quota = shared.quota.lock().expect("no holder of this lock can panic");
-        quota.enter(function_id, name, memory_mb)?;
-        Ok(Permit { shared, function_id, memory_mb })
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("memory_mb", &self.memory_mb).finish_non_exhaustive()
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut quota = self.shared.quota.lock().expect("no holder of this lock can panic");
-        quota.leave(self.function_id, self.memory_mb);
+        self.shared.lock_quota().leave(self.function_id, self.memory_mb);
+        // Who ran an event looks for the next one anyway.
+        if self.asks == Asks::Caller {
+            self.shared.tell_of_room();
+        }
     }
 }

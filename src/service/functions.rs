@@ -13,6 +13,7 @@ use crate::model::function::{Config, Function, FunctionName, Namespace, NetworkP
 use crate::model::limits;
 use crate::model::query::{Page, PageLimit};
 use crate::pool::Pool;
+use crate::service::events::Events;
 use crate::service::invoke::Invoker;
 use crate::store::Store;
 
@@ -43,12 +44,19 @@ pub struct Functions {
     invoker: Arc<Invoker>,
     pool: Arc<Pool>,
     host: Arc<Host>,
+    events: Arc<Events>,
 }
 
 impl Functions {
-    /// The functions in `store`, run by `invoker` and `pool` on `host`.
-    pub fn new(store: Store, invoker: Arc<Invoker>, pool: Arc<Pool>, host: Arc<Host>) -> Functions {
-        Functions { store, invoker, pool, host }
+    /// The functions in `store`, run by `invoker` and `pool` on `host`, and asynchronously by `events`.
+    pub fn new(
+        store: Store,
+        invoker: Arc<Invoker>,
+        pool: Arc<Pool>,
+        host: Arc<Host>,
+        events: Arc<Events>,
+    ) -> Functions {
+        Functions { store, invoker, pool, host, events }
     }
 
     /// Creates the function or replaces its configuration and code.
@@ -134,10 +142,11 @@ impl Functions {
         }
     }
 
-    /// Deletes the function; its records and logs stay. Fails with `NotFound`.
+    /// Deletes the function; its records and logs stay, and its events that wait become dead letters. Fails with `NotFound`.
     pub fn delete(&self, namespace: &Namespace, name: &FunctionName) -> Result<()> {
         let function = self.store.delete_function(namespace, name)?;
         self.invoker.forget(function.id);
+        self.events.deleted(&function);
         Ok(())
     }
 }

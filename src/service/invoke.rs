@@ -12,15 +12,19 @@ use crate::base::clock::Clock;
 use crate::base::id::{IdSource, RequestId};
 use crate::base::json;
 use crate::error::{Error, Result};
-use crate::model::function::{FunctionName, LATEST, Namespace, Version};
+use crate::model::event::Settlement;
+use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
 use crate::model::invocation::{
     Event, FinishedRun, FunctionNames, Invocation, Outcome, Record, Source, State,
 };
 use crate::model::limits;
-use crate::pool::{Pool, Ran};
+use crate::pool::admission::Asks;
+use crate::pool::{Permit, Pool, Ran};
+use crate::service::endings::Endings;
 use crate::service::metrics::Metrics;
 use crate::service::run_log::{self, End, RunLog};
 use crate::store::Store;
+use crate::store::logs::Of;
 
 /// What a door asks for.
 #[derive(Debug)]
@@ -45,6 +49,33 @@ pub struct Finished {
     pub after: Box<dyn FnOnce() + Send>,
 }
 
+/// Decides what the queue does with the event whose attempt this record tells of, and notes its state there.
+pub(crate) type Settle<'a> = &'a mut dyn FnMut(&mut Record) -> Settlement;
+
+/// A run that is to be, whichever version it will be of.
+struct Wanted<'a> {
+    id: i64,
+    request_id: RequestId,
+    key: (Namespace, FunctionName),
+    event: Event,
+    source: Source,
+    created_us: i64,
+    attempt: Option<Attempting<'a>>,
+}
+
+/// What an attempt of a queued event has beyond a run whose caller waits.
+struct Attempting<'a> {
+    room: &'a Room,
+    retry_num: u32,
+    settle: Settle<'a>,
+}
+
+/// Whether a version is still the one to run; see [`Pool::run`].
+struct Checks<'a> {
+    current: &'a dyn Fn() -> bool,
+    replaced: &'a dyn Fn() -> bool,
+}
+
 /// Runs functions.
 #[derive(Debug)]
 pub struct Invoker {
@@ -58,12 +89,52 @@ pub struct Invoker {
     generation: AtomicU64,
     running: Mutex<BTreeMap<i64, Arc<Invocation>>>,
     metrics: Metrics,
+    endings: Endings,
 }
 
+/// Room for an attempt; none is needed where nothing will run.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Option<Permit>);
+
+/// What runs the events of the queue; of its own, so that the queue can be tried without processes.
+pub(crate) trait Runner: Send + Sync + fmt::Debug {
+    /// What that name means now; fails with `NotFound`.
+    fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Known>;
+
+    /// Room for an event of that function, if there is some.
+    fn room(&self, known: &Known) -> Option<Room>;
+
+    /// One attempt of an event that has room, its settlement stored with its record.
+    ///
+    /// Fails with `NotFound` when the function is not there any more, before anything runs, and with `Busy` or `Internal` when
+    /// the record could not be stored: then the queue knows nothing of the attempt.
+    fn attempt(&self, record: Record, room: &Room, settle: Settle<'_>) -> Result<Finished>;
+
+    /// Whether runs are being ended because we stop.
+    fn is_stopping(&self) -> bool;
+
+    /// An invocation is over, and its record is committed.
+    fn ended(&self, request_id: &RequestId);
+}
+
+/// What a name means.
 #[derive(Clone, Debug)]
-struct Known {
-    version: Arc<Version>,
-    names: Arc<FunctionNames>,
+pub(crate) struct Known {
+    /// The version that runs.
+    pub(crate) version: Arc<Version>,
+    /// The function's names.
+    pub(crate) names: Arc<FunctionNames>,
+    /// When the function was created, microseconds since the epoch, which tells it from an earlier one of its name.
+    pub(crate) created_us: i64,
+}
+
+impl Known {
+    /// What a function's name means while it stands as it does.
+    pub(crate) fn of(function: Function) -> Known {
+        let names =
+            FunctionNames { namespace: function.namespace.to_string(), name: function.name.to_string() };
+        Known { version: Arc::new(function.version), names: Arc::new(names), created_us: function.created_us }
+    }
 }
 
 impl Invoker {
@@ -79,7 +150,8 @@ impl Invoker {
             pool.reserve(function_id, Some(reserved_mb));
         }
         let (known, generation, running) = (RwLock::default(), AtomicU64::new(0), Mutex::default());
-        Ok(Invoker { store, pool, clock, ids, known, generation, running, metrics: Metrics::default() })
+        let (metrics, endings) = (Metrics::default(), Endings::default());
+        Ok(Invoker { store, pool, clock, ids, known, generation, running, metrics, endings })
     }
 
     /// Runs one event and waits until it ended and its record is committed.
@@ -88,28 +160,42 @@ impl Invoker {
     /// such function or qualifier) before anything runs; every other ending is a record.
     pub fn invoke(&self, order: Order) -> Result<Finished> {
         self.store.check_room_for_run()?;
-        let event = event(order.event)?;
-        if let Some(qualifier) = order.qualifier.as_deref().filter(|qualifier| *qualifier != LATEST) {
-            return Err(Error::not_found(format!("{} has no version or alias {qualifier}", order.name)));
-        }
+        let event = event(order.event, limits::EVENT_BYTES_MAX)?;
+        check_qualifier(&order.name, order.qualifier.as_deref())?;
         let created_us = self.clock.wall_us();
-        let (id, request_id) = (self.store.next_run_id(), self.ids.request_id(created_us));
-        let key = (order.namespace, order.name);
+        let wanted = Wanted {
+            id: self.store.next_run_id(),
+            request_id: self.ids.request_id(created_us),
+            key: (order.namespace, order.name),
+            event,
+            source: order.source,
+            created_us,
+            attempt: None,
+        };
+        let finished = self.drive(wanted)?;
+        self.endings.ended(&finished.record.request_id);
+        Ok(finished)
+    }
+
+    /// Runs until the version that ran is the one that should have.
+    fn drive(&self, mut wanted: Wanted<'_>) -> Result<Finished> {
         loop {
             let generation = self.generation.load(Ordering::Acquire);
-            let Known { version, names } = self.resolve(&key, generation)?;
+            let Known { version, names, .. } = self.resolve(&wanted.key, generation)?;
             let invocation = Arc::new(Invocation {
-                id,
-                request_id: request_id.clone(),
+                id: wanted.id,
+                request_id: wanted.request_id.clone(),
                 version,
                 function: names,
-                event: event.clone(),
-                source: order.source,
-                created_us,
+                event: wanted.event.clone(),
+                source: wanted.source,
+                created_us: wanted.created_us,
+                retry_num: wanted.attempt.as_ref().map_or(0, |attempt| attempt.retry_num),
             });
             let current = || self.generation.load(Ordering::Acquire) == generation;
-            let replaced = || self.is_replaced(&key, &invocation.version);
-            if let Some(finished) = self.run(&invocation, &current, &replaced)? {
+            let replaced = || self.is_replaced(&wanted.key, &invocation.version);
+            let checks = Checks { current: &current, replaced: &replaced };
+            if let Some(finished) = self.run(&invocation, &checks, wanted.attempt.as_mut())? {
                 return Ok(finished);
             }
         }
@@ -131,6 +217,11 @@ impl Invoker {
     /// What ran since the start, counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Who waits for runs to end.
+    pub fn endings(&self) -> &Endings {
+        &self.endings
     }
 
     /// Called after a deploy or delete has been committed: no run that starts later uses the old version.
@@ -167,8 +258,7 @@ impl Invoker {
         let function = self.store.function(namespace, name)?;
         let function = function
             .ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))?;
-        let names = FunctionNames { namespace: namespace.to_string(), name: name.to_string() };
-        let found = Known { version: Arc::new(function.version), names: Arc::new(names) };
+        let found = Known::of(function);
         let mut known = self.known.write().expect("no holder of this lock can panic");
         if self.generation.load(Ordering::Acquire) == generation {
             self.pool.reserve(found.version.function_id, found.version.config.reserved_mb);
@@ -196,12 +286,17 @@ impl Invoker {
     fn run(
         &self,
         invocation: &Arc<Invocation>,
-        current: &dyn Fn() -> bool,
-        replaced: &dyn Fn() -> bool,
+        checks: &Checks<'_>,
+        attempt: Option<&mut Attempting<'_>>,
     ) -> Result<Option<Finished>> {
-        let (id, function_id) = (invocation.id, invocation.version.function_id);
+        let of = Of {
+            run_id: invocation.id,
+            function_id: invocation.version.function_id,
+            retry_num: invocation.retry_num,
+        };
         let wall_us = || self.clock.wall_us();
-        let mut begun = false;
+        // An event's row is there already.
+        let mut begun = attempt.is_some();
         let mut early = |lines| {
             // Lines of a run need its row, or they cannot be told whose they are.
             if !std::mem::replace(&mut begun, true)
@@ -209,22 +304,48 @@ impl Invoker {
             {
                 log::warn!("a long run's beginning was not stored: {error:#}");
             }
-            if let Err(error) = self.store.append_lines(id, function_id, lines) {
+            if let Err(error) = self.store.append_lines(of, lines) {
                 log::warn!("lines of a long run were not stored: {error:#}");
             }
         };
         let memory_mb = invocation.version.config.memory_mb;
-        let mut log =
-            RunLog::start(&invocation.request_id, memory_mb, invocation.created_us, &wall_us, &mut early);
-        self.lock_running().insert(id, Arc::clone(invocation));
-        let ran = self.pool.run(invocation, current, replaced, &mut log);
-        let finished = ran.map(|ran| self.keep(invocation, ran, log)).transpose();
-        self.lock_running().remove(&id);
+        let start_us = if attempt.is_some() { wall_us() } else { invocation.created_us };
+        let mut log = RunLog::start(&invocation.request_id, memory_mb, start_us, &wall_us, &mut early);
+        self.lock_running().insert(of.run_id, Arc::clone(invocation));
+        let permit = attempt.as_ref().and_then(|attempt| attempt.room.0.as_ref());
+        let ran = self.admitted(invocation, checks, permit, &mut log);
+        let finished = ran.map(|ran| self.keep(invocation, ran, log, attempt)).transpose();
+        self.lock_running().remove(&of.run_id);
         finished
     }
 
+    /// The run, in the room it has or in room it gets now.
+    fn admitted(
+        &self,
+        invocation: &Invocation,
+        checks: &Checks<'_>,
+        permit: Option<&Permit>,
+        log: &mut RunLog<'_>,
+    ) -> Option<Ran> {
+        let run =
+            |permit: &Permit, log| self.pool.run(permit, invocation, checks.current, checks.replaced, log);
+        if let Some(permit) = permit {
+            return run(permit, log);
+        }
+        match self.pool.admit(&invocation.version, &invocation.function, Asks::Caller) {
+            Ok(permit) => run(&permit, log),
+            Err(sentence) => Some(self.pool.not_run(Outcome::OverConcurrency(sentence))),
+        }
+    }
+
     /// Writes record and log, and waits until they are committed.
-    fn keep(&self, invocation: &Invocation, ran: Ran, log: RunLog<'_>) -> Result<Finished> {
+    fn keep(
+        &self,
+        invocation: &Invocation,
+        ran: Ran,
+        log: RunLog<'_>,
+        attempt: Option<&mut Attempting<'_>>,
+    ) -> Result<Finished> {
         let ended_us = self.clock.wall_us();
         let memory_used_kb = ran.memory_kb.max(log.memory_kb);
         let result = run_log::result(&ran.outcome, &invocation.request_id);
@@ -243,9 +364,45 @@ impl Invoker {
         let end =
             End { outcome: &ran.outcome, result: &result, duration: ran.duration, memory_kb: memory_used_kb };
         let lines = log.end(ran.lines, &end, ended_us);
-        let record = self.store.record(FinishedRun { record: Record { result, ..ended }, lines })?;
+        let mut record = Record { result, ..ended };
+        let settlement = attempt.map(|attempt| (attempt.settle)(&mut record));
+        let record = self.store.record(FinishedRun { record, lines, settlement })?;
         self.metrics.observe(&record);
         Ok(Finished { record, after: ran.after })
+    }
+}
+
+impl Runner for Invoker {
+    fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Known> {
+        let generation = self.generation.load(Ordering::Acquire);
+        self.resolve(&(namespace.clone(), name.clone()), generation)
+    }
+
+    fn room(&self, known: &Known) -> Option<Room> {
+        let permit = self.pool.admit(&known.version, &known.names, Asks::Event);
+        permit.ok().map(|permit| Room(Some(permit)))
+    }
+
+    fn attempt(&self, record: Record, room: &Room, settle: Settle<'_>) -> Result<Finished> {
+        let source = Source::parse(&record.source).unwrap_or(Source::Rest);
+        let attempt = Attempting { room, retry_num: record.retry_num, settle };
+        self.drive(Wanted {
+            id: record.id,
+            key: (Namespace::parse(&record.namespace)?, FunctionName::parse(&record.function)?),
+            request_id: record.request_id,
+            event: Event(record.event.into()),
+            source,
+            created_us: record.created_us,
+            attempt: Some(attempt),
+        })
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.pool.is_stopping()
+    }
+
+    fn ended(&self, request_id: &RequestId) {
+        self.endings.ended(request_id);
     }
 }
 
@@ -255,13 +412,23 @@ impl fmt::Debug for Finished {
     }
 }
 
-/// The event, checked: JSON of at most 6 MB; nothing at all means an empty object.
-fn event(bytes: Vec<u8>) -> Result<Event> {
+/// Versions and aliases are still to come.
+pub(crate) fn check_qualifier(name: &FunctionName, qualifier: Option<&str>) -> Result<()> {
+    match qualifier {
+        Some(qualifier) if qualifier != LATEST => {
+            Err(Error::not_found(format!("{name} has no version or alias {qualifier}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The event, checked: JSON of at most so many bytes; nothing at all means an empty object.
+pub(crate) fn event(bytes: Vec<u8>, bytes_max: usize) -> Result<Event> {
     if bytes.is_empty() {
         return Ok(Event(Arc::from(&b"{}"[..])));
     }
-    if bytes.len() > limits::EVENT_BYTES_MAX {
-        return Err(Error::limit(format!("the event must be at most {} bytes", limits::EVENT_BYTES_MAX)));
+    if bytes.len() > bytes_max {
+        return Err(Error::limit(format!("the event must be at most {bytes_max} bytes")));
     }
     json::check(&bytes).map_err(|why| Error::invalid(format!("the event must be JSON (RFC 8259): {why}")))?;
     Ok(Event(bytes.into()))
@@ -278,7 +445,7 @@ fn record(invocation: &Invocation, event: Vec<u8>) -> Record {
         qualifier: invocation.version.qualifier.clone(),
         source: invocation.source.as_str().to_owned(),
         state: State::Running,
-        retry_num: 0,
+        retry_num: invocation.retry_num,
         due_us: 0,
         status: 202,
         created_us: invocation.created_us,

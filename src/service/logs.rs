@@ -7,9 +7,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
+use crate::model::event::Attempt;
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::invocation::{Record, State};
 use crate::model::limits;
@@ -84,19 +86,44 @@ impl Logs {
         };
         let running = self.invoker.running();
         let stored = self.store.invocations(&query)?;
-        let running = running.into_iter().filter(|record| asks_for(&query, record)).map(brief);
-        Ok(merged(running.collect(), stored, asked.limit))
+        let (mine, others): (Vec<Record>, Vec<Record>) =
+            running.into_iter().map(brief).partition(|record| asks_for(&query, record));
+        // Whoever asks for those that wait does not mean what runs by now.
+        let is_other = |stored: &Record| others.iter().any(|running| running.id == stored.id);
+        let rows = stored.rows.into_iter().filter(|stored| stored.state.is_over() || !is_other(stored));
+        let stored = Page { rows: rows.collect(), next: stored.next };
+        Ok(merged(mine, stored, asked.limit))
     }
 
     /// The run of that request id with event and result; fails with `NotFound`.
     pub fn run(&self, request_id: &RequestId) -> Result<Record> {
         let running = self.invoker.running_run(request_id);
         match (self.store.invocation(request_id)?, running) {
-            (Some(stored), Some(running)) if stored.state == State::Running => Ok(running),
+            (Some(stored), Some(running)) if !stored.state.is_over() => Ok(running),
             (Some(stored), _) => Ok(stored),
             (None, Some(running)) => Ok(running),
             (None, None) => Err(no_run(request_id)),
         }
+    }
+
+    /// The same, once it is over, or after `patience`, whichever comes first.
+    pub fn run_when_over(&self, request_id: &RequestId, patience: Duration) -> Result<Record> {
+        let wait = self.invoker.endings().listen(request_id);
+        let found = self.run(request_id)?;
+        if found.state.is_over() {
+            return Ok(found);
+        }
+        wait.wait(patience);
+        self.run(request_id)
+    }
+
+    /// The attempts of a run before the one its record tells of.
+    pub fn attempts(&self, record: &Record) -> Result<Vec<Attempt>> {
+        // Where none was made there is nothing to look for.
+        if record.retry_num == 0 && record.state != State::Retrying {
+            return Ok(Vec::new());
+        }
+        self.store.attempts(record.id)
     }
 
     /// The first lines of a run, as many as a page holds, and where the rest begins.
@@ -188,8 +215,11 @@ fn merged(running: Vec<Record>, stored: Page<Record, i64>, limit: PageLimit) -> 
     let more_stored = stored.next.is_some();
     let mut rows = stored.rows;
     for record in running {
-        if !rows.iter().any(|stored| stored.id == record.id) {
-            rows.push(record);
+        match rows.iter_mut().find(|stored| stored.id == record.id) {
+            // An event's row says that it waits until its attempt has ended.
+            Some(stored) if !stored.state.is_over() => *stored = record,
+            Some(_) => {}
+            None => rows.push(record),
         }
     }
     rows.sort_by_key(|record| Reverse(record.id));

@@ -1,7 +1,10 @@
 //! What the product can do, whoever asks: the doors translate, this floor decides.
 
 pub mod check;
+pub mod dead_letters;
 pub mod doctor;
+pub mod endings;
+pub mod events;
 pub mod functions;
 pub mod invoke;
 pub mod keys;

@@ -105,17 +105,27 @@ impl Listener for RunLog<'_> {
     }
 }
 
+/// The one line of an event that is given up without another attempt.
+pub(crate) fn given_up(request_id: &RequestId, reason: &str, at_us: i64) -> LogLine {
+    platform(at_us, Level::Error, format!("ERROR RequestId: {request_id} Result: {reason}"))
+}
+
 /// What the caller is given: the value's own bytes, or the contract's error body.
 pub(crate) fn result(outcome: &Outcome, request_id: &RequestId) -> Vec<u8> {
     if let Outcome::Returned(value) = outcome {
         return value.clone();
     }
+    error_body(request_id, &outcome.error_message(), outcome.stack_trace(), outcome.status())
+}
+
+/// The contract's error body (4.2).
+pub(crate) fn error_body(request_id: &RequestId, message: &str, trace: &str, status: u16) -> Vec<u8> {
     let body = json!({
         "errorCode": -1,
-        "errorMessage": outcome.error_message(),
+        "errorMessage": message,
         "requestId": request_id.as_str(),
-        "stackTrace": outcome.stack_trace(),
-        "statusCode": outcome.status(),
+        "stackTrace": trace,
+        "statusCode": status,
     });
     body.to_string().into_bytes()
 }

@@ -45,6 +45,15 @@ impl Store {
         self.read(|tx| find(tx, namespace, name))
     }
 
+    /// The function of that id, unless it was deleted.
+    pub fn function_by_id(&self, id: i64) -> Result<Option<Function>> {
+        self.read(|tx| {
+            let mut statement = tx.prepare_cached(&format!("{SELECT} AND f.id = ?1"))?;
+            let mut rows = statement.query([id])?;
+            rows.next()?.map(function).transpose()
+        })
+    }
+
     /// The id under which records and logs know that name, also after the function was deleted.
     pub fn function_id(&self, namespace: &Namespace, name: &FunctionName) -> Result<Option<i64>> {
         self.read(|tx| {
@@ -62,7 +71,7 @@ impl Store {
         limit: PageLimit,
     ) -> Result<Page<Function, String>> {
         self.read(|tx| {
-            let sql = format!("{SELECT} AND f.name > ?2 ORDER BY f.name LIMIT ?3");
+            let sql = format!("{SELECT} AND f.namespace = ?1 AND f.name > ?2 ORDER BY f.name LIMIT ?3");
             let mut statement = tx.prepare_cached(&sql)?;
             let mut rows =
                 statement.query(params![namespace.as_str(), after.unwrap_or(""), limit.get() + 1])?;
@@ -105,10 +114,10 @@ const SELECT: &str = "SELECT f.id, f.namespace, f.name, f.created_us, f.modified
     FROM function f
     JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
     JOIN package p ON p.id = v.package_id
-    WHERE f.deleted_us IS NULL AND f.namespace = ?1";
+    WHERE f.deleted_us IS NULL";
 
 fn find(tx: &Tx<'_>, namespace: &Namespace, name: &FunctionName) -> Result<Option<Function>> {
-    let mut statement = tx.prepare_cached(&format!("{SELECT} AND f.name = ?2"))?;
+    let mut statement = tx.prepare_cached(&format!("{SELECT} AND f.namespace = ?1 AND f.name = ?2"))?;
     let mut rows = statement.query([namespace.as_str(), name.as_str()])?;
     rows.next()?.map(function).transpose()
 }

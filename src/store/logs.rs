@@ -5,24 +5,37 @@ use rusqlite::{Row, params};
 use crate::error::Result;
 use crate::model::log::{Level, LogLine, Stream};
 use crate::model::query::{LogQuery, Order, Page, StoredLine};
-use crate::store::minutes::{self, Minutes, Of};
+use crate::store::minutes::{self, Minutes};
 use crate::store::recorder;
 use crate::store::records::request_id;
 use crate::store::select::Select;
 use crate::store::{Store, Tx};
 
+/// Whose lines they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Of {
+    /// The run's row id.
+    pub run_id: i64,
+    /// The function's row id.
+    pub function_id: i64,
+    /// Which attempt of the run printed them.
+    pub retry_num: u32,
+}
+
 impl Store {
     /// Queues lines of a run that lasts; they are committed with the next batch. Not waited for. Fails with `Busy`, and
     /// counts the lines as dropped, when the queue stays full.
-    pub fn append_lines(&self, run_id: i64, function_id: i64, lines: Vec<LogLine>) -> Result<()> {
-        let count = lines.len();
-        self.order(recorder::Order::Lines { run_id, function_id, lines }).inspect_err(|_| self.dropped(count))
+    pub fn append_lines(&self, of: Of, lines: Vec<LogLine>) -> Result<()> {
+        let (count, Of { run_id, function_id, retry_num }) = (lines.len(), of);
+        self.order(recorder::Order::Lines { run_id, function_id, retry_num, lines })
+            .inspect_err(|_| self.dropped(count))
     }
 
     /// Lines in the order they were stored, or the reverse.
     pub fn logs(&self, query: &LogQuery) -> Result<Page<StoredLine, i64>> {
         self.read(|tx| {
-            let Some((first, last)) = minutes::ids(tx, Of::Log, query.since_us, query.until_us)? else {
+            let Some((first, last)) = minutes::ids(tx, minutes::Of::Log, query.since_us, query.until_us)?
+            else {
                 return Ok(Page::empty());
             };
             let (first, last) = match (query.after, query.order) {
@@ -40,7 +53,8 @@ impl Store {
 /// known, which is far narrower.
 fn select(query: &LogQuery, first: i64, last: i64) -> Select {
     let mut select = Select::between(
-        "SELECT l.id, l.invocation_id, i.request_id, f.namespace, f.name, l.ts_us, l.stream, l.level, l.message
+        "SELECT l.id, l.invocation_id, i.request_id, f.namespace, f.name, l.ts_us, l.stream, l.level, l.message,
+             l.retry_num
          FROM log l CROSS JOIN function f ON f.id = l.function_id LEFT JOIN invocation i ON i.id = l.invocation_id
          WHERE l.id BETWEEN ? AND ?",
         first,
@@ -65,19 +79,22 @@ fn select(query: &LogQuery, first: i64, last: i64) -> Select {
 }
 
 /// Writes lines of one run, in order.
-pub(super) fn append(
-    tx: &Tx<'_>,
-    minutes: &mut Minutes,
-    run_id: i64,
-    function_id: i64,
-    lines: &[LogLine],
-) -> Result<()> {
+pub(super) fn append(tx: &Tx<'_>, minutes: &mut Minutes, of: Of, lines: &[LogLine]) -> Result<()> {
     let mut statement = tx.prepare_cached(
-        "INSERT INTO log (ts_us, invocation_id, function_id, level, stream, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO log (ts_us, invocation_id, function_id, level, stream, message, retry_num)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for line in lines {
         let (level, stream) = (level_number(line.level), stream_number(line.stream));
-        statement.execute(params![line.ts_us, run_id, function_id, level, stream, line.message])?;
+        statement.execute(params![
+            line.ts_us,
+            of.run_id,
+            of.function_id,
+            level,
+            stream,
+            line.message,
+            of.retry_num
+        ])?;
         minutes.note(tx, line.ts_us, tx.last_insert_rowid())?;
     }
     Ok(())
@@ -91,6 +108,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<StoredLine> {
         request_id: id,
         namespace: row.get(3)?,
         function: row.get(4)?,
+        retry_num: row.get(9)?,
         line: LogLine {
             ts_us: row.get(5)?,
             stream: stream_of(row.get(6)?)?,

@@ -40,10 +40,12 @@ mod backup;
 pub mod check;
 mod checkpoint;
 mod connection;
+mod dead_letters;
+pub mod events;
 mod fault;
 mod functions;
 mod keys;
-mod logs;
+pub mod logs;
 mod migrate;
 mod minutes;
 mod packages;
@@ -319,6 +321,10 @@ fn settle(writer: &mut Connection, now_us: i64) -> Result<i64> {
     let cut_off = records::settle(&tx)?;
     if cut_off > 0 {
         log::warn!("{cut_off} runs had not ended when the server stopped; they are recorded as failed");
+    }
+    let again = events::recover(&tx)?;
+    if again > 0 {
+        log::warn!("{again} events were running when the server stopped; they are queued again");
     }
     let last_id = records::last_id(&tx)?;
     transaction.commit()?;

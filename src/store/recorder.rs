@@ -18,11 +18,13 @@ use rusqlite::Connection;
 
 use crate::base::clock::Clock;
 use crate::error::{Error, Kind, Result};
+use crate::model::event::Acceptance;
 use crate::model::invocation::{FinishedRun, Record};
 use crate::model::log::LogLine;
+use crate::store::events::Accepting;
 use crate::store::minutes::{Minutes, Of};
 use crate::store::room::{Gauge, Shedder};
-use crate::store::{Tx, checkpoint, fault, logs, records};
+use crate::store::{Tx, checkpoint, events, fault, logs, records};
 
 /// Most orders of one commit: bounds what the first one waits for.
 const BATCH: usize = 512;
@@ -34,10 +36,12 @@ const LOCKED_MAX: Duration = Duration::from_secs(20);
 pub(super) enum Order {
     /// A run that ended, with its lines; answered with its record.
     Run(Box<FinishedRun>, Sender<Result<Record>>),
+    /// An event to keep.
+    Accept(Box<Accepting>, Sender<Result<Acceptance>>),
     /// A run that lasts: its row in state running.
     Begin(Box<Record>),
     /// Lines of a run that lasts.
-    Lines { run_id: i64, function_id: i64, lines: Vec<LogLine> },
+    Lines { run_id: i64, function_id: i64, retry_num: u32, lines: Vec<LogLine> },
     /// Anything else.
     Work(Box<dyn Work>),
 }
@@ -233,15 +237,26 @@ impl Recorder {
                 let record = &run.record;
                 records::finish(tx, record)?;
                 self.run_minutes.note(tx, record.created_us, record.id)?;
-                logs::append(tx, &mut self.log_minutes, record.id, record.function_id, &run.lines)
+                let of = logs::Of {
+                    run_id: record.id,
+                    function_id: record.function_id,
+                    retry_num: record.retry_num,
+                };
+                logs::append(tx, &mut self.log_minutes, of, &run.lines)?;
+                match &run.settlement {
+                    Some(settlement) => events::settle(tx, &mut self.run_minutes, record, settlement),
+                    None => Ok(()),
+                }
             }
+            Order::Accept(accepting, _) => events::accept(tx, &mut self.run_minutes, accepting),
             Order::Begin(record) => {
                 records::begin(tx, record)?;
                 self.run_minutes.note(tx, record.created_us, record.id)
             }
-            Order::Lines { run_id, function_id, lines } => {
+            Order::Lines { run_id, function_id, retry_num, lines } => {
                 self.shedder.shed(*run_id, lines, false);
-                logs::append(tx, &mut self.log_minutes, *run_id, *function_id, lines)
+                let of = logs::Of { run_id: *run_id, function_id: *function_id, retry_num: *retry_num };
+                logs::append(tx, &mut self.log_minutes, of, lines)
             }
             Order::Work(work) => work.run(tx),
         }
@@ -249,7 +264,11 @@ impl Recorder {
 }
 
 fn durable(order: &Order) -> bool {
-    matches!(order, Order::Work(work) if work.durable())
+    match order {
+        Order::Accept(..) => true,
+        Order::Work(work) => work.durable(),
+        Order::Run(..) | Order::Begin(_) | Order::Lines { .. } => false,
+    }
 }
 
 /// Nobody waits for `Begin` and `Lines`, so their failures are told here.
@@ -257,6 +276,9 @@ fn reply(order: Order, wrote: Result<()>) {
     match order {
         Order::Run(run, reply) => {
             let _ = reply.send(wrote.map(|()| run.record));
+        }
+        Order::Accept(accepting, reply) => {
+            let _ = reply.send(wrote.map(|()| accepting.acceptance));
         }
         Order::Work(work) => work.finish(wrote),
         Order::Begin(record) => told(wrote, record.id),

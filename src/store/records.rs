@@ -10,7 +10,7 @@ use crate::model::query::{InvocationQuery, Page, StatusFilter};
 use crate::store::minutes::{self, Of};
 use crate::store::recorder::Order;
 use crate::store::select::Select;
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, events};
 
 impl Store {
     /// The id of the next run, from memory: unique, rising, and above every id in the file.
@@ -34,7 +34,7 @@ impl Store {
     /// The run of that request id, with event and result.
     pub fn invocation(&self, request_id: &RequestId) -> Result<Option<Record>> {
         self.read(|tx| {
-            let sql = format!("{WITH_BLOBS} WHERE i.request_id = ?1");
+            let sql = format!("SELECT {COLUMNS}, {BLOBS} FROM {TABLES} WHERE i.request_id = ?1");
             let found = tx.prepare_cached(&sql)?.query_row([request_id.as_str()], whole_row).optional()?;
             Ok(found)
         })
@@ -64,20 +64,28 @@ impl Store {
     }
 }
 
-/// CROSS JOIN: the run first, then its names; never all runs of a name, sorted.
-const WITH_BLOBS: &str = "SELECT i.id, i.request_id, i.function_id, f.namespace, f.name, i.qualifier, i.source, i.state,
-    i.status, i.created_us, i.started_us, i.ended_us, i.duration_us, i.init_us, i.memory_mb, i.memory_used_kb, i.error,
-    i.retry_num, q.due_us, i.event, i.result
-    FROM invocation i CROSS JOIN function f ON f.id = i.function_id LEFT JOIN queued q ON q.invocation_id = i.id";
+/// The run of that id, with event and result.
+pub(super) fn by_id(tx: &Tx<'_>, id: i64) -> Result<Option<Record>> {
+    let sql = format!("SELECT {COLUMNS}, {BLOBS} FROM {TABLES} WHERE i.id = ?1");
+    Ok(tx.prepare_cached(&sql)?.query_row([id], whole_row).optional()?)
+}
 
-const WITHOUT_BLOBS: &str = "SELECT i.id, i.request_id, i.function_id, f.namespace, f.name, i.qualifier, i.source,
-    i.state, i.status, i.created_us, i.started_us, i.ended_us, i.duration_us, i.init_us, i.memory_mb, i.memory_used_kb,
-    i.error, i.retry_num, q.due_us
-    FROM invocation i CROSS JOIN function f ON f.id = i.function_id LEFT JOIN queued q ON q.invocation_id = i.id";
+/// The columns of a record, event and result apart, which [`row`] reads.
+pub(super) const COLUMNS: &str = "i.id, i.request_id, i.function_id, f.namespace, f.name, i.qualifier, i.source, i.state,
+    i.status, i.created_us, i.started_us, i.ended_us, i.duration_us, i.init_us, i.memory_mb, i.memory_used_kb, i.error,
+    i.retry_num, q.due_us";
+
+/// Event and result, which [`whole_row`] reads behind those.
+pub(super) const BLOBS: &str = "i.event, i.result";
+
+/// CROSS JOIN: the run first, then its names; never all runs of a name, sorted.
+pub(super) const TABLES: &str = "invocation i CROSS JOIN function f ON f.id = i.function_id
+    LEFT JOIN queued q ON q.invocation_id = i.id";
 
 /// The states are literals, so that the partial indexes over running and failed rows can be used.
 fn select(query: &InvocationQuery, first: i64, last: i64) -> Select {
-    let mut select = Select::between(&format!("{WITHOUT_BLOBS} WHERE i.id BETWEEN ? AND ?"), first, last);
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE i.id BETWEEN ? AND ?");
+    let mut select = Select::between(&sql, first, last);
     match (query.function_id, &query.namespace) {
         (Some(function_id), _) => select.bind(" AND i.function_id = ?", function_id),
         (None, namespace) => select.bind_some(" AND f.namespace = ?", namespace.clone()),
@@ -165,7 +173,7 @@ pub(super) fn settle(tx: &Tx<'_>) -> Result<usize> {
              result = CAST(json_object('errorCode', -1, 'errorMessage', ?2, 'requestId', request_id,
                                        'stackTrace', '', 'statusCode', 500) AS BLOB)
          WHERE state = 0",
-        params![tx.now_us, "the server stopped before the run ended"],
+        params![tx.now_us, events::CUT_OFF],
     )?;
     Ok(cut_off)
 }
@@ -177,7 +185,7 @@ pub(super) fn last_id(tx: &Tx<'_>) -> Result<i64> {
     Ok(tx.query_row(sql, [], |row| row.get(0))?)
 }
 
-pub(super) fn state_number(state: State) -> i64 {
+fn state_number(state: State) -> i64 {
     match state {
         State::Running => 0,
         State::Succeeded => 1,
@@ -202,11 +210,11 @@ pub(super) fn state_of(number: i64) -> rusqlite::Result<State> {
     }
 }
 
-fn whole_row(from: &Row<'_>) -> rusqlite::Result<Record> {
+pub(super) fn whole_row(from: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { event: from.get(19)?, result: from.get(20)?, ..row(from)? })
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
     let memory_used_kb: i64 = row.get(15)?;
     Ok(Record {
         id: row.get(0)?,

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::function::{expression, folder, source};
+use crate::gate::Gate;
 use crate::keeping::{sql, text};
 use crate::server::{Place, Server};
 use crate::small_disk::SmallDisk;
@@ -198,6 +199,13 @@ fn the_fuller_the_disk_the_more_is_given_up_and_all_of_it_resumes() {
         "{}",
         refused.text()
     );
+    let refused = server.call("POST", "/v1/functions/prints/invoke?type=event", b"3");
+    assert_eq!(
+        (refused.status, refused.refusal().contains("nearly full")),
+        (503, true),
+        "{}",
+        refused.text()
+    );
     assert_eq!(server.invoke("prints", "3").returned(), json!(3));
 
     disk.leave(3 * MIB);
@@ -224,6 +232,29 @@ fn the_fuller_the_disk_the_more_is_given_up_and_all_of_it_resumes() {
     let fifth = resumed.expect("runs are taken again within five seconds");
     assert_eq!(server.printed(&fifth.request_id), ["a line"]);
     server.deploy("more", &expression("1"));
+}
+
+#[test]
+fn events_that_were_accepted_wait_until_there_is_space_for_their_records() {
+    let Some(disk) = SmallDisk::new(96) else { return };
+    let server = Place::within(disk.path()).serve(&["--disk-low", "16MiB"]);
+    server.deploy("held", &folder("gate").with("timeout_s", 60).with("reserved_mb", 128));
+    let gate = Gate::new();
+    let accept = || server.accept("held", gate.event());
+    let state = |id: &str| server.record(id).state;
+    let first = accept();
+    let held = gate.arrival();
+    let second = accept();
+    disk.leave(3 * MIB);
+    on_level(&server, 3);
+    drop(held);
+    wait::until("the one that ran is stored", || (state(&first) == "succeeded").then_some(()));
+    // The length is the point: without the disk's level it would run at once.
+    let began = wait::within(Duration::from_secs(1), || (state(&second) != "queued").then_some(()));
+    assert_eq!((began, metric(&server, "fnlite_events_waiting")), (None, 1));
+    disk.leave(40 * MIB);
+    drop(gate.arrival());
+    wait::until("it has run", || (state(&second) == "succeeded").then_some(()));
 }
 
 #[test]

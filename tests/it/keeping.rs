@@ -17,7 +17,7 @@ use crate::server::{Place, Server, program};
 use crate::wait;
 
 /// Rounds of killing under load; `scripts/test --all` runs more.
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
     if std::env::var_os("FNLITE_TEST_ALL").is_some() { 100 } else { 10 }
 }

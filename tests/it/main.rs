@@ -11,6 +11,7 @@ mod disk;
 mod doors;
 mod echo;
 mod endings;
+mod events;
 mod evil;
 mod floors;
 mod front;

@@ -200,6 +200,32 @@ impl Server {
         self.caller().invoke(name, event)
     }
 
+    /// Has an event run later; its request id.
+    #[track_caller]
+    pub(crate) fn accept(&self, name: &str, event: impl AsRef<[u8]>) -> String {
+        self.caller().accept(name, event)
+    }
+
+    /// The record of an event once it is over.
+    #[track_caller]
+    pub(crate) fn over(&self, request_id: &str) -> Record {
+        wait::until("the event is over", || {
+            let found = self.get(&format!("/v1/invocations/{request_id}?wait=5s"));
+            ["succeeded", "failed", "expired", "dead"]
+                .contains(&found["state"].as_str().unwrap())
+                .then_some(())
+        });
+        self.record(request_id)
+    }
+
+    /// A value of `/metrics` without labels.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.call("GET", "/metrics", b"").text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
+    }
+
     /// Deploys, runs once, and gives what came back as JSON.
     #[track_caller]
     pub(crate) fn value_of(&self, name: &str, function: &Function, event: &str) -> Value {
@@ -232,6 +258,11 @@ impl Server {
     #[track_caller]
     pub(crate) fn printed(&self, request_id: &str) -> Vec<String> {
         self.record(request_id).printed()
+    }
+
+    /// Kills it, as a power cut of its process would; its value stays.
+    pub(crate) fn kill(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::KILL).unwrap();
     }
 
     /// Ends it the hard way.
@@ -298,13 +329,44 @@ impl Caller {
         target: &str,
         body: &[u8],
     ) -> fnlite::error::Result<Answer> {
-        let headers: Vec<_> =
-            self.authorization.iter().map(|value| ("Authorization", value.as_str())).collect();
+        self.try_call_with(&[], method, target, body)
+    }
+
+    /// The same with further headers.
+    pub(crate) fn call_with(
+        &mut self,
+        headers: &[(&str, &str)],
+        method: &str,
+        target: &str,
+        body: &[u8],
+    ) -> Answer {
+        let answer = self.try_call_with(headers, method, target, body);
+        answer.unwrap_or_else(|cause| panic!("{method} {target}: {cause:#}"))
+    }
+
+    fn try_call_with(
+        &mut self,
+        headers: &[(&str, &str)],
+        method: &str,
+        target: &str,
+        body: &[u8],
+    ) -> fnlite::error::Result<Answer> {
+        let key = self.authorization.iter().map(|value| ("Authorization", value.as_str()));
+        let headers: Vec<_> = key.chain(headers.iter().copied()).collect();
         let reply = self.client.send(&Call { method, target, headers: &headers, body })?;
         let run = ["Request-Id", "Status", "Duration-Ms", "Memory-Mb"]
             .map(|name| reply.head.header(&format!("X-Fnlite-{name}")).unwrap_or_default());
         let allow = reply.head.header("Allow").unwrap_or_default();
         Ok(Answer { status: reply.head.status, allow, run, body: reply.body })
+    }
+
+    /// Has an event run later; its request id.
+    #[track_caller]
+    pub(crate) fn accept(&mut self, name: &str, event: impl AsRef<[u8]>) -> String {
+        let target = format!("/v1/functions/{name}/invoke?type=event");
+        let answer = self.call("POST", &target, event.as_ref());
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.json()["request_id"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn invoke(&mut self, name: &str, event: impl AsRef<[u8]>) -> Run {
@@ -414,6 +476,10 @@ pub(crate) struct Record {
     pub source: String,
     pub state: String,
     pub status: u16,
+    pub retry_num: u32,
+    /// 0 unless it waits.
+    #[serde(default)]
+    pub due_us: i64,
     pub created_us: i64,
     pub started_us: i64,
     pub ended_us: i64,
@@ -426,8 +492,19 @@ pub(crate) struct Record {
     /// Nothing while it runs.
     #[serde(default, deserialize_with = "there")]
     pub result: Option<Box<RawValue>>,
+    /// Those before the one that the rest tells of.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
     pub log: Vec<Line>,
     log_next_cursor: Option<String>,
+}
+
+/// An attempt that was followed by another one.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Attempt {
+    pub retry_num: u32,
+    pub status: u16,
+    pub error: String,
 }
 
 /// A value that is there even if it is `null`.
@@ -445,6 +522,8 @@ struct Lines {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Line {
     pub ts_us: i64,
+    #[serde(default)]
+    pub retry_num: u32,
     pub stream: String,
     pub level: String,
     pub message: String,

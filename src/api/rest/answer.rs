@@ -47,10 +47,11 @@ impl From<Error> for Refused {
             Kind::Invalid => (400, "Invalid"),
             Kind::Limit => (413, "Limit"),
             Kind::Denied => (403, "Denied"),
+            Kind::Full => (429, "Busy"),
             Kind::Busy => (503, "Busy"),
             Kind::Internal => (500, "Internal"),
         };
-        let header = (error.kind == Kind::Busy).then(|| ("Retry-After", "1".to_owned()));
+        let header = matches!(error.kind, Kind::Busy | Kind::Full).then(|| ("Retry-After", "1".to_owned()));
         Refused { status, code, header, error }
     }
 }

@@ -1,5 +1,7 @@
 //! `/v1/invocations`: what ran and what runs.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -9,14 +11,23 @@ use crate::api::rest::call::Call;
 use crate::api::rest::instant;
 use crate::api::rest::logs::LineBody;
 use crate::base::id::RequestId;
+use crate::base::length::Length;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
+use crate::model::event::Attempt;
 use crate::model::invocation::Record;
 use crate::model::query::StatusFilter;
 use crate::service::logs::RunsAsked;
 
+/// What the path of one invocation begins with.
+pub(super) const PATH: &str = "/v1/invocations/";
+
+/// Longest wait for an end.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// A record as it is shown.
 #[derive(Serialize)]
-struct RunBody<'a> {
+pub(super) struct RunBody<'a> {
     request_id: &'a str,
     namespace: &'a str,
     function: &'a str,
@@ -44,8 +55,24 @@ struct WholeRunBody<'a> {
     event: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<AttemptBody<'a>>,
     log: Vec<LineBody<'a>>,
     log_next_cursor: Option<String>,
+}
+
+/// An attempt that was followed by another one.
+#[derive(Serialize)]
+struct AttemptBody<'a> {
+    retry_num: u32,
+    status: u16,
+    started_us: i64,
+    ended_us: i64,
+    duration_us: i64,
+    init_us: i64,
+    memory_used_kb: u64,
+    error: &'a str,
+    result: Box<RawValue>,
 }
 
 #[derive(Serialize)]
@@ -67,24 +94,38 @@ pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
         limit: call.limit()?,
     };
     let page = rest.parts.logs.runs(&asked)?;
-    let invocations = page.rows.iter().map(body_of).collect();
+    let invocations = page.rows.iter().map(RunBody::of).collect();
     Ok(answer::json(200, &RunsBody { invocations, next_cursor: page.next.map(|id| id.to_string()) }))
 }
 
 pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
     let request_id = parse_id("the request id", &call.part)?;
-    let record = rest.parts.logs.run(&request_id)?;
+    let record = match wait(&call)? {
+        Some(patience) => rest.parts.logs.run_when_over(&request_id, patience)?,
+        None => rest.parts.logs.run(&request_id)?,
+    };
+    let attempts = rest.parts.logs.attempts(&record)?;
     let lines = rest.parts.logs.lines_of(&record)?;
     Ok(answer::json(
         200,
         &WholeRunBody {
-            run: body_of(&record),
+            run: RunBody::of(&record),
             event: raw(&record.event),
             result: record.state.is_over().then(|| raw(&record.result)),
+            attempts: attempts.iter().map(AttemptBody::of).collect(),
             log: lines.rows.iter().map(LineBody::of).collect(),
             log_next_cursor: lines.next.map(|id| id.to_string()),
         },
     ))
+}
+
+/// How long the caller waits for the end.
+fn wait(call: &Call) -> Result<Option<Duration>> {
+    let Some(text) = call.query.text("wait") else { return Ok(None) };
+    let wrong =
+        || Error::invalid(format!("wait must be a length of time such as 30s, at most {}", Length(WAIT_MAX)));
+    let Length(length) = text.parse().map_err(|_| wrong())?;
+    if length > WAIT_MAX { Err(wrong()) } else { Ok(Some(length)) }
 }
 
 /// A request id as a caller wrote it.
@@ -93,30 +134,49 @@ pub(super) fn parse_id(field: &str, text: &str) -> Result<RequestId> {
         .ok_or_else(|| Error::invalid(format!("{field} must be a UUID with dashes or 32 hexadecimal digits")))
 }
 
-fn body_of(record: &Record) -> RunBody<'_> {
-    RunBody {
-        request_id: record.request_id.as_str(),
-        namespace: &record.namespace,
-        function: &record.function,
-        qualifier: &record.qualifier,
-        source: &record.source,
-        state: record.state.as_str(),
-        status: record.status,
-        retry_num: record.retry_num,
-        due_us: (record.due_us > 0).then_some(record.due_us),
-        created_us: record.created_us,
-        started_us: record.started_us,
-        ended_us: record.ended_us,
-        duration_us: record.duration_us,
-        init_us: record.init_us,
-        memory_mb: record.memory_mb,
-        memory_used_kb: record.memory_used_kb,
-        error: &record.error,
+impl RunBody<'_> {
+    /// The record's body.
+    pub(super) fn of(record: &Record) -> RunBody<'_> {
+        RunBody {
+            request_id: record.request_id.as_str(),
+            namespace: &record.namespace,
+            function: &record.function,
+            qualifier: &record.qualifier,
+            source: &record.source,
+            state: record.state.as_str(),
+            status: record.status,
+            retry_num: record.retry_num,
+            due_us: (record.due_us > 0).then_some(record.due_us),
+            created_us: record.created_us,
+            started_us: record.started_us,
+            ended_us: record.ended_us,
+            duration_us: record.duration_us,
+            init_us: record.init_us,
+            memory_mb: record.memory_mb,
+            memory_used_kb: record.memory_used_kb,
+            error: &record.error,
+        }
+    }
+}
+
+impl AttemptBody<'_> {
+    fn of(attempt: &Attempt) -> AttemptBody<'_> {
+        AttemptBody {
+            retry_num: attempt.retry_num,
+            status: attempt.status,
+            started_us: attempt.started_us,
+            ended_us: attempt.ended_us,
+            duration_us: attempt.duration_us,
+            init_us: attempt.init_us,
+            memory_used_kb: attempt.memory_used_kb,
+            error: &attempt.error,
+            result: raw(&attempt.result),
+        }
     }
 }
 
 /// Stored bytes as the JSON they are; what is none, in spite of every check on the way in, is shown as a string.
-fn raw(bytes: &[u8]) -> Box<RawValue> {
+pub(super) fn raw(bytes: &[u8]) -> Box<RawValue> {
     let text = String::from_utf8_lossy(bytes);
     RawValue::from_string(text.clone().into_owned())
         .or_else(|_| serde_json::value::to_raw_value(&text))

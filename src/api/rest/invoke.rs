@@ -1,22 +1,67 @@
-//! `POST /v1/functions/{name}/invoke`: the event in, the return value's own bytes out.
+//! `POST /v1/functions/{name}/invoke`: the event in, the return value's own bytes out; or, with `type=event`, its request id
+//! as soon as it is kept.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::response::Response;
+use crate::model::event::IdempotencyKey;
 use crate::model::invocation::{Record, Source};
+use crate::model::limits;
 use crate::service::invoke::Order;
 
+/// The answer to an event that was accepted.
+#[derive(Serialize)]
+pub(super) struct Accepted<'a> {
+    pub(super) request_id: &'a str,
+}
+
 pub(super) fn post(rest: &Rest, call: Call) -> Result<Response> {
-    let order = Order {
+    let key = call.head.header_text("x-idempotency-key").map(str::to_owned);
+    match call.query.text("type") {
+        Some("event") => accept(rest, call, key),
+        None | Some("sync") if key.is_none() => run(rest, call),
+        None | Some("sync") => {
+            Err(Error::invalid("X-Idempotency-Key goes with type=event; a run whose caller waits has none"))
+        }
+        Some(_) => Err(Error::invalid("type must be sync or event")),
+    }
+}
+
+fn accept(rest: &Rest, call: Call, key: Option<String>) -> Result<Response> {
+    let order = order(call)?;
+    let key = key.map(|key| idempotency_key(key, &order.event)).transpose()?;
+    let request_id = rest.parts.events.accept(order, key)?;
+    Ok(answer::json(202, &Accepted { request_id: request_id.as_str() })
+        .with_header("X-Fnlite-Request-Id", request_id.as_str().to_owned()))
+}
+
+fn idempotency_key(key: String, event: &[u8]) -> Result<IdempotencyKey> {
+    let chars_max = limits::IDEMPOTENCY_KEY_CHARS_MAX;
+    if !(1..=chars_max).contains(&key.len()) || !key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err(Error::invalid(format!(
+            "X-Idempotency-Key must be 1 to {chars_max} characters of ASCII"
+        )));
+    }
+    Ok(IdempotencyKey { key, event_sha256: Sha256::digest(event).into() })
+}
+
+fn order(call: Call) -> Result<Order> {
+    Ok(Order {
         namespace: call.namespace()?,
         name: call.function()?,
         qualifier: call.query.text("qualifier").map(str::to_owned),
         event: call.body.into_bytes()?,
         source: Source::Rest,
-    };
-    let finished = rest.parts.invoker.invoke(order)?;
+    })
+}
+
+fn run(rest: &Rest, call: Call) -> Result<Response> {
+    let finished = rest.parts.invoker.invoke(order(call)?)?;
     let after = finished.after;
     Ok(answer_of(finished.record).with_after(after))
 }

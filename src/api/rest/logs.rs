@@ -21,6 +21,8 @@ pub(super) struct LineBody<'a> {
     request_id: &'a str,
     namespace: &'a str,
     function: &'a str,
+    #[serde(skip_serializing_if = "is_first")]
+    retry_num: u32,
     stream: &'static str,
     level: &'static str,
     message: &'a str,
@@ -32,6 +34,11 @@ struct LinesBody<'a> {
     next_cursor: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's way to ask")]
+fn is_first(retry_num: &u32) -> bool {
+    *retry_num == 0
+}
+
 impl LineBody<'_> {
     /// The line's body. One whose run a crash cut off before it had a row has an empty request id.
     pub(super) fn of(found: &StoredLine) -> LineBody<'_> {
@@ -41,6 +48,7 @@ impl LineBody<'_> {
             request_id: found.request_id.as_ref().map_or("", RequestId::as_str),
             namespace: &found.namespace,
             function: &found.function,
+            retry_num: found.retry_num,
             stream: found.line.stream.as_str(),
             level: found.line.level.as_str(),
             message: &found.line.message,

@@ -61,10 +61,22 @@ fn durations(text: &mut String, functions: &[std::sync::Arc<Counters>]) {
 
 fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
     let (sizes, pool) = (rest.parts.store.sizes()?, rest.parts.pool.numbers());
-    let running = rest.parts.invoker.running().len();
+    let (running, events) = (rest.parts.invoker.running().len(), rest.parts.events.numbers());
     let room = rest.parts.store.room() as u8;
-    let gauges: [(&str, &str, String); 12] = [
+    let gauges: [(&str, &str, String); 16] = [
         ("fnlite_runs_running", "Runs that have not ended.", running.to_string()),
+        (
+            "fnlite_events_waiting",
+            "Events that wait for a run.",
+            events.events.saturating_sub(events.running).to_string(),
+        ),
+        ("fnlite_events_running", "Events that run.", events.running.to_string()),
+        ("fnlite_events_bytes", "Size of the events that wait or run.", events.bytes.to_string()),
+        (
+            "fnlite_dead_letters",
+            "Events given up that nobody replayed or dropped.",
+            rest.parts.store.dead_letters_count()?.to_string(),
+        ),
         ("fnlite_store_queue_orders", "Writes waiting for the recorder.", sizes.queued.to_string()),
         ("fnlite_store_queue_orders_max", "Most writes that can wait.", sizes.queued_max.to_string()),
         ("fnlite_store_db_bytes", "Size of the database file.", sizes.db_bytes.to_string()),
@@ -89,7 +101,10 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
         describe(text, name, "gauge", help);
         line(text, name, "", value);
     }
-    let counters = [
+    let counters: [(&str, &str, u64); 7] = [
+        ("fnlite_events_accepted_total", "Events accepted.", events.accepted),
+        ("fnlite_events_retried_total", "Attempts that were followed by another one.", events.retried),
+        ("fnlite_events_given_up_total", "Events given up.", events.given_up),
         (
             "fnlite_log_lines_dropped_total",
             "Log lines dropped because the disk was too slow.",

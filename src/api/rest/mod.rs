@@ -32,7 +32,9 @@ use crate::http::response::Response;
 use crate::instance::host::Host;
 use crate::model::key::Scope;
 use crate::pool::Pool;
+use crate::service::dead_letters::DeadLetters;
 use crate::service::doctor::Doctor;
+use crate::service::events::Events;
 use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
@@ -44,6 +46,7 @@ mod appliance;
 mod auth;
 mod call;
 pub mod check;
+mod dead_letters;
 mod fields;
 mod functions;
 mod instant;
@@ -65,6 +68,10 @@ pub struct Parts {
     pub functions: Functions,
     /// Runs.
     pub invoker: Arc<Invoker>,
+    /// Runs later.
+    pub events: Arc<Events>,
+    /// What was given up.
+    pub dead_letters: DeadLetters,
     /// Records and logs.
     pub logs: Logs,
     /// Who may call.
@@ -161,6 +168,12 @@ impl Handler for Rest {
         let (route, _) = find(head).map_err(|refused| self.refuse(refused))?;
         self.admit(route, head, peer).map_err(|refused| self.refuse(refused))?;
         Ok(route.body_max)
+    }
+
+    /// Who waits for an invocation's end may wait for long.
+    fn is_patient(&self, head: &Head) -> bool {
+        head.path().starts_with(invocations::PATH)
+            && head.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")))
     }
 
     fn refusal(&self, status: u16, sentence: &'static str) -> Response {

@@ -4,7 +4,9 @@
 use tiny_http::Method;
 
 use crate::api::rest::call::Call;
-use crate::api::rest::{Rest, appliance, check, functions, invocations, invoke, keys, logs, metrics};
+use crate::api::rest::{
+    Rest, appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics,
+};
 use crate::error::Result;
 use crate::http::response::Response;
 use crate::model::key::Scope;
@@ -191,6 +193,11 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[
             NAMESPACE,
             Param::new("qualifier", "A version; $LATEST by default.", r#"{"type":"string"}"#),
+            Param::new(
+                "type",
+                "sync waits for the end; event answers 202 as soon as the event is kept: it is run when there is room and tried again when that fails.",
+                r#"{"type":"string","enum":["sync","event"],"default":"sync"}"#,
+            ),
         ],
         body_max: EVENT_BODY_BYTES,
         id: "invoke",
@@ -199,9 +206,15 @@ pub(super) static ROUTES: &[Route] = &[
         takes: Shape::Json("Any"),
         tells: &[
             (200, "What the function returned.", Shape::Json("Any")),
+            (202, "With type=event: it is on disk and will run.", Shape::Json("Accepted")),
             NOT_FOUND,
+            (409, "X-Idempotency-Key was used for another event within 24 hours.", Shape::Json("Error")),
             TOO_LARGE,
-            (429, "Over the concurrency limit: nothing of the function ran.", Shape::Json("RunError")),
+            (
+                429,
+                "Over the concurrency limit: nothing of the function ran. With type=event: the queue is full.",
+                Shape::Json("Any"),
+            ),
             (502, RUN_FAILED, Shape::Json("RunError")),
             (504, "It timed out.", Shape::Json("RunError")),
             BUSY,
@@ -345,12 +358,76 @@ pub(super) static ROUTES: &[Route] = &[
         path: "/v1/invocations/{request_id}",
         access: READ,
         handle: invocations::get,
-        query: &[NAMESPACE],
+        query: &[
+            NAMESPACE,
+            Param::new(
+                "wait",
+                "Answer when it is over, at most after that time, 5m at the longest.",
+                r#"{"type":"string","pattern":"^([0-9]+(ms|s|m))+$","examples":["30s"]}"#,
+            ),
+        ],
         body_max: SMALL_BODY_BYTES,
         id: "getInvocation",
-        summary: "One run with its event, its result and the first 1,000 lines of its log.",
+        summary: "One run with its event, its result, its earlier attempts and the first 1,000 lines of its log.",
         takes: Shape::Nothing,
-        tells: &[(200, "The run.", Shape::Json("WholeInvocation")), NOT_FOUND],
+        tells: &[
+            (200, "The run.", Shape::Json("WholeInvocation")),
+            NOT_FOUND,
+            (429, "With wait: too many wait already.", Shape::Json("Error")),
+        ],
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/dead-letters",
+        access: READ,
+        handle: dead_letters::list,
+        query: &[NAMESPACE, FUNCTION, SINCE, UNTIL, LIMIT, CURSOR],
+        body_max: SMALL_BODY_BYTES,
+        id: "listDeadLetters",
+        summary: "Events that were given up, the newest first, without events and results.",
+        takes: Shape::Nothing,
+        tells: &[(200, "A page.", Shape::Json("DeadLetters")), NOT_FOUND],
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/dead-letters/{request_id}",
+        access: READ,
+        handle: dead_letters::get,
+        query: &[NAMESPACE],
+        body_max: SMALL_BODY_BYTES,
+        id: "getDeadLetter",
+        summary: "One event that was given up, with the event and the error of its last attempt.",
+        takes: Shape::Nothing,
+        tells: &[(200, "The dead letter.", Shape::Json("WholeDeadLetter")), NOT_FOUND],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/dead-letters/{request_id}/replay",
+        access: INVOKE,
+        handle: dead_letters::replay,
+        query: &[NAMESPACE],
+        body_max: SMALL_BODY_BYTES,
+        id: "replayDeadLetter",
+        summary: "Run its event again, as a new invocation that takes its place.",
+        takes: Shape::Nothing,
+        tells: &[
+            (202, "The new request id.", Shape::Json("Accepted")),
+            NOT_FOUND,
+            (429, "The queue is full.", Shape::Json("Error")),
+            BUSY,
+        ],
+    },
+    Route {
+        verb: Verb::Delete,
+        path: "/v1/dead-letters/{request_id}",
+        access: ADMIN,
+        handle: dead_letters::delete,
+        query: &[NAMESPACE],
+        body_max: SMALL_BODY_BYTES,
+        id: "dropDeadLetter",
+        summary: "Let a dead letter go; its record stays.",
+        takes: Shape::Nothing,
+        tells: &[DELETED, NOT_FOUND, BUSY],
     },
     Route {
         verb: Verb::Get,

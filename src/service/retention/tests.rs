@@ -107,7 +107,7 @@ impl Fixture {
             result: b"1".to_vec(),
             error: String::new(),
         };
-        self.store.record(FinishedRun { record, lines: Vec::new() }).unwrap();
+        self.store.record(FinishedRun { record, lines: Vec::new(), settlement: None }).unwrap();
     }
 
     /// How many runs a pass deletes.

@@ -1,6 +1,8 @@
 //! Records and lines are found again by id, function, time and state, a page at a time.
 
-use super::{Fixture, all_lines, deploy, line, messages, name, namespace, of_run, request_ids, run, run_at};
+use super::{
+    Fixture, all_lines, deploy, line, messages, name, namespace, of, of_run, request_ids, run, run_at,
+};
 use crate::error::Kind;
 use crate::model::invocation::State;
 use crate::model::query::{InvocationQuery, LogQuery, Order, PageLimit, StatusFilter};
@@ -178,7 +180,7 @@ fn the_lookups_people_do_use_indexes() {
     let fixture = Fixture::new();
     let store = fixture.open();
     let function = deploy(&store, "hello");
-    store.append_lines(1, function.id, vec![line(1, "x")]).unwrap();
+    store.append_lines(of(1, &function), vec![line(1, "x")]).unwrap();
     let plan = |sql: &str| {
         let other = fixture.other_program();
         let mut statement = other.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -16,6 +16,7 @@ use crate::model::limits;
 use crate::model::log::{Level, LogLine, Stream};
 use crate::model::query::{InvocationQuery, LogQuery, Order, PageLimit};
 use crate::model::runtime::{Language, Runtime};
+use crate::store::logs::Of;
 use crate::store::{Options, Store};
 
 mod backing;
@@ -119,7 +120,7 @@ fn run_at(store: &Store, function: &Function, at_us: i64, lines: &[&str]) -> Fin
         result: b"\"\xc3\xa9\"".to_vec(),
         error: String::new(),
     };
-    FinishedRun { record, lines: lines.iter().map(|text| line(at_us, text)).collect() }
+    FinishedRun { record, lines: lines.iter().map(|text| line(at_us, text)).collect(), settlement: None }
 }
 
 fn line(ts_us: i64, message: &str) -> LogLine {
@@ -128,6 +129,10 @@ fn line(ts_us: i64, message: &str) -> LogLine {
 
 fn running(finished: &FinishedRun) -> Record {
     Record { state: State::Running, status: 202, ended_us: 0, result: Vec::new(), ..finished.record.clone() }
+}
+
+fn of(run_id: i64, function: &Function) -> Of {
+    Of { run_id, function_id: function.id, retry_num: 0 }
 }
 
 fn of_run(run_id: i64) -> LogQuery {

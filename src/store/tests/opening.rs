@@ -91,7 +91,7 @@ fn run_ids_go_on_after_reopening() {
     let function = deploy(&store, "hello");
     let last = store.record(run(&store, &function, &["a"])).unwrap().id;
     // Lines whose run never got its row count too.
-    store.append_lines(last + 7, function.id, vec![super::line(1, "orphan")]).unwrap();
+    store.append_lines(super::of(last + 7, &function), vec![super::line(1, "orphan")]).unwrap();
     store.close();
     drop(store);
     assert_eq!(fixture.open().next_run_id(), last + 8);

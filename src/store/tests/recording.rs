@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::{Fixture, all_lines, deploy, line, messages, of_run, run, running};
+use super::{Fixture, all_lines, deploy, line, messages, of, of_run, run, running};
 use crate::error::{Error, Kind};
 use crate::model::invocation::{FinishedRun, Record, State};
 
@@ -26,7 +26,7 @@ fn a_run_that_lasts_is_found_while_it_runs() {
     let finished = run(&store, &function, &["last"]);
     let id = finished.record.id;
     store.begin(running(&finished)).unwrap();
-    store.append_lines(id, function.id, vec![line(1, "first")]).unwrap();
+    store.append_lines(of(id, &function), vec![line(1, "first")]).unwrap();
     store.flush().unwrap();
     assert_eq!(store.invocation(&finished.record.request_id).unwrap(), Some(running(&finished)));
     assert_eq!(store.logs(&of_run(id)).unwrap().rows[0].request_id, Some(finished.record.request_id.clone()));
@@ -104,6 +104,7 @@ fn one_failing_order_fails_alone() {
     let twin = FinishedRun {
         record: Record { id: store.next_run_id(), ..good.record.clone() },
         lines: vec![line(1, "twin")],
+        settlement: None,
     };
     let also_good = run(&store, &function, &["also good"]);
     let (good_id, also_good_id) = (good.record.request_id.clone(), also_good.record.request_id.clone());

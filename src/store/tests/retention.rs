@@ -6,6 +6,7 @@ use super::{Fixture, all_lines, deploy, line, messages, run_at, running};
 use crate::base::clock::{Clock, SystemClock};
 use crate::model::function::Function;
 use crate::model::invocation::{FinishedRun, Record};
+use crate::store::logs::Of;
 use crate::store::retention::{self, Old, Step};
 use crate::store::{Store, Tx};
 
@@ -43,6 +44,10 @@ fn count(fixture: &Fixture, table: &str) -> i64 {
     fixture.other_program().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
 
+fn of(run_id: i64, function: &Function) -> Of {
+    Of { run_id, function_id: function.id, retry_num: 0 }
+}
+
 fn ids(fixture: &Fixture) -> Vec<i64> {
     let other = fixture.other_program();
     let mut statement = other.prepare("SELECT id FROM invocation ORDER BY id").unwrap();
@@ -69,7 +74,7 @@ fn the_newest_run_and_the_run_of_the_newest_line_stay_so_that_no_id_is_used_twic
     let store = fixture.open();
     let function = deploy(&store, "hello");
     let runs = record_some(&store, &function, 5);
-    store.append_lines(runs[1].id, function.id, vec![line(THEN_US, "late")]).unwrap();
+    store.append_lines(of(runs[1].id, &function), vec![line(THEN_US, "late")]).unwrap();
     store.flush().unwrap();
     assert_eq!(delete_all(&store, old(i64::MAX)).runs, 3);
     assert_eq!(ids(&fixture), [runs[1].id, runs[4].id]);
@@ -107,7 +112,7 @@ fn a_functions_runs_are_found_by_its_index() {
 /// Makes run `id` an event that waits.
 fn queue(tx: &Tx<'_>, id: i64, state: i64) -> crate::error::Result<()> {
     tx.execute("UPDATE invocation SET state = ?2 WHERE id = ?1", [id, state])?;
-    tx.execute("INSERT INTO queued VALUES (?1, 1, 1, 1, 1, 0, 0, 0, NULL)", [id])?;
+    tx.execute("INSERT INTO queued VALUES (?1, 1, 1, 1, 1, 1, 0, 0, 0, NULL)", [id])?;
     Ok(())
 }
 
@@ -244,7 +249,7 @@ fn lines_whose_run_a_crash_lost_go_by_their_own_age() {
     let function = deploy(&store, "hello");
     let lost = store.next_run_id();
     let lines = [(0, "old"), (9, "young")].map(|(us, text)| line(THEN_US + us, text));
-    store.append_lines(lost, function.id, lines.into()).unwrap();
+    store.append_lines(of(lost, &function), lines.into()).unwrap();
     record_some(&store, &function, 1);
     let step = store.delete_stray_lines(THEN_US + 9, 0).unwrap();
     assert_eq!(step, Step { runs: 0, lines: 1, next: None });

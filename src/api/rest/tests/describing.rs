@@ -40,6 +40,7 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
     door.deploy("hello");
     door.deploy("doomed");
     let id = door.record("hello", &["line"]).request_id;
+    let (letter, other_letter) = (door.dead_letter("hello"), door.dead_letter("hello"));
     door.key(crate::model::key::Scope::Read);
     let key = r#"{"name":"ci","scope":"read"}"#;
     let request = |operation, line: &str, body: &str| (operation, line.to_owned(), body.to_owned());
@@ -58,6 +59,17 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("invoke", "POST /v1/functions/hello/invoke", "{}"),
         request("invoke", "POST /v1/functions/nobody/invoke", "{}"),
         request("invoke", "POST /v1/functions/hello/invoke", "{"),
+        request("invoke", "POST /v1/functions/hello/invoke?type=event", "{}"),
+        request("invoke", "POST /v1/functions/hello/invoke?type=event", "{"),
+        request("listDeadLetters", "GET /v1/dead-letters?since=1h&function=hello", ""),
+        request("listDeadLetters", "GET /v1/dead-letters?function=nobody", ""),
+        request("getDeadLetter", &format!("GET /v1/dead-letters/{letter}"), ""),
+        request("getDeadLetter", &format!("GET /v1/dead-letters/{id}"), ""),
+        request("replayDeadLetter", &format!("POST /v1/dead-letters/{letter}/replay"), ""),
+        request("replayDeadLetter", &format!("POST /v1/dead-letters/{letter}/replay"), ""),
+        request("dropDeadLetter", &format!("DELETE /v1/dead-letters/{other_letter}"), ""),
+        request("dropDeadLetter", &format!("DELETE /v1/dead-letters/{other_letter}"), ""),
+        request("getInvocation", &format!("GET /v1/invocations/{letter}?wait=1s"), ""),
         request("listInvocations", "GET /v1/invocations?since=1h&status=succeeded", ""),
         request("listInvocations", "GET /v1/invocations?function=nobody", ""),
         request("getInvocation", &format!("GET /v1/invocations/{id}"), ""),

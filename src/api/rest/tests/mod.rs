@@ -19,18 +19,22 @@ use crate::http::request::{Peer, Request};
 use crate::http::response::{Content, Response};
 use crate::instance::host::{Account, Host};
 use crate::instance::package::cache::Packages;
+use crate::model::event::{Claimed, Letter, Pace, Reason, Settlement};
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::invocation::{FinishedRun, Record, State};
 use crate::model::key::Scope;
 use crate::model::log::{Level, LogLine, Stream};
 use crate::pool::Pool;
+use crate::service::dead_letters::DeadLetters;
 use crate::service::doctor::Doctor;
+use crate::service::events::{self, Events};
 use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
 use crate::service::logs::Logs;
 use crate::store::{Options, Store};
 
+mod accepting;
 mod deploying;
 mod describing;
 mod finding;
@@ -59,6 +63,25 @@ struct Reply {
 
 const STRANGER: &str = "192.0.2.1:40000";
 
+/// A queue that takes a few small events and runs none.
+fn queue(
+    store: &Store,
+    invoker: &Arc<Invoker>,
+    pool: &Pool,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn IdSource>,
+) -> Arc<Events> {
+    let parts = events::Parts { store: store.clone(), clock: clock.clone(), ids: ids.clone() };
+    let options = events::Options {
+        events_max: 3,
+        bytes_max: 1024 * 1024,
+        lanes_max: 1,
+        pace: Pace::default(),
+        account: events::Account { appid: "1".into(), uin: "2".into() },
+    };
+    Events::open(parts, invoker.clone(), pool, options).unwrap()
+}
+
 impl Door {
     fn new() -> Door {
         Door::with(false)
@@ -82,8 +105,17 @@ impl Door {
         let admin = keys.ensure_first().unwrap().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
         let doctor = Doctor::new(host.clone(), store.clone(), pool.clone());
+        let events = queue(&store, &invoker, &pool, &clock, &ids);
         let rest = Rest::new(Parts {
-            functions: Functions::new(store.clone(), invoker.clone(), pool.clone(), host.clone()),
+            functions: Functions::new(
+                store.clone(),
+                invoker.clone(),
+                pool.clone(),
+                host.clone(),
+                events.clone(),
+            ),
+            dead_letters: DeadLetters::new(store.clone(), events.clone()),
+            events,
             logs: Logs::new(store.clone(), invoker.clone()),
             invoker,
             keys,
@@ -152,6 +184,21 @@ impl Door {
     }
 
     /// Puts a run of `function` on record, as the invoker would.
+    /// Accepts an event of that function and gives it up after one attempt; its request id.
+    fn dead_letter(&self, function: &str) -> RequestId {
+        let reply = self.ask(&format!("POST /v1/functions/{function}/invoke?type=event"), r#"{"n":1.10}"#);
+        assert_eq!(reply.status, 202, "{reply:?}");
+        let id = RequestId::parse(reply.json()["request_id"].as_str().unwrap()).unwrap();
+        let waiting = self.store.invocation(&id).unwrap().unwrap();
+        let Claimed { record, .. } = self.store.claim(waiting.id).unwrap().unwrap();
+        let (now_us, result) = (record.created_us + 1, br#"{"errorCode":-1}"#.to_vec());
+        let record = Record { state: State::Dead, status: 430, ended_us: now_us, result, ..record };
+        let letter = Letter { reason: Reason::Retries, forward: None };
+        let settlement = Some(Settlement::GivenUp(letter));
+        self.store.record(FinishedRun { record, lines: Vec::new(), settlement }).unwrap();
+        id
+    }
+
     fn record(&self, function: &str, lines: &[&str]) -> Record {
         let namespace = Namespace::default();
         let function =
@@ -186,7 +233,7 @@ impl Door {
             level: Level::Info,
             message: (*text).to_owned(),
         };
-        let run = FinishedRun { record, lines: lines.iter().map(line).collect() };
+        let run = FinishedRun { record, lines: lines.iter().map(line).collect(), settlement: None };
         self.store.record(run).unwrap()
     }
 }

@@ -1,0 +1,363 @@
+//! Asynchronous events: accepted and kept, run when there is room, tried again when that failed, given up at last.
+//!
+//! An event is accepted when it is in the database, in a commit that survives a power cut; only then its caller hears its
+//! request id. In memory there are only numbers: who waits ([`mod@line`]) and how much. Threads ([`dispatch`]) take one event
+//! each, claim it, run it by the [`Invoker`] like any other, and store what follows with its record, in one transaction.
+//!
+//! What must stay true: an event that was accepted is in the line, with a thread, or has ended; whatever fails between a
+//! claim and its settlement puts it back. Everything here can be made again from the database at a start.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::base::clock::Clock;
+use crate::base::id::{IdSource, RequestId};
+use crate::error::{Error, Kind, Result};
+use crate::model::event::{Acceptance, IdempotencyKey, Pace, Waiting};
+use crate::model::function::Function;
+use crate::model::invocation::{Record, Source, State};
+use crate::model::limits;
+use crate::pool::Pool;
+use crate::service::events::dispatch::State as Desk;
+use crate::service::events::line::Entry;
+use crate::service::invoke::{self, Invoker, Known, Order, Runner};
+use crate::store::Store;
+
+mod attempt;
+mod dispatch;
+mod line;
+mod message;
+#[cfg(test)]
+mod tests;
+
+/// Bounds of the queue, and how fast its times pass.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most events that wait or run.
+    pub events_max: u64,
+    /// Most bytes of their bodies.
+    pub bytes_max: u64,
+    /// Most of them that run at once.
+    pub lanes_max: usize,
+    /// The pace of retries and ages.
+    pub pace: Pace,
+    /// What dead letters say of whose they are.
+    pub account: Account,
+}
+
+/// The account in a dead letter (contract 4.5).
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The application's id, digits.
+    pub appid: String,
+    /// The account's id, digits.
+    pub uin: String,
+}
+
+/// What the queue is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where events are kept.
+    pub store: Store,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// Request ids.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// The queue in numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbers {
+    /// Events that wait or run.
+    pub events: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Of them, those that run.
+    pub running: u64,
+    /// Accepted since the start.
+    pub accepted: u64,
+    /// Attempts since the start that were followed by another one.
+    pub retried: u64,
+    /// Given up since the start.
+    pub given_up: u64,
+}
+
+/// The queue.
+pub struct Events {
+    parts: Parts,
+    runner: Arc<dyn Runner>,
+    options: Options,
+    desk: Mutex<Desk>,
+    /// Rung for threads that have nothing to do.
+    work: Condvar,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The beginning of the clock that the line goes by.
+    start: Instant,
+    counts: Counts,
+    this: Weak<Events>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    events: AtomicU64,
+    bytes: AtomicU64,
+    running: AtomicU64,
+    accepted: AtomicU64,
+    retried: AtomicU64,
+    given_up: AtomicU64,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+impl Events {
+    /// The queue as the database has it, run by `invoker` in `pool`. Nothing runs before [`start`](Events::start).
+    pub fn open(parts: Parts, invoker: Arc<Invoker>, pool: &Pool, options: Options) -> Result<Arc<Events>> {
+        let events = Events::with(parts, invoker, options)?;
+        let woken = Arc::downgrade(&events);
+        pool.on_room(move || {
+            if let Some(events) = woken.upgrade() {
+                events.room();
+            }
+        });
+        Ok(events)
+    }
+
+    fn with(parts: Parts, runner: Arc<dyn Runner>, options: Options) -> Result<Arc<Events>> {
+        let start = parts.clock.now();
+        let events = Arc::new_cyclic(|this| Events {
+            parts,
+            runner,
+            options,
+            desk: Mutex::default(),
+            work: Condvar::new(),
+            threads: Mutex::default(),
+            start,
+            counts: Counts::default(),
+            this: Weak::clone(this),
+        });
+        events.load()?;
+        Ok(events)
+    }
+
+    /// Begins to run events.
+    pub fn start(&self) -> Result<()> {
+        self.hire()
+    }
+
+    /// Keeps an event to be run as soon as there is room; when it returns, the event survives a power cut. The same `key` and
+    /// event within 24 hours give the same request id.
+    ///
+    /// Fails with `Invalid` (no JSON), `Limit` (too large), `NotFound` (no such function), `Conflict` (the key stands for
+    /// another event), `Full` (the queue takes no more for now) and `Busy` (the disk
+    /// is nearly full, or too slow).
+    pub fn accept(&self, order: Order, key: Option<IdempotencyKey>) -> Result<RequestId> {
+        self.parts.store.check_room_for_event()?;
+        let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
+        invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
+        let known = self.runner.find(&order.namespace, &order.name)?;
+        let record = self.queued(&known, order.source, event.0.to_vec());
+        let (id, bytes) = (record.request_id.clone(), record.event.len());
+        let (row, created_us) = (record.id, record.created_us);
+        let place = self.reserve(bytes)?;
+        if let Acceptance::Known(id) = self.parts.store.accept(record, key)? {
+            return Ok(id);
+        }
+        self.accepted(place, &known, row, created_us);
+        Ok(id)
+    }
+
+    /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
+    /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
+    pub fn replay(&self, letter: &Record) -> Result<RequestId> {
+        self.parts.store.check_room_for_event()?;
+        let namespace = crate::model::function::Namespace::parse(&letter.namespace)?;
+        let name = crate::model::function::FunctionName::parse(&letter.function)?;
+        let known = self.runner.find(&namespace, &name)?;
+        let record = self.queued(&known, Source::Replay, letter.event.clone());
+        let (id, row, created_us) = (record.request_id.clone(), record.id, record.created_us);
+        let place = self.reserve(record.event.len())?;
+        self.parts.store.replay(record, letter.id)?;
+        self.accepted(place, &known, row, created_us);
+        Ok(id)
+    }
+
+    /// Called after a function's delete has been committed: its events are given up now, not when they are due.
+    pub fn deleted(&self, function: &Function) {
+        let mut desk = self.lock();
+        desk.line.hurry(function.id);
+        desk.known.insert(function.id, None);
+        self.call_another(desk);
+    }
+
+    /// The queue in numbers.
+    pub fn numbers(&self) -> Numbers {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = &self.counts;
+        Numbers {
+            events: read(&counts.events),
+            bytes: read(&counts.bytes),
+            running: read(&counts.running),
+            accepted: read(&counts.accepted),
+            retried: read(&counts.retried),
+            given_up: read(&counts.given_up),
+        }
+    }
+
+    /// No event is begun any more.
+    pub fn stop(&self) {
+        self.lock().is_stopping = true;
+        self.work.notify_all();
+    }
+
+    /// Waits until the events that run have ended.
+    pub fn join(&self) {
+        self.stop();
+        let threads = std::mem::take(&mut *self.threads.lock().expect("no holder of this lock can panic"));
+        for thread in threads {
+            if thread.join().is_err() {
+                log::error!("a thread that ran events had panicked");
+            }
+        }
+    }
+
+    /// Puts what the database has waiting into the line. What is due later than a retry may be comes from a clock that was set
+    /// back meanwhile, and is due then.
+    fn load(&self) -> Result<()> {
+        let (now_us, wall_us) = (self.now_us(), self.parts.clock.wall_us());
+        let most_us = micros(self.options.pace.interval());
+        let mut desk = self.lock();
+        self.parts.store.waiting(|waiting: Waiting| {
+            let entry = Entry {
+                id: waiting.id,
+                born_us: now_us - wall_us.saturating_sub(waiting.created_us).max(0),
+                // Those that are due already keep their order.
+                due_us: now_us + waiting.due_us.saturating_sub(wall_us).min(most_us),
+                bytes: waiting.bytes,
+            };
+            self.counts.events.fetch_add(1, Ordering::Relaxed);
+            self.counts.bytes.fetch_add(waiting.bytes, Ordering::Relaxed);
+            desk.line.push(waiting.function_id, entry, now_us);
+        })?;
+        for id in desk.line.function_ids() {
+            let known = self.parts.store.function_by_id(id)?.map(Known::of);
+            desk.know(id, known, self.options.pace);
+        }
+        Ok(())
+    }
+
+    /// The record of an event that is to be accepted.
+    fn queued(&self, known: &Known, source: Source, event: Vec<u8>) -> Record {
+        let created_us = self.parts.clock.wall_us();
+        Record {
+            id: self.parts.store.next_run_id(),
+            request_id: self.parts.ids.request_id(created_us),
+            function_id: known.version.function_id,
+            namespace: known.names.namespace.clone(),
+            function: known.names.name.clone(),
+            qualifier: known.version.qualifier.clone(),
+            source: source.as_str().to_owned(),
+            state: State::Queued,
+            retry_num: 0,
+            due_us: created_us,
+            status: 202,
+            created_us,
+            started_us: 0,
+            ended_us: 0,
+            duration_us: 0,
+            init_us: 0,
+            memory_mb: known.version.config.memory_mb,
+            memory_used_kb: 0,
+            event,
+            result: Vec::new(),
+            error: String::new(),
+        }
+    }
+
+    /// A place for an event of so many bytes, or the reason why there is none.
+    fn reserve(&self, bytes: usize) -> Result<Place<'_>> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let (counts, options) = (&self.counts, &self.options);
+        let events = counts.events.fetch_add(1, Ordering::Relaxed) + 1;
+        let total = counts.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let place = Place { counts, bytes, is_kept: false };
+        let full = |what: String| Err(Error::new(Kind::Full, what));
+        if events > options.events_max {
+            return full(format!("{} events wait already; send it again later", options.events_max));
+        }
+        if total > options.bytes_max {
+            let mb = options.bytes_max / (1024 * 1024);
+            return full(format!("events of {mb} MB wait already; send it again later"));
+        }
+        Ok(place)
+    }
+
+    /// Lets an event that is committed into the line.
+    fn accepted(&self, mut place: Place<'_>, known: &Known, id: i64, created_us: i64) {
+        place.is_kept = true;
+        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        let age_us = self.parts.clock.wall_us().saturating_sub(created_us).max(0);
+        let born_us = self.now_us() - age_us;
+        let entry = Entry { id, born_us, due_us: born_us, bytes: place.bytes };
+        self.enter(known.version.function_id, entry, Some(known));
+    }
+
+    /// Puts an event into the line and has somebody look at it.
+    fn enter(&self, function_id: i64, entry: Entry, known: Option<&Known>) {
+        let mut desk = self.lock();
+        if let Some(known) = known {
+            desk.know_newer(function_id, known, self.options.pace);
+        }
+        desk.line.push(function_id, entry, self.now_us());
+        self.call_another(desk);
+    }
+
+    /// There may be room that was refused before.
+    fn room(&self) {
+        let mut desk = self.lock();
+        if desk.line.unblock() {
+            self.call_another(desk);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().expect("no holder of this lock can panic")
+    }
+
+    /// Microseconds since this was opened.
+    fn now_us(&self) -> i64 {
+        micros(self.parts.clock.now().saturating_duration_since(self.start))
+    }
+}
+
+/// A place in the queue, given back unless the event comes to be.
+struct Place<'a> {
+    counts: &'a Counts,
+    bytes: u64,
+    is_kept: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.counts.leave(self.bytes);
+        }
+    }
+}
+
+impl Counts {
+    fn leave(&self, bytes: u64) {
+        self.events.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+fn micros(length: Duration) -> i64 {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
+}

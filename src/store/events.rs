@@ -1,0 +1,282 @@
+//! The queue of asynchronous events: accepted, claimed for an attempt, settled when it has ended.
+//!
+//! An event's invocation row is there from its acceptance on; beside it a narrow row of `queued` says when it is due and how
+//! often it was tried, for as long as it has not ended. Who may run when is decided in memory by the service; this file
+//! keeps what must survive. A claim is committed before the attempt begins, so that a crash tells what was running.
+//!
+//! What must stay true: a `queued` row exists exactly while the invocation's state is queued or retrying; it goes in the
+//! transaction that writes how the event ended, and a dead letter comes in the same one.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::event::{Acceptance, Attempt, Claimed, IdempotencyKey, Letter, Settlement, Tries, Waiting};
+use crate::model::invocation::{Record, State};
+use crate::model::limits;
+use crate::store::minutes::Minutes;
+use crate::store::recorder::Order;
+use crate::store::records::{self, request_id};
+use crate::store::{Store, Tx};
+
+/// What the error of an attempt says that a crash cut off.
+pub(super) const CUT_OFF: &str = "the server stopped before the run ended";
+
+/// An order to accept an event.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    record: Box<Record>,
+    key: Option<IdempotencyKey>,
+    /// The dead letter that it replays.
+    replays: Option<i64>,
+    pub(super) acceptance: Acceptance,
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Events.
+    pub events: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Keeps an event, whose record says that it is queued. When it returns, the event survives a power cut.
+    ///
+    /// Fails with `NotFound` when the function was deleted meanwhile, and with `Conflict` when `key` stands for another
+    /// event.
+    pub fn accept(&self, record: Record, key: Option<IdempotencyKey>) -> Result<Acceptance> {
+        self.accept_order(record, key, None)
+    }
+
+    /// Keeps an event that takes the place of the dead letter of invocation `replays`. Fails with `NotFound` when that is
+    /// not there any more, or the function.
+    pub fn replay(&self, record: Record, replays: i64) -> Result<()> {
+        self.accept_order(record, None, Some(replays)).map(drop)
+    }
+
+    fn accept_order(
+        &self,
+        record: Record,
+        key: Option<IdempotencyKey>,
+        replays: Option<i64>,
+    ) -> Result<Acceptance> {
+        let accepting = Accepting { record: Box::new(record), key, replays, acceptance: Acceptance::New };
+        self.order_and_wait(|reply| Order::Accept(Box::new(accepting), reply))
+    }
+
+    /// Every event that has not ended, in the order they are due.
+    pub fn waiting(&self, mut each: impl FnMut(Waiting)) -> Result<()> {
+        self.read(|tx| {
+            let sql = "SELECT invocation_id, function_id, created_us, due_us, event_bytes FROM queued
+                       ORDER BY due_us, invocation_id";
+            let mut statement = tx.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                each(waiting(row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes an event for an attempt and gives it with its body; none when it has ended. From then on a crash counts as a
+    /// death during that attempt.
+    pub fn claim(&self, id: i64) -> Result<Option<Claimed>> {
+        self.write(move |tx| {
+            let sql = "UPDATE queued SET claimed_us = ?2 WHERE invocation_id = ?1
+                       RETURNING attempts, failures, deaths, function_created_us";
+            let mut statement = tx.prepare_cached(sql)?;
+            let row = |row: &Row<'_>| Ok((tries(row)?, row.get(3)?));
+            let claimed = statement.query_row(params![id, tx.now_us], row).optional()?;
+            let Some((tries, function_created_us)) = claimed else { return Ok(None) };
+            let record = records::by_id(tx, id)?;
+            Ok(record.map(|record| Claimed { record, tries, function_created_us }))
+        })
+    }
+
+    /// The attempts of an invocation before the one its record tells of, in order.
+    pub fn attempts(&self, id: i64) -> Result<Vec<Attempt>> {
+        self.read(|tx| {
+            let sql = "SELECT retry_num, status, started_us, ended_us, duration_us, init_us, memory_used_kb, error, result
+                       FROM attempt WHERE invocation_id = ?1 ORDER BY retry_num";
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_map([id], attempt)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}
+
+/// Writes an accepted event, unless its key says that it is here already.
+pub(super) fn accept(tx: &Tx<'_>, minutes: &mut Minutes, accepting: &mut Accepting) -> Result<()> {
+    let record = &accepting.record;
+    check_function(tx, record.function_id)?;
+    if let Some(key) = &accepting.key {
+        if let Some(known) = known(tx, record.function_id, key)? {
+            accepting.acceptance = known;
+            return Ok(());
+        }
+        remember(tx, record, key)?;
+    }
+    if let Some(id) = accepting.replays
+        && tx.execute("DELETE FROM dead_letter WHERE invocation_id = ?1", [id])? == 0
+    {
+        return Err(Error::not_found("the dead letter was dropped or replayed meanwhile"));
+    }
+    enqueue(tx, minutes, record)
+}
+
+/// Writes what became of an event with the record of its attempt.
+pub(super) fn settle(
+    tx: &Tx<'_>,
+    minutes: &mut Minutes,
+    record: &Record,
+    settlement: &Settlement,
+) -> Result<()> {
+    match settlement {
+        Settlement::Ended => leave(tx, record.id),
+        Settlement::Again { tries, due_us } => {
+            keep_attempt(tx, record)?;
+            let sql =
+                "UPDATE queued SET attempts = ?2, failures = ?3, deaths = ?4, due_us = ?5, claimed_us = NULL
+                       WHERE invocation_id = ?1";
+            let values = params![record.id, tries.attempts, tries.failures, tries.deaths, due_us];
+            tx.prepare_cached(sql)?.execute(values)?;
+            Ok(())
+        }
+        Settlement::GivenUp(Letter { reason, forward }) => {
+            leave(tx, record.id)?;
+            let sql = "INSERT INTO dead_letter (invocation_id, function_id, died_us, reason) VALUES (?1, ?2, ?3, ?4)";
+            let values = params![record.id, record.function_id, record.ended_us, reason.as_str()];
+            tx.prepare_cached(sql)?.execute(values)?;
+            forward.as_ref().map_or(Ok(()), |forward| enqueue(tx, minutes, forward))
+        }
+    }
+}
+
+/// Puts back what an earlier boot had running, the attempt counted as one during which the server died; how many there were.
+pub(super) fn recover(tx: &Tx<'_>) -> Result<usize> {
+    let result =
+        "CAST(json_object('errorCode', -1, 'errorMessage', ?2, 'requestId', request_id, 'stackTrace', '',
+                                   'statusCode', 500) AS BLOB)";
+    tx.execute(
+        &format!(
+            "INSERT INTO attempt (invocation_id, retry_num, status, started_us, ended_us, duration_us, init_us,
+                 memory_used_kb, error, result)
+             SELECT q.invocation_id, q.attempts, 500, q.claimed_us, ?1, 0, 0, 0, ?2, {result}
+             FROM queued q JOIN invocation i ON i.id = q.invocation_id WHERE q.claimed_us IS NOT NULL"
+        ),
+        params![tx.now_us, CUT_OFF],
+    )?;
+    tx.execute(
+        &format!(
+            "UPDATE invocation SET state = 4, status = 500, ended_us = ?1, duration_us = 0, error = ?2, result = {result},
+                 (retry_num, started_us) = (SELECT attempts, claimed_us FROM queued WHERE invocation_id = invocation.id)
+             WHERE id IN (SELECT invocation_id FROM queued WHERE claimed_us IS NOT NULL)"
+        ),
+        params![tx.now_us, CUT_OFF],
+    )?;
+    let sql = "UPDATE queued SET attempts = attempts + 1, deaths = deaths + 1, due_us = ?1, claimed_us = NULL
+               WHERE claimed_us IS NOT NULL";
+    Ok(tx.execute(sql, [tx.now_us])?)
+}
+
+fn enqueue(tx: &Tx<'_>, minutes: &mut Minutes, record: &Record) -> Result<()> {
+    records::begin(tx, record)?;
+    minutes.note(tx, record.created_us, record.id)?;
+    let sql = "INSERT INTO queued (invocation_id, function_id, function_created_us, created_us, due_us, event_bytes,
+                   attempts, failures, deaths)
+               VALUES (?1, ?2, (SELECT created_us FROM function WHERE id = ?2), ?3, ?4, ?5, 0, 0, 0)";
+    let bytes = i64::try_from(record.event.len()).unwrap_or(i64::MAX);
+    let values = params![record.id, record.function_id, record.created_us, record.due_us, bytes];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn leave(tx: &Tx<'_>, id: i64) -> Result<()> {
+    tx.prepare_cached("DELETE FROM queued WHERE invocation_id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// A deploy or delete may have come between the look at the function and this transaction.
+fn check_function(tx: &Tx<'_>, id: i64) -> Result<()> {
+    let sql = "SELECT 1 FROM function WHERE id = ?1 AND deleted_us IS NULL";
+    if tx.prepare_cached(sql)?.exists([id])? {
+        return Ok(());
+    }
+    Err(Error::not_found("the function was deleted just now"))
+}
+
+/// What `key` stands for, if it was used within the time it is remembered.
+fn known(tx: &Tx<'_>, function_id: i64, key: &IdempotencyKey) -> Result<Option<Acceptance>> {
+    let sql = "SELECT event_sha256, request_id FROM idempotency WHERE function_id = ?1 AND key = ?2 AND created_us > ?3";
+    let since_us = tx.now_us - i64::from(limits::IDEMPOTENCY_S) * 1_000_000;
+    let mut statement = tx.prepare_cached(sql)?;
+    let row = |row: &Row<'_>| Ok((row.get::<_, [u8; 32]>(0)?, request_id(row.get_ref(1)?.as_str()?, 1)?));
+    match statement.query_row(params![function_id, key.key, since_us], row).optional()? {
+        Some((event_sha256, id)) if event_sha256 == key.event_sha256 => Ok(Some(Acceptance::Known(id))),
+        Some(_) => Err(Error::new(
+            Kind::Conflict,
+            "X-Idempotency-Key was used for another event of this function within the last 24 hours",
+        )),
+        None => Ok(None),
+    }
+}
+
+fn remember(tx: &Tx<'_>, record: &Record, key: &IdempotencyKey) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO idempotency (function_id, key, event_sha256, request_id, created_us)
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let id = record.request_id.as_str();
+    let values = params![record.function_id, key.key, key.event_sha256, id, tx.now_us];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// Keeps what the record tells of an attempt that is followed by another one.
+fn keep_attempt(tx: &Tx<'_>, record: &Record) -> Result<()> {
+    debug_assert_eq!(record.state, State::Retrying);
+    let sql =
+        "INSERT INTO attempt (invocation_id, retry_num, status, started_us, ended_us, duration_us, init_us,
+                   memory_used_kb, error, result)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    tx.prepare_cached(sql)?.execute(params![
+        record.id,
+        record.retry_num,
+        record.status,
+        record.started_us,
+        record.ended_us,
+        record.duration_us,
+        record.init_us,
+        i64::try_from(record.memory_used_kb).unwrap_or(i64::MAX),
+        record.error,
+        record.result,
+    ])?;
+    Ok(())
+}
+
+fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
+    Ok(Waiting {
+        id: row.get(0)?,
+        function_id: row.get(1)?,
+        created_us: row.get(2)?,
+        due_us: row.get(3)?,
+        bytes: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
+    })
+}
+
+fn tries(row: &Row<'_>) -> rusqlite::Result<Tries> {
+    Ok(Tries { attempts: row.get(0)?, failures: row.get(1)?, deaths: row.get(2)? })
+}
+
+fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        retry_num: row.get(0)?,
+        status: row.get(1)?,
+        started_us: row.get(2)?,
+        ended_us: row.get(3)?,
+        duration_us: row.get(4)?,
+        init_us: row.get(5)?,
+        memory_used_kb: u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0),
+        error: row.get(7)?,
+        result: row.get(8)?,
+    })
+}

@@ -1,0 +1,170 @@
+//! Whose turn it is, and how one hears of the end.
+
+use std::sync::mpsc::channel;
+
+use serde_json::json;
+
+use crate::function::{expression, folder, source};
+use crate::gate::Gate;
+use crate::server::Server;
+use crate::wait;
+
+#[test]
+fn an_event_runs_and_its_value_is_in_record_and_log() {
+    let server = Server::shared();
+    server.deploy("later", &folder("hello"));
+    let id = server.accept("later", r#"{"key": 1.10}"#);
+    let record = server.over(&id);
+    assert_eq!((record.state.as_str(), record.status, record.retry_num), ("succeeded", 200, 0));
+    assert_eq!(record.event.get(), r#"{"key": 1.10}"#);
+    assert_eq!(record.result.as_ref().unwrap().get(), r#"{"hello": 1.1}"#);
+    assert_eq!(
+        record.line("Response").message,
+        format!("Response RequestId: {id} RetMsg: {{\"hello\": 1.1}}")
+    );
+    assert_eq!(record.printed(), ["event: {\"key\": 1.1}"]);
+    assert!(record.started_us >= record.created_us && record.due_us == 0);
+}
+
+#[test]
+fn the_handler_is_told_the_request_id_of_the_event() {
+    let server = Server::shared();
+    server.deploy("told-later", &expression("context['request_id']"));
+    let id = server.accept("told-later", "");
+    assert_eq!(server.over(&id).result.unwrap().get(), format!("\"{id}\""));
+}
+
+#[test]
+fn who_waits_for_the_end_hears_of_it_at_once() {
+    let server = Server::shared();
+    server.deploy("awaited", &folder("gate").with("timeout_s", 60));
+    let gate = Gate::new();
+    let id = server.accept("awaited", gate.event());
+    let held = gate.arrival();
+    let short = server.get(&format!("/v1/invocations/{id}?wait=1ms"));
+    assert_eq!((&short["state"], &short["status"]), (&json!("running"), &json!(202)));
+    let (tell, told) = channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let target = format!("/v1/invocations/{id}?wait=5m");
+            tell.send(server.caller().call("GET", &target, b"").json()).unwrap();
+        });
+        assert!(told.try_recv().is_err(), "it has not ended");
+        drop(held);
+        let over = told.recv_timeout(wait::PATIENCE).unwrap();
+        assert_eq!((&over["state"], &over["result"]), (&json!("succeeded"), &json!("passed")));
+    });
+}
+
+#[test]
+fn who_waits_for_a_run_of_somebody_else_hears_of_its_end() {
+    let server = Server::shared();
+    server.deploy("watched", &folder("gate").with("timeout_s", 60));
+    let gate = Gate::new();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| server.invoke("watched", gate.event()));
+        let held = gate.arrival();
+        let id = server.get("/v1/invocations?function=watched&status=running");
+        let id = id["invocations"][0]["request_id"].as_str().unwrap().to_owned();
+        let watch = scope.spawn(move || server.get(&format!("/v1/invocations/{id}?wait=5m")));
+        drop(held);
+        assert_eq!(watch.join().unwrap()["state"], "succeeded");
+        run.join().unwrap().returned();
+    });
+}
+
+#[test]
+fn events_wait_for_their_functions_concurrency_and_keep_nobody_else_waiting() {
+    let server = Server::start(&[]);
+    let one_at_a_time = folder("gate").with("timeout_s", 60).with("reserved_mb", 128);
+    server.deploy("narrow", &one_at_a_time);
+    server.deploy("wide", &folder("hello"));
+    let gate = Gate::new();
+    let ids: Vec<String> = (0..4).map(|_| server.accept("narrow", gate.event())).collect();
+    for (turn, id) in ids.iter().enumerate() {
+        let held = gate.arrival();
+        let running = server.get("/v1/invocations?function=narrow&status=running");
+        let running = running["invocations"].as_array().unwrap();
+        assert_eq!(running.len(), 1, "{running:?}");
+        assert_eq!(running[0]["request_id"], *id, "in the order they came");
+        let waiting = server.get("/v1/invocations?function=narrow&status=queued");
+        assert_eq!(waiting["invocations"].as_array().unwrap().len(), 3 - turn);
+        // Somebody else's event does not wait behind them.
+        let other = server.accept("wide", "{}");
+        assert_eq!(server.over(&other).state, "succeeded");
+        drop(held);
+        let record = server.over(id);
+        assert_eq!((record.status, record.retry_num), (200, 0), "waiting for a slot is no attempt");
+    }
+    assert_eq!(server.metric("fnlite_events_accepted_total"), 8);
+    assert_eq!(server.metric("fnlite_events_waiting"), 0);
+}
+
+#[test]
+fn a_quarter_of_the_concurrency_stays_for_callers_however_many_events_wait() {
+    let server = Server::start(&["--total-concurrency-mb", "512"]);
+    server.deploy("long", &folder("gate").with("timeout_s", 60));
+    server.deploy("asked", &folder("hello"));
+    let gate = Gate::new();
+    let ids: Vec<String> = (0..6).map(|_| server.accept("long", gate.event())).collect();
+    let held = [gate.arrival(), gate.arrival(), gate.arrival()];
+    server.invoke("asked", "{}").returned();
+    let running = server.get("/v1/invocations?status=running");
+    assert_eq!(running["invocations"].as_array().unwrap().len(), 3);
+    drop(held);
+    drop([gate.arrival(), gate.arrival(), gate.arrival()]);
+    ids.iter().for_each(|id| assert_eq!(server.over(id).state, "succeeded"));
+}
+
+#[test]
+fn events_of_a_function_that_is_switched_off_wait_until_it_is_on_again() {
+    let server = Server::start(&[]);
+    server.deploy("resting", &folder("hello").with("reserved_mb", 0));
+    assert_eq!(server.invoke("resting", "{}").status, 432, "a caller is told at once");
+    let id = server.accept("resting", r#"{"key": "late"}"#);
+    server.deploy("other", &folder("hello"));
+    let other = server.accept("other", "{}");
+    server.over(&other);
+    assert_eq!(server.record(&id).state, "queued");
+    server.deploy("resting", &folder("hello"));
+    let record = server.over(&id);
+    assert_eq!((record.state.as_str(), record.retry_num), ("succeeded", 0));
+}
+
+#[test]
+fn events_run_the_code_that_is_deployed_when_their_turn_comes() {
+    let server = Server::start(&[]);
+    server.deploy("changing", &expression("'old'").with("reserved_mb", 0));
+    let ids: Vec<String> = (0..3).map(|_| server.accept("changing", "{}")).collect();
+    server.deploy("changing", &expression("'new'").with("memory_mb", 256));
+    for id in &ids {
+        let record = server.over(id);
+        assert_eq!((record.result.unwrap().get(), record.memory_mb), ("\"new\"", 256));
+    }
+}
+
+#[test]
+fn many_events_at_once_all_run_once() {
+    let server = Server::start(&[]);
+    let appends = "import os\ndef main_handler(event, context):\n    print('ran', event)\n    return event\n";
+    server.deploy("counted", &source(appends));
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..8)
+            .map(|lane| {
+                let mut caller = server.caller();
+                scope.spawn(move || {
+                    let events =
+                        (0..40).map(|number| caller.accept("counted", (lane * 40 + number).to_string()));
+                    events.collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
+    });
+    for (number, id) in ids.iter().enumerate() {
+        let record = server.over(id);
+        assert_eq!(record.printed(), [format!("ran {number}")]);
+    }
+    assert_eq!(server.metric("fnlite_events_waiting") + server.metric("fnlite_events_running"), 0);
+    assert_eq!(server.metric("fnlite_events_bytes"), 0);
+}
