@@ -153,7 +153,11 @@ impl Parts {
     fn open(options: &Serve) -> Result<Parts> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(SystemIds);
-        let store_options = store::Options { path: options.db.clone(), external_checkpointer: false };
+        let store_options = store::Options {
+            path: options.db.clone(),
+            external_checkpointer: false,
+            seal_key: options.seal_key.clone(),
+        };
         let store = Store::open(&store_options, Arc::clone(&clock))?;
         let folder = beside(&options.db);
         // When in doubt it stays.

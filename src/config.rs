@@ -57,6 +57,8 @@ pub struct Serve {
     pub db: PathBuf,
     /// Where to listen; port 0 means a free one.
     pub listen: SocketAddr,
+    /// The file of the key that environments are sealed with, if they are.
+    pub seal_key: Option<PathBuf>,
     /// The socket file, at most 107 bytes long.
     pub socket: PathBuf,
     /// Isolation levels allowed.
@@ -227,6 +229,7 @@ impl TypedServe {
         Ok(Serve {
             db,
             socket,
+            seal_key: self.seal_key,
             notify_socket: surroundings.notify_socket,
             passed_sockets: surroundings.passed_sockets,
             search: surroundings.search,

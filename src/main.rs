@@ -11,5 +11,7 @@ fn main() -> ExitCode {
     if env::args_os().nth(1).is_some_and(|word| word == LAUNCH) {
         return fnlite::instance::launch::main();
     }
+    #[cfg(feature = "failpoints")]
+    let _as_the_environment_says = fnlite::base::failpoint::setup();
     fnlite::cli::main(env::args_os())
 }

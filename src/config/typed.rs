@@ -67,6 +67,10 @@ pub struct TypedServe {
     /// Memory of all runs at once, MB; also bounds their number [default: 2048 for each core]
     #[arg(long, env = "FNLITE_TOTAL_CONCURRENCY_MB", value_name = "MB")]
     pub total_concurrency_mb: Option<u32>,
+    /// Seal the environments of functions with the key in this file, which is made if it is not there. Keep a copy of it
+    /// elsewhere: without it they cannot be read any more, nor can those in backups
+    #[arg(long, env = "FNLITE_SEAL_KEY", value_name = "FILE")]
+    pub seal_key: Option<PathBuf>,
     /// How long stopping waits for runs to end [default: 30s]
     #[arg(long, env = "FNLITE_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Length>,
@@ -193,6 +197,7 @@ impl TypedServe {
             isolation_min: self.isolation_min.or(file.isolation_min),
             isolation_max: self.isolation_max.or(file.isolation_max),
             total_concurrency_mb: self.total_concurrency_mb.or(file.total_concurrency_mb),
+            seal_key: self.seal_key.or(file.seal_key),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
             keep: self.keep.or(file.keep),
             keep_size: self.keep_size.or(file.keep_size),

@@ -51,7 +51,7 @@ impl Doctor {
     pub fn checks(&self) -> Vec<Check> {
         let mut checks = vec![self.isolation(), self.network(), self.user()];
         checks.extend(self.host.runtimes().into_iter().map(runtime));
-        checks.extend([self.disk(), self.database(), self.concurrency()]);
+        checks.extend([self.disk(), self.database(), self.secrets(), self.concurrency()]);
         checks
     }
 
@@ -124,6 +124,15 @@ impl Doctor {
             }
             Err(error) => check("database", Verdict::Fail, error.message),
         }
+    }
+
+    fn secrets(&self) -> Check {
+        let detail = if self.store.is_sealed() {
+            "environments of functions are sealed; keep a copy of the key away from the database"
+        } else {
+            "environments of functions are in the database as they are; serve --seal-key FILE seals them"
+        };
+        check("secrets", Verdict::Ok, detail.to_owned())
     }
 
     fn concurrency(&self) -> Check {

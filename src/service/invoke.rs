@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::base::clock::Clock;
+use crate::base::failpoint;
 use crate::base::id::{IdSource, RequestId};
 use crate::base::json;
 use crate::error::{Error, Result};
@@ -311,12 +312,10 @@ impl Invoker {
         let memory_mb = invocation.version.config.memory_mb;
         let start_us = if attempt.is_some() { wall_us() } else { invocation.created_us };
         let mut log = RunLog::start(&invocation.request_id, memory_mb, start_us, &wall_us, &mut early);
-        self.lock_running().insert(of.run_id, Arc::clone(invocation));
+        let _running = Running::list(&self.running, invocation);
         let permit = attempt.as_ref().and_then(|attempt| attempt.room.0.as_ref());
         let ran = self.admitted(invocation, checks, permit, &mut log);
-        let finished = ran.map(|ran| self.keep(invocation, ran, log, attempt)).transpose();
-        self.lock_running().remove(&of.run_id);
-        finished
+        ran.map(|ran| self.keep(invocation, ran, log, attempt)).transpose()
     }
 
     /// The run, in the room it has or in room it gets now.
@@ -346,6 +345,7 @@ impl Invoker {
         log: RunLog<'_>,
         attempt: Option<&mut Attempting<'_>>,
     ) -> Result<Finished> {
+        failpoint::here("run.keep")?;
         let ended_us = self.clock.wall_us();
         let memory_used_kb = ran.memory_kb.max(log.memory_kb);
         let result = run_log::result(&ran.outcome, &invocation.request_id);
@@ -403,6 +403,26 @@ impl Runner for Invoker {
 
     fn ended(&self, request_id: &RequestId) {
         self.endings.ended(request_id);
+    }
+}
+
+/// A run in the list of those that have not ended, until this is dropped: also by a panic, or it would run for ever.
+struct Running<'l> {
+    list: &'l Mutex<BTreeMap<i64, Arc<Invocation>>>,
+    id: i64,
+}
+
+impl<'l> Running<'l> {
+    fn list(list: &'l Mutex<BTreeMap<i64, Arc<Invocation>>>, invocation: &Arc<Invocation>) -> Running<'l> {
+        let mut runs = list.lock().expect("no holder of this lock can panic");
+        runs.insert(invocation.id, Arc::clone(invocation));
+        Running { list, id: invocation.id }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.list.lock().expect("no holder of this lock can panic").remove(&self.id);
     }
 }
 

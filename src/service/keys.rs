@@ -137,7 +137,8 @@ mod tests {
     use crate::store::Options;
 
     fn keys(folder: &tempfile::TempDir) -> Keys {
-        let options = Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
+        let options =
+            Options { path: folder.path().join("fnlite.db"), external_checkpointer: false, seal_key: None };
         Keys::new(Store::open(&options, Arc::new(SystemClock)).unwrap(), Arc::new(SystemIds)).unwrap()
     }
 

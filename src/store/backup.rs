@@ -104,7 +104,7 @@ pub(super) fn free(folder: &Path) -> Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-fn sync(folder: &Path) -> Result<()> {
+pub(super) fn sync(folder: &Path) -> Result<()> {
     File::open(folder)?.sync_all()?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
+use crate::base::failpoint;
 use crate::error::{Error, Result};
 use crate::model::function::{
     Config, Digest, Env, EventConfig, Function, FunctionName, Handler, LATEST, Namespace, NetworkPolicy,
@@ -13,6 +14,7 @@ use crate::model::function::{
 };
 use crate::model::query::{Page, PageLimit};
 use crate::model::runtime::Runtime;
+use crate::store::sealing::Sealing;
 use crate::store::{Store, Tx, fault, packages};
 
 impl Store {
@@ -29,11 +31,13 @@ impl Store {
         let pin = self.pin(digest);
         self.upload(digest, package)?;
         let (namespace, name, config) = (namespace.clone(), name.clone(), config.clone());
+        let sealing = self.sealing().clone();
         let deployed = self.write_durably(move |tx| {
             let package_id = packages::complete(tx, digest)?;
             let id = revive(tx, &namespace, &name)?;
-            replace_latest(tx, id, &config, package_id)?;
-            find(tx, &namespace, &name)?.ok_or_else(|| fault::unreadable("function"))
+            replace_latest(tx, &sealing, id, &config, package_id)?;
+            failpoint::here("deploy.replace")?;
+            find(tx, &sealing, &namespace, &name)?.ok_or_else(|| fault::unreadable("function"))
         });
         drop(pin);
         self.sweep_packages()?;
@@ -42,7 +46,7 @@ impl Store {
 
     /// The function of that name.
     pub fn function(&self, namespace: &Namespace, name: &FunctionName) -> Result<Option<Function>> {
-        self.read(|tx| find(tx, namespace, name))
+        self.read(|tx| find(tx, self.sealing(), namespace, name))
     }
 
     /// The function of that id, unless it was deleted.
@@ -50,7 +54,7 @@ impl Store {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(&format!("{SELECT} AND f.id = ?1"))?;
             let mut rows = statement.query([id])?;
-            rows.next()?.map(function).transpose()
+            rows.next()?.map(|row| function(row, self.sealing())).transpose()
         })
     }
 
@@ -77,7 +81,7 @@ impl Store {
                 statement.query(params![namespace.as_str(), after.unwrap_or(""), limit.get() + 1])?;
             let mut functions = Vec::new();
             while let Some(row) = rows.next()? {
-                functions.push(function(row)?);
+                functions.push(function(row, self.sealing())?);
             }
             Ok(Page::cut(functions, limit, |function| function.name.as_str().to_owned()))
         })
@@ -96,8 +100,9 @@ impl Store {
     /// Deletes the function and its code; its records and logs stay. Gives back what it was; fails with `NotFound`.
     pub fn delete_function(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let (namespace, name) = (namespace.clone(), name.clone());
+        let sealing = self.sealing().clone();
         let deleted = self.write_durably(move |tx| {
-            let function = find(tx, &namespace, &name)?
+            let function = find(tx, &sealing, &namespace, &name)?
                 .ok_or_else(|| Error::not_found(format!("no function {name} in namespace {namespace}")))?;
             tx.execute("DELETE FROM version WHERE function_id = ?1", [function.id])?;
             tx.execute("UPDATE function SET deleted_us = ?2 WHERE id = ?1", [function.id, tx.now_us])?;
@@ -116,10 +121,15 @@ const SELECT: &str = "SELECT f.id, f.namespace, f.name, f.created_us, f.modified
     JOIN package p ON p.id = v.package_id
     WHERE f.deleted_us IS NULL";
 
-fn find(tx: &Tx<'_>, namespace: &Namespace, name: &FunctionName) -> Result<Option<Function>> {
+fn find(
+    tx: &Tx<'_>,
+    sealing: &Sealing,
+    namespace: &Namespace,
+    name: &FunctionName,
+) -> Result<Option<Function>> {
     let mut statement = tx.prepare_cached(&format!("{SELECT} AND f.namespace = ?1 AND f.name = ?2"))?;
     let mut rows = statement.query([namespace.as_str(), name.as_str()])?;
-    rows.next()?.map(function).transpose()
+    rows.next()?.map(|row| function(row, sealing)).transpose()
 }
 
 /// The id of that name, which stands from now on; created anew if it was deleted.
@@ -136,7 +146,13 @@ fn revive(tx: &Tx<'_>, namespace: &Namespace, name: &FunctionName) -> Result<i64
     Ok(id)
 }
 
-fn replace_latest(tx: &Tx<'_>, function_id: i64, config: &Config, package_id: i64) -> Result<()> {
+fn replace_latest(
+    tx: &Tx<'_>,
+    sealing: &Sealing,
+    function_id: i64,
+    config: &Config,
+    package_id: i64,
+) -> Result<()> {
     tx.execute(
         "DELETE FROM version WHERE function_id = ?1 AND qualifier = ?2",
         params![function_id, LATEST],
@@ -154,7 +170,7 @@ fn replace_latest(tx: &Tx<'_>, function_id: i64, config: &Config, package_id: i6
             config.init_timeout_s,
             config.memory_mb,
             config.reserved_mb,
-            env_text(&config.env),
+            sealing.close(function_id, env_text(&config.env)),
             config.description,
             package_id,
             config.network.as_str(),
@@ -167,7 +183,7 @@ fn replace_latest(tx: &Tx<'_>, function_id: i64, config: &Config, package_id: i6
     Ok(())
 }
 
-fn function(row: &Row<'_>) -> Result<Function> {
+fn function(row: &Row<'_>, sealing: &Sealing) -> Result<Function> {
     let id = row.get(0)?;
     let runtime = Runtime::parse(row.get_ref(7)?.as_str().map_err(|_| fault::unreadable("runtime"))?)?;
     let handler = Handler::parse(
@@ -191,7 +207,7 @@ fn function(row: &Row<'_>) -> Result<Function> {
                 .transpose()?,
         },
         keep_s: row.get(21)?,
-        env: env_of(&row.get::<_, String>(13)?)?,
+        env: env_of(&sealing.open(id, row.get(13)?)?)?,
         description: row.get(14)?,
     };
     let version = Version {

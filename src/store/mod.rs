@@ -35,6 +35,7 @@ use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Job, Order, Recorder};
 use crate::store::room::Gauge;
+use crate::store::sealing::Sealing;
 
 mod backup;
 pub mod check;
@@ -55,6 +56,7 @@ mod recorder;
 mod records;
 pub mod retention;
 pub mod room;
+mod sealing;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -71,6 +73,8 @@ pub struct Options {
     pub path: PathBuf,
     /// Whether another program (Litestream) checkpoints, so that we never do.
     pub external_checkpointer: bool,
+    /// The file of the key that environments are sealed with; made if it is missing and nothing is sealed yet.
+    pub seal_key: Option<PathBuf>,
 }
 
 /// Sizes for metrics and for `doctor`.
@@ -114,6 +118,7 @@ struct Inner {
     /// None where another program checkpoints.
     checkpoints: Option<Arc<checkpoint::Signals>>,
     pins: packages::Pins,
+    sealing: Sealing,
     /// Held while a backup is written: two at once would only take twice as long and twice the disk.
     copying: Mutex<()>,
     /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it; then
@@ -156,7 +161,8 @@ impl Store {
     /// Opens the database, brings its schema up to date, and settles what a crash left behind.
     ///
     /// Fails with `Conflict` when another server uses the file and with `Invalid` when the file cannot be used: it
-    /// cannot be opened, is no database, is another program's, or was written by a newer release.
+    /// cannot be opened, is no database, is another program's, was written by a newer release, or holds what the key that
+    /// was given, or none, does not open.
     pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Store> {
         let lock = connection::Lock::take(&options.path)?;
         room::make_way(&options.path);
@@ -164,6 +170,8 @@ impl Store {
         backup::sweep(&options.path)?;
         let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
         migrate::migrate(&mut writer)?;
+        let key = options.seal_key.as_deref();
+        let sealing = Sealing::prepare(&mut writer, key, !options.external_checkpointer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
         let gauge = Arc::new(Gauge::new());
         let Started { queue, threads, checkpoints } = threads(options, writer, &clock, &gauge)?;
@@ -178,6 +186,7 @@ impl Store {
             checkpoints,
             gauge,
             pins: packages::Pins::default(),
+            sealing,
             copying: Mutex::new(()),
             threads: Mutex::new(threads),
             watch: Mutex::new(None),
@@ -279,6 +288,15 @@ impl Store {
 
     fn pins(&self) -> packages::Pins {
         self.0.pins.clone()
+    }
+
+    /// Whether environments are sealed with a key that is not in the file.
+    pub fn is_sealed(&self) -> bool {
+        self.0.sealing.is_on()
+    }
+
+    fn sealing(&self) -> &Sealing {
+        &self.0.sealing
     }
 
     fn copying(&self) -> &Mutex<()> {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use crate::store::recorder::{Order, Recorder};
+use crate::store::recorder::{self, Order, Recorder};
 
 /// Most orders waiting.
 pub(super) const ORDERS_MAX: usize = 1024;
@@ -63,15 +63,14 @@ impl Queue {
     /// The recorder's own thread: carries out what is left over, until the queue is closed and empty.
     pub(super) fn work(&self) {
         while self.wait() {
-            let mut recorder =
-                self.recorder.lock().expect("a recorder that panicked is lost with its thread");
+            let mut recorder = self.recorder.lock().unwrap_or_else(|_| lost());
             while recorder
                 .as_mut()
                 .is_some_and(|recorder| recorder.turn(|batch, most| self.take(batch, most)))
             {}
         }
         // Its connection goes, and with it the checkpointer that watches it.
-        self.recorder.lock().expect("a recorder that panicked is lost with its thread").take();
+        self.recorder.lock().unwrap_or_else(|_| lost()).take();
     }
 
     /// No order comes any more; what is queued is still carried out.
@@ -101,7 +100,7 @@ impl Queue {
         let mut recorder = match self.recorder.try_lock() {
             Ok(recorder) => recorder,
             Err(TryLockError::WouldBlock) => return,
-            Err(TryLockError::Poisoned(_)) => return,
+            Err(TryLockError::Poisoned(_)) => lost(),
         };
         if let Some(recorder) = recorder.as_mut() {
             recorder.turn(|batch, most| self.take(batch, most));
@@ -129,4 +128,9 @@ impl Queue {
         let waiting = self.work.wait_while(self.lock(), idle).expect("no holder of this lock can panic");
         !(waiting.orders.is_empty() && waiting.closed)
     }
+}
+
+/// A recorder catches the panics of what it writes; one of its own leaves it in no known state.
+fn lost() -> ! {
+    recorder::give_up(&"the recorder has panicked")
 }

@@ -8,8 +8,13 @@
 //! What must stay true: the recorder waits for nobody but SQLite; reply channels hold one value, so sending cannot
 //! block. When SQLite itself gives the transaction up (disk full, I/O error), the whole batch fails: what follows would
 //! otherwise run outside any transaction.
+//!
+//! A panic is a failure like any other: caught, rolled back and told to those who wait, and the next batch is written. To
+//! end with the first one would be no better for anybody: an event whose writing panics would come again after every start.
+//! Only where not even the rollback works does the process end ([`give_up`]), because then nothing could be written any more.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +22,7 @@ use crossbeam_channel::Sender;
 use rusqlite::Connection;
 
 use crate::base::clock::Clock;
+use crate::base::failpoint;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::Acceptance;
 use crate::model::invocation::{FinishedRun, Record};
@@ -146,9 +152,8 @@ impl Recorder {
     fn commit(&mut self, batch: &mut Vec<Order>) {
         let before = (self.log_minutes, self.run_minutes);
         let mut done = Vec::with_capacity(batch.len());
-        let committed = self.transaction(batch, &mut done);
+        let committed = caught(|| self.transaction(batch, &mut done));
         if let Err(error) = &committed {
-            (self.log_minutes, self.run_minutes) = before;
             if fault::found_full(error) {
                 self.shedder.found_full();
             }
@@ -156,15 +161,13 @@ impl Recorder {
             if matches!(error.kind, Kind::Busy | Kind::Internal) {
                 log::error!("{} writes failed together: {error:#}", batch.len());
             }
-            if !self.conn.is_autocommit()
-                && let Err(error) = self.conn.execute_batch("ROLLBACK")
-            {
-                log::error!("a failed transaction could not be rolled back: {error}");
-            }
+            (self.log_minutes, self.run_minutes) = before;
+            self.roll_back().unwrap_or_else(|error| give_up(&error));
         }
+        let told = committed.and_then(|()| caught(|| failpoint::here("record.reply")));
         let mut done = done.into_iter();
         for order in batch.drain(..) {
-            let wrote = match &committed {
+            let wrote = match &told {
                 Ok(()) => done.next().expect("every order of a committed batch has run"),
                 Err(error) => Err(fault::again(error)),
             };
@@ -172,7 +175,17 @@ impl Recorder {
         }
     }
 
+    /// Ends what a failed batch has left open.
+    fn roll_back(&self) -> Result<()> {
+        if !self.conn.is_autocommit() {
+            failpoint::here("record.rollback")?;
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        Ok(())
+    }
+
     fn transaction(&mut self, batch: &mut [Order], done: &mut Vec<Result<()>>) -> Result<()> {
+        failpoint::here("record.begin")?;
         self.promise(batch.iter().any(durable))?;
         self.begin()?;
         let now_us = self.clock.wall_us();
@@ -184,6 +197,7 @@ impl Recorder {
                 wrote => done.push(wrote),
             }
         }
+        failpoint::here("record.commit")?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
@@ -216,7 +230,7 @@ impl Recorder {
     fn guarded(&mut self, order: &mut Order, now_us: i64) -> Result<()> {
         let before = (self.log_minutes, self.run_minutes);
         self.conn.prepare_cached("SAVEPOINT one")?.execute([])?;
-        let wrote = self.write(order, now_us);
+        let wrote = caught(|| self.write(order, now_us));
         if wrote.is_err() {
             (self.log_minutes, self.run_minutes) = before;
             if !self.conn.is_autocommit() {
@@ -261,6 +275,19 @@ impl Recorder {
             Order::Work(work) => work.run(tx),
         }
     }
+}
+
+/// A panic as an error. What was printed where it happened tells the rest.
+fn caught(body: impl FnOnce() -> Result<()>) -> Result<()> {
+    let panicked = |_| Err(Error::internal("a fault of fnlite itself kept it from writing"));
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(panicked)
+}
+
+/// Ends the process where nothing can be written any more, so that whoever looks after it starts it again: a server that
+/// answers everybody with failures would be left alone. What was answered is committed, so no more is lost than in a kill.
+pub(super) fn give_up(why: &dyn fmt::Display) -> ! {
+    log::error!("nothing can be written any more, so the server ends: {why:#}");
+    std::process::abort()
 }
 
 fn durable(order: &Order) -> bool {

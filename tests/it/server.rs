@@ -279,6 +279,20 @@ impl Server {
         (status, self.place.take().unwrap())
     }
 
+    /// The same, where it has to end well.
+    pub(crate) fn stop_in_order(self) -> Place {
+        let (status, place) = self.stop();
+        assert!(status.success(), "{status}: {}", place.said());
+        place
+    }
+
+    /// Waits for it to end of itself.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn ended(mut self) -> (ExitStatus, Place) {
+        let status = wait::until("the server ends", || self.child.try_wait().unwrap());
+        (status, self.place.take().unwrap())
+    }
+
     /// Tells it to stop.
     pub(crate) fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();

@@ -1,8 +1,10 @@
 //! One event that was taken from the line: claimed, run or given up, and what follows.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::base::failpoint;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Claimed, Letter, Next, Reason, Settlement, Tries, is_platforms, next};
 use crate::model::function::{EventConfig, FunctionName, Namespace};
@@ -37,7 +39,10 @@ impl Events {
     /// Sees to an event that was taken.
     pub(super) fn see_to(&self, taken: Taken<Option<Room>>) {
         let Taken { function_id, entry, permit } = taken;
-        let after = self.try_one(&entry, permit).unwrap_or_else(|error| {
+        // A panic of ours costs the attempt, and neither the thread nor the event.
+        let tried = catch_unwind(AssertUnwindSafe(|| self.try_one(&entry, permit)));
+        let tried = tried.unwrap_or_else(|_| Err(Error::internal("it panicked")));
+        let after = tried.unwrap_or_else(|error| {
             // What was not stored did not happen: the event is still claimed in the database and waits on here.
             log::error!("an attempt of event {} was not stored, it will be tried again: {error:#}", entry.id);
             After::Back(self.options.pace.interval())
@@ -57,6 +62,7 @@ impl Events {
     }
 
     fn try_one(&self, entry: &Entry, permit: Option<Option<Room>>) -> Result<After> {
+        failpoint::here("event.take")?;
         let claimed = match self.parts.store.claim(entry.id) {
             Ok(Some(claimed)) => claimed,
             // It is not in the queue any more: nothing is left to do.
@@ -64,6 +70,7 @@ impl Events {
             Err(error) if error.kind == Kind::Busy => return Ok(After::Back(MOMENT)),
             Err(error) => return Err(error),
         };
+        failpoint::here("event.claimed")?;
         let known = self.meant(&claimed)?;
         let age = self.age(entry);
         match (known, permit) {
@@ -122,6 +129,7 @@ impl Events {
         };
         match self.runner.attempt(record.clone(), room, &mut settle) {
             Ok(finished) => {
+                failpoint::here("event.settled")?;
                 (finished.after)();
                 if finished.record.state.is_over() {
                     self.runner.ended(&id);

@@ -14,10 +14,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Clock;
+use crate::base::failpoint;
 use crate::base::id::{IdSource, RequestId};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Acceptance, IdempotencyKey, Pace, Waiting};
-use crate::model::function::Function;
+use crate::model::function::{Function, FunctionName, Namespace};
 use crate::model::invocation::{Record, Source, State};
 use crate::model::limits;
 use crate::pool::Pool;
@@ -163,29 +164,20 @@ impl Events {
         invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
         let known = self.runner.find(&order.namespace, &order.name)?;
         let record = self.queued(&known, order.source, event.0.to_vec());
-        let (id, bytes) = (record.request_id.clone(), record.event.len());
-        let (row, created_us) = (record.id, record.created_us);
-        let place = self.reserve(bytes)?;
-        if let Acceptance::Known(id) = self.parts.store.accept(record, key)? {
-            return Ok(id);
-        }
-        self.accepted(place, &known, row, created_us);
-        Ok(id)
+        self.keep(&known, record, |record| self.parts.store.accept(record, key))
     }
 
     /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
     /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
     pub fn replay(&self, letter: &Record) -> Result<RequestId> {
         self.parts.store.check_room_for_event()?;
-        let namespace = crate::model::function::Namespace::parse(&letter.namespace)?;
-        let name = crate::model::function::FunctionName::parse(&letter.function)?;
+        let (namespace, name) =
+            (Namespace::parse(&letter.namespace)?, FunctionName::parse(&letter.function)?);
         let known = self.runner.find(&namespace, &name)?;
         let record = self.queued(&known, Source::Replay, letter.event.clone());
-        let (id, row, created_us) = (record.request_id.clone(), record.id, record.created_us);
-        let place = self.reserve(record.event.len())?;
-        self.parts.store.replay(record, letter.id)?;
-        self.accepted(place, &known, row, created_us);
-        Ok(id)
+        self.keep(&known, record, |record| {
+            self.parts.store.replay(record, letter.id).map(|()| Acceptance::New)
+        })
     }
 
     /// Called after a function's delete has been committed: its events are given up now, not when they are due.
@@ -280,6 +272,33 @@ impl Events {
         }
     }
 
+    /// Has `store` keep the event of that record, and lets it into the line; its request id.
+    fn keep(
+        &self,
+        known: &Known,
+        record: Record,
+        store: impl FnOnce(Record) -> Result<Acceptance>,
+    ) -> Result<RequestId> {
+        let place = self.reserve(record.event.len())?;
+        let (id, row, created_us) = (record.request_id.clone(), record.id, record.created_us);
+        failpoint::here("event.accept")?;
+        match store(record) {
+            Ok(Acceptance::New) => {
+                self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+                self.let_in(place, known, row, created_us);
+                Ok(id)
+            }
+            Ok(Acceptance::Known(id)) => Ok(id),
+            Err(error) => {
+                // It may have been committed all the same: whoever takes it finds out.
+                if matches!(error.kind, Kind::Busy | Kind::Internal) {
+                    self.let_in(place, known, row, created_us);
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// A place for an event of so many bytes, or the reason why there is none.
     fn reserve(&self, bytes: usize) -> Result<Place<'_>> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -299,9 +318,8 @@ impl Events {
     }
 
     /// Lets an event that is committed into the line.
-    fn accepted(&self, mut place: Place<'_>, known: &Known, id: i64, created_us: i64) {
+    fn let_in(&self, mut place: Place<'_>, known: &Known, id: i64, created_us: i64) {
         place.is_kept = true;
-        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
         let age_us = self.parts.clock.wall_us().saturating_sub(created_us).max(0);
         let born_us = self.now_us() - age_us;
         let entry = Entry { id, born_us, due_us: born_us, bytes: place.bytes };

@@ -388,7 +388,11 @@ impl World {
 }
 
 fn open(folder: &TempDir, clock: &Arc<ManualClock>, told: Told) -> (Arc<Script>, Arc<Events>) {
-    let options = store::Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
+    let options = store::Options {
+        path: folder.path().join("fnlite.db"),
+        external_checkpointer: false,
+        seal_key: None,
+    };
     let clock = Arc::clone(clock);
     let store = Store::open(&options, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     let script = Arc::new(Script { store: store.clone(), clock: Arc::clone(&clock), told: Mutex::new(told) });

@@ -54,7 +54,8 @@ impl Fixture {
     fn new(keep: Keep) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
         let clocks = Arc::new(Clocks(Mutex::new((START_US, SystemClock.now()))));
-        let options = Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
+        let options =
+            Options { path: folder.path().join("fnlite.db"), external_checkpointer: false, seal_key: None };
         // The store's own deadlines are real.
         let store = Store::open(&options, Arc::new(SystemClock)).unwrap();
         let (stop, stopped) = bounded(0);

@@ -27,7 +27,7 @@ fn a_backup_taken_under_load_opens_and_is_sound() {
     });
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!fixture.folder.path().join("copy.db.tmp").exists());
-    let options = Options { path: copy, external_checkpointer: false };
+    let options = Options { path: copy, external_checkpointer: false, seal_key: None };
     let restored = Store::open(&options, Arc::new(SystemClock)).unwrap();
     assert_eq!(restored.invocation(&before.request_id).unwrap(), Some(before));
     assert_eq!(restored.integrity().unwrap(), Vec::<String>::new());
@@ -115,7 +115,7 @@ fn the_log_stays_short_however_much_is_written() {
 #[test]
 fn an_external_checkpointer_finds_everything_in_the_log() {
     let fixture = Fixture::new();
-    let options = Options { path: fixture.path(), external_checkpointer: true };
+    let options = Options { path: fixture.path(), external_checkpointer: true, seal_key: None };
     let store = Store::open(&options, Arc::new(SystemClock)).unwrap();
     let function = deploy(&store, "hello");
     for _ in 0..40 {

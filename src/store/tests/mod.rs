@@ -42,7 +42,7 @@ impl Fixture {
     }
 
     fn try_open(&self) -> Result<Store> {
-        let options = Options { path: self.path(), external_checkpointer: false };
+        let options = Options { path: self.path(), external_checkpointer: false, seal_key: None };
         Store::open(&options, Arc::new(SystemClock))
     }
 

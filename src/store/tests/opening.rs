@@ -77,6 +77,7 @@ fn a_missing_folder_is_refused_by_name() {
     let options = crate::store::Options {
         path: fixture.folder.path().join("no/such/fnlite.db"),
         external_checkpointer: false,
+        seal_key: None,
     };
     let refused = crate::store::Store::open(&options, std::sync::Arc::new(crate::base::clock::SystemClock))
         .unwrap_err();

@@ -143,6 +143,34 @@ fn an_order_that_fails_alone_in_its_batch_leaves_nothing() {
     deploy(&store, "hello");
 }
 
+/// Nobody wrote any more after a panic, and everybody waited and was refused for ever.
+#[test]
+fn an_order_that_panics_fails_and_the_next_one_is_written() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let function = deploy(&store, "hello");
+    let panics = || {
+        store.write(|tx| -> crate::error::Result<()> {
+            tx.execute("INSERT INTO log_minute VALUES (1, 1, 1)", [])?;
+            panic!("for the test")
+        })
+    };
+    assert_eq!(panics().unwrap_err().kind, Kind::Internal);
+    let record = store.record(run(&store, &function, &["a"])).unwrap();
+    one_batch(&store, || {
+        std::thread::scope(|scope| {
+            let good = scope.spawn(|| store.record(run(&store, &function, &["b"])));
+            let panicked = scope.spawn(panics);
+            let also_good = scope.spawn(|| store.record(run(&store, &function, &["c"])));
+            assert_eq!(panicked.join().unwrap().unwrap_err().kind, Kind::Internal);
+            assert!(good.join().unwrap().is_ok() && also_good.join().unwrap().is_ok());
+        });
+    });
+    let rows = "SELECT count(*) FROM log_minute WHERE minute = 1";
+    let left: i64 = store.read(|tx| Ok(tx.query_row(rows, [], |row| row.get(0))?)).unwrap();
+    assert_eq!((left, messages(&store, &of_run(record.id))), (0, vec!["a".to_owned()]));
+}
+
 #[test]
 fn another_program_that_writes_for_a_while_is_waited_for() {
     let fixture = Fixture::new();

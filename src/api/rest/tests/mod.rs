@@ -90,7 +90,8 @@ impl Door {
     fn with(socket_needs_key: bool) -> Door {
         let folder = tempfile::tempdir().unwrap();
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let options = Options { path: folder.path().join("fnlite.db"), external_checkpointer: false };
+        let options =
+            Options { path: folder.path().join("fnlite.db"), external_checkpointer: false, seal_key: None };
         let store = Store::open(&options, clock.clone()).unwrap();
         let account = Account { region: "r".into(), appid: "1".into(), uin: "2".into() };
         let search = vec![PathBuf::from("/usr/bin")];
