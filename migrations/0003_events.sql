@@ -51,7 +51,7 @@ CREATE TABLE dead_letter (
 ) STRICT;
 CREATE INDEX dead_letter_function ON dead_letter (function_id);
 
--- What a caller's key was first used for.
+-- What a caller's key was first used for; goes with its function.
 CREATE TABLE idempotency (
     function_id  INTEGER NOT NULL,
     key          TEXT    NOT NULL,
@@ -87,12 +87,16 @@ SELECT i.id, i.request_id, f.namespace, f.name AS function, i.qualifier, i.sourc
             ELSE CASE i.state WHEN 0 THEN 'running' WHEN 1 THEN 'succeeded' WHEN 2 THEN 'failed' WHEN 3 THEN 'queued'
                               WHEN 4 THEN 'retrying' WHEN 5 THEN 'expired' ELSE 'dead' END
        END AS state,
-       i.status, i.retry_num, i.error,
+       iif(q.claimed_us IS NULL, i.status, 202) AS status,
+       iif(q.claimed_us IS NULL, i.retry_num, q.attempts) AS retry_num,
+       iif(q.claimed_us IS NULL, i.error, '') AS error,
        strftime('%Y-%m-%dT%H:%M:%fZ', i.created_us / 1000000.0, 'unixepoch') AS created,
-       i.duration_us / 1000.0 AS duration_ms, i.init_us / 1000.0 AS init_ms,
-       i.memory_mb, i.memory_used_kb / 1024.0 AS memory_used_mb,
-       CAST(i.event AS TEXT) AS event, CAST(i.result AS TEXT) AS result,
-       i.created_us, i.started_us, i.ended_us, q.due_us
+       iif(q.claimed_us IS NULL, i.duration_us, 0) / 1000.0 AS duration_ms,
+       iif(q.claimed_us IS NULL, i.init_us, 0) / 1000.0 AS init_ms,
+       i.memory_mb, iif(q.claimed_us IS NULL, i.memory_used_kb, 0) / 1024.0 AS memory_used_mb,
+       CAST(i.event AS TEXT) AS event, iif(q.claimed_us IS NULL, CAST(i.result AS TEXT), '') AS result,
+       i.created_us, coalesce(q.claimed_us, i.started_us) AS started_us,
+       iif(q.claimed_us IS NULL, i.ended_us, 0) AS ended_us, iif(q.claimed_us IS NULL, q.due_us, NULL) AS due_us
 FROM invocation i
 JOIN function f ON f.id = i.function_id
 LEFT JOIN queued q ON q.invocation_id = i.id;
@@ -102,17 +106,19 @@ CREATE VIEW logs AS
 SELECT l.id,
        strftime('%Y-%m-%dT%H:%M:%fZ', l.ts_us / 1000000.0, 'unixepoch') AS time,
        f.name AS SCF_FunctionName, f.namespace AS SCF_Namespace, i.request_id AS SCF_RequestId,
-       i.qualifier AS SCF_Qualifier, i.started_us / 1000 AS SCF_StartTime, l.ts_us / 1000 AS SCF_LogTime,
-       i.duration_us / 1000.0 AS SCF_Duration, i.memory_used_kb / 1024.0 AS SCF_MemUsage,
+       i.qualifier AS SCF_Qualifier, coalesce(a.started_us, i.started_us) / 1000 AS SCF_StartTime,
+       l.ts_us / 1000 AS SCF_LogTime, coalesce(a.duration_us, i.duration_us) / 1000.0 AS SCF_Duration,
+       coalesce(a.memory_used_kb, i.memory_used_kb) / 1024.0 AS SCF_MemUsage,
        CASE l.level WHEN 0 THEN 'INFO' ELSE 'ERROR' END AS SCF_Level,
        l.message AS SCF_Message,
        CASE l.stream WHEN 0 THEN 'Platform' ELSE 'Custom' END AS SCF_Type,
-       coalesce(i.status, 202) AS SCF_StatusCode, l.retry_num AS SCF_RetryNum,
+       coalesce(a.status, i.status, 202) AS SCF_StatusCode, l.retry_num AS SCF_RetryNum,
        CASE l.stream WHEN 0 THEN 'platform' WHEN 1 THEN 'stdout' ELSE 'stderr' END AS stream,
        l.invocation_id
 FROM log l
 JOIN function f ON f.id = l.function_id
-LEFT JOIN invocation i ON i.id = l.invocation_id;
+LEFT JOIN invocation i ON i.id = l.invocation_id
+LEFT JOIN attempt a ON a.invocation_id = l.invocation_id AND a.retry_num = l.retry_num;
 
 CREATE VIEW dead_letters AS
 SELECT i.request_id, f.namespace, f.name AS function, i.qualifier, i.source,

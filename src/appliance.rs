@@ -100,10 +100,10 @@ impl Server {
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
         let settling = settle(&parts)?;
-        parts.events.start()?;
         let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
+        parts.events.start()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
         Ok(Server { ready, options, parts, front, settling, retention })
     }
@@ -223,12 +223,12 @@ fn pool(
 }
 
 fn queue(options: &Serve) -> events::Options {
-    let lanes_max = usize::try_from(options.total_concurrency_mb / limits::MEMORY_MB_MIN);
+    let threads_max = usize::try_from(options.total_concurrency_mb / limits::MEMORY_MB_MIN);
     let account = events::Account { appid: options.account.appid.clone(), uin: options.account.uin.clone() };
     events::Options {
         events_max: options.queue.events_max,
         bytes_max: options.queue.bytes_max,
-        lanes_max: lanes_max.unwrap_or(usize::MAX).max(1),
+        threads_max: threads_max.unwrap_or(usize::MAX).max(1),
         pace: options.queue.pace,
         account,
     }

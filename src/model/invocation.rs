@@ -55,6 +55,8 @@ pub struct Invocation {
     pub source: Source,
     /// When the order came, microseconds since the epoch.
     pub created_us: i64,
+    /// When this attempt began, microseconds since the epoch: when the order came, but for events.
+    pub begun_us: i64,
     /// Which attempt it is; 0 is the first.
     pub retry_num: u32,
 }

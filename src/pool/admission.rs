@@ -18,53 +18,85 @@ pub(crate) struct Quota {
     total_mb: u32,
     reserved_mb: HashMap<i64, u32>,
     used_mb: HashMap<i64, u32>,
+    /// What of the unreserved quota events use.
+    events_mb: u32,
+}
+
+/// A quota that is used up, MB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// What the function reserved.
+    Reserved(u32),
+    /// What all share that reserved nothing.
+    Unreserved(u32),
+}
+
+impl Refused {
+    /// The platform's words (contract 4.1, 432).
+    pub(crate) fn sentence(self, name: &str) -> String {
+        match self {
+            Refused::Reserved(mb) => {
+                format!("Function [ {name} ] concurrency exceeded reserved quota {mb} MB")
+            }
+            Refused::Unreserved(mb) => {
+                format!("Function [ {name} ] concurrency exceeded region unreserved quota {mb} MB")
+            }
+        }
+    }
+}
+
+/// Room that was taken, to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    function_id: i64,
+    memory_mb: u32,
+    /// Whether it is an event's, of the unreserved quota.
+    is_shared_events: bool,
 }
 
 impl Quota {
     pub(crate) fn new(total_mb: u32) -> Quota {
-        Quota { total_mb, reserved_mb: HashMap::new(), used_mb: HashMap::new() }
+        Quota { total_mb, reserved_mb: HashMap::new(), used_mb: HashMap::new(), events_mb: 0 }
     }
 
-    /// Notes what a function has reserved, from now on.
-    pub(crate) fn reserve(&mut self, function_id: i64, reserved_mb: Option<u32>) {
-        match reserved_mb {
+    /// Notes what a function has reserved, from now on; whether that is anything new.
+    pub(crate) fn reserve(&mut self, function_id: i64, reserved_mb: Option<u32>) -> bool {
+        let before = match reserved_mb {
             Some(mb) => self.reserved_mb.insert(function_id, mb),
             None => self.reserved_mb.remove(&function_id),
         };
+        before != reserved_mb
     }
 
-    /// Lets a run of `memory_mb` in, or says which quota is used up, in the platform's words (contract 4.1, 432).
-    pub(crate) fn enter(
-        &mut self,
-        function_id: i64,
-        name: &str,
-        memory_mb: u32,
-        asks: Asks,
-    ) -> Result<(), String> {
+    /// Lets a run of `memory_mb` in, or says which quota is used up.
+    pub(crate) fn enter(&mut self, function_id: i64, memory_mb: u32, asks: Asks) -> Result<Taken, Refused> {
         let own = self.used_mb.get(&function_id).copied().unwrap_or(0);
-        match self.reserved_mb.get(&function_id) {
-            Some(limit) if own + memory_mb > *limit => {
-                return Err(format!("Function [ {name} ] concurrency exceeded reserved quota {limit} MB"));
-            }
-            None if self.unreserved_used_mb() + memory_mb > self.open_to(asks, memory_mb) => {
-                let limit = self.unreserved_mb();
-                return Err(format!(
-                    "Function [ {name} ] concurrency exceeded region unreserved quota {limit} MB"
-                ));
+        let reserved = self.reserved_mb.get(&function_id).copied();
+        let is_shared_events = asks == Asks::Event && reserved.is_none();
+        match reserved {
+            Some(limit) if own + memory_mb > limit => return Err(Refused::Reserved(limit)),
+            None if !self.has_shared_room(memory_mb, asks) => {
+                return Err(Refused::Unreserved(self.unreserved_mb()));
             }
             _ => {}
         }
         self.used_mb.insert(function_id, own + memory_mb);
-        Ok(())
+        if is_shared_events {
+            self.events_mb += memory_mb;
+        }
+        Ok(Taken { function_id, memory_mb, is_shared_events })
     }
 
     /// A run that was let in has ended.
-    pub(crate) fn leave(&mut self, function_id: i64, memory_mb: u32) {
-        if let Some(used) = self.used_mb.get_mut(&function_id) {
-            *used = used.saturating_sub(memory_mb);
+    pub(crate) fn leave(&mut self, taken: Taken) {
+        if let Some(used) = self.used_mb.get_mut(&taken.function_id) {
+            *used = used.saturating_sub(taken.memory_mb);
             if *used == 0 {
-                self.used_mb.remove(&function_id);
+                self.used_mb.remove(&taken.function_id);
             }
+        }
+        if taken.is_shared_events {
+            self.events_mb = self.events_mb.saturating_sub(taken.memory_mb);
         }
     }
 
@@ -78,14 +110,13 @@ impl Quota {
         self.total_mb
     }
 
-    /// What of the unreserved quota is open to that kind of run. However long the queue is, a quarter stays for callers;
-    /// where that leaves no room for a single event, it may take what there is.
-    fn open_to(&self, asks: Asks, memory_mb: u32) -> u32 {
+    /// However long the queue is, events take no more than three quarters of what all share, so that a quarter stays for
+    /// callers; where that leaves no room for a single event, one may run.
+    fn has_shared_room(&self, memory_mb: u32, asks: Asks) -> bool {
         let all_mb = self.unreserved_mb();
-        match asks {
-            Asks::Caller => all_mb,
-            Asks::Event => all_mb.min(memory_mb.max(all_mb - all_mb / 4)),
-        }
+        let events_max_mb = memory_mb.max(all_mb - all_mb / 4);
+        let fits = self.unreserved_used_mb() + memory_mb <= all_mb;
+        fits && (asks == Asks::Caller || self.events_mb + memory_mb <= events_max_mb)
     }
 
     fn unreserved_mb(&self) -> u32 {
@@ -105,12 +136,12 @@ mod tests {
     #[test]
     fn the_total_is_shared_and_given_back() {
         let mut quota = Quota::new(256);
-        assert!(quota.enter(1, "a", 128, Asks::Caller).is_ok());
-        assert!(quota.enter(2, "b", 128, Asks::Caller).is_ok());
-        let refusal = quota.enter(1, "a", 64, Asks::Caller).unwrap_err();
+        assert!(quota.enter(1, 128, Asks::Caller).is_ok());
+        let second = quota.enter(2, 128, Asks::Caller).unwrap();
+        let refusal = quota.enter(1, 64, Asks::Caller).unwrap_err().sentence("a");
         assert_eq!(refusal, "Function [ a ] concurrency exceeded region unreserved quota 256 MB");
-        quota.leave(2, 128);
-        assert!(quota.enter(1, "a", 64, Asks::Caller).is_ok());
+        quota.leave(second);
+        assert!(quota.enter(1, 64, Asks::Caller).is_ok());
         assert_eq!(quota.used_mb(), 192);
     }
 
@@ -118,10 +149,10 @@ mod tests {
     fn a_reservation_is_floor_and_ceiling() {
         let mut quota = Quota::new(384);
         quota.reserve(1, Some(128));
-        assert!(quota.enter(2, "b", 256, Asks::Caller).is_ok());
-        assert!(quota.enter(2, "b", 64, Asks::Caller).is_err(), "others cannot use what is reserved");
-        assert!(quota.enter(1, "a", 128, Asks::Caller).is_ok());
-        let refusal = quota.enter(1, "a", 128, Asks::Caller).unwrap_err();
+        assert!(quota.enter(2, 256, Asks::Caller).is_ok());
+        assert!(quota.enter(2, 64, Asks::Caller).is_err(), "others cannot use what is reserved");
+        assert!(quota.enter(1, 128, Asks::Caller).is_ok());
+        let refusal = quota.enter(1, 128, Asks::Caller).unwrap_err().sentence("a");
         assert_eq!(refusal, "Function [ a ] concurrency exceeded reserved quota 128 MB");
     }
 
@@ -130,38 +161,50 @@ mod tests {
         let mut quota = Quota::new(384);
         quota.reserve(1, Some(u32::MAX));
         quota.reserve(2, Some(u32::MAX));
-        assert!(quota.enter(3, "c", 64, Asks::Caller).is_err());
-        assert!(quota.enter(1, "a", 64, Asks::Caller).is_ok());
+        assert!(quota.enter(3, 64, Asks::Caller).is_err());
+        assert!(quota.enter(1, 64, Asks::Caller).is_ok());
     }
 
     #[test]
     fn a_reservation_of_nothing_switches_a_function_off() {
         let mut quota = Quota::new(384);
         quota.reserve(1, Some(0));
-        assert!(quota.enter(1, "a", 64, Asks::Caller).is_err());
+        assert!(quota.enter(1, 64, Asks::Caller).is_err());
         quota.reserve(1, None);
-        assert!(quota.enter(1, "a", 64, Asks::Caller).is_ok());
+        assert!(quota.enter(1, 64, Asks::Caller).is_ok());
     }
 
     #[test]
     fn events_leave_a_quarter_to_callers() {
         let mut quota = Quota::new(512);
         for _ in 0..3 {
-            assert!(quota.enter(1, "a", 128, Asks::Event).is_ok());
+            assert!(quota.enter(1, 128, Asks::Event).is_ok());
         }
-        assert!(quota.enter(1, "a", 128, Asks::Event).is_err(), "the last quarter");
-        assert!(quota.enter(2, "b", 128, Asks::Caller).is_ok());
+        assert!(quota.enter(1, 128, Asks::Event).is_err(), "the last quarter");
+        assert!(quota.enter(2, 128, Asks::Caller).is_ok());
         let mut quota = Quota::new(128);
-        assert!(quota.enter(1, "a", 128, Asks::Event).is_ok(), "a quarter of one run is nothing");
-        assert!(quota.enter(1, "a", 128, Asks::Event).is_err());
+        assert!(quota.enter(1, 128, Asks::Event).is_ok(), "a quarter of one run is nothing");
+        assert!(quota.enter(1, 128, Asks::Event).is_err());
+    }
+
+    #[test]
+    fn callers_keep_no_event_from_what_they_leave() {
+        let mut quota = Quota::new(512);
+        for _ in 0..3 {
+            assert!(quota.enter(1, 128, Asks::Caller).is_ok());
+        }
+        let event = quota.enter(2, 128, Asks::Event).unwrap();
+        assert!(quota.enter(2, 128, Asks::Event).is_err(), "all is used");
+        quota.leave(event);
+        assert!(quota.enter(2, 128, Asks::Event).is_ok());
     }
 
     #[test]
     fn events_use_all_of_what_their_function_reserved() {
         let mut quota = Quota::new(512);
         quota.reserve(1, Some(256));
-        assert!(quota.enter(1, "a", 128, Asks::Event).is_ok());
-        assert!(quota.enter(1, "a", 128, Asks::Event).is_ok());
-        assert!(quota.enter(1, "a", 128, Asks::Event).is_err());
+        assert!(quota.enter(1, 128, Asks::Event).is_ok());
+        assert!(quota.enter(1, 128, Asks::Event).is_ok());
+        assert!(quota.enter(1, 128, Asks::Event).is_err());
     }
 }

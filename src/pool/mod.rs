@@ -31,7 +31,7 @@ use crate::instance::run::{self, Ended, Listener, Task};
 use crate::model::function::{Digest, Version};
 use crate::model::invocation::{FunctionNames, Invocation, Outcome};
 use crate::model::log::LogLine;
-use crate::pool::admission::{Asks, Quota};
+use crate::pool::admission::{Asks, Quota, Refused};
 use crate::pool::keeper::Done;
 use crate::pool::slot::{Leftovers, Means, NoInstance, Slot, Taken};
 
@@ -114,18 +114,10 @@ impl Pool {
         Ok(Pool { shared, orders: Some(orders), keeper: Some(keeper) })
     }
 
-    /// Room for one run of that Version, or the platform's words for why there is none (contract 4.1, 432).
-    pub fn admit(
-        &self,
-        version: &Version,
-        names: &FunctionNames,
-        asks: Asks,
-    ) -> std::result::Result<Permit, String> {
-        let (function_id, memory_mb) = (version.function_id, version.config.memory_mb);
-        let mut quota = self.shared.lock_quota();
-        quota.enter(function_id, &names.name, memory_mb, asks)?;
-        drop(quota);
-        Ok(Permit { shared: Arc::clone(&self.shared), function_id, memory_mb, asks })
+    /// Room for one run of that Version, or which quota is used up.
+    pub(crate) fn admit(&self, version: &Version, asks: Asks) -> std::result::Result<Permit, Refused> {
+        let taken = self.shared.lock_quota().enter(version.function_id, version.config.memory_mb, asks);
+        Ok(Permit { shared: Arc::clone(&self.shared), taken: taken?, asks })
     }
 
     /// Has `call` called whenever a caller's run gave its room back or a reservation changed; on that run's thread, so it
@@ -235,8 +227,10 @@ impl Pool {
 
     /// Notes what a function has reserved, MB.
     pub fn reserve(&self, function_id: i64, reserved_mb: Option<u32>) {
-        self.shared.lock_quota().reserve(function_id, reserved_mb);
-        self.shared.tell_of_room();
+        let has_changed = self.shared.lock_quota().reserve(function_id, reserved_mb);
+        if has_changed {
+            self.shared.tell_of_room();
+        }
     }
 
     /// Lets go every Version of that function: what is parked ends now, what runs finishes.
@@ -343,20 +337,19 @@ impl Shared {
 /// Room for one run, given back when dropped.
 pub struct Permit {
     shared: Arc<Shared>,
-    function_id: i64,
-    memory_mb: u32,
+    taken: admission::Taken,
     asks: Asks,
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("memory_mb", &self.memory_mb).finish_non_exhaustive()
+        f.debug_struct("Permit").field("taken", &self.taken).finish_non_exhaustive()
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.shared.lock_quota().leave(self.function_id, self.memory_mb);
+        self.shared.lock_quota().leave(self.taken);
         // Who ran an event looks for the next one anyway.
         if self.asks == Asks::Caller {
             self.shared.tell_of_room();

@@ -81,7 +81,8 @@ impl Functions {
         let archive = archive(code)?;
         let checked = package::check(&archive)?;
         let function = self.store.deploy(namespace, name, config, archive, checked.digest)?;
-        self.invoker.replaced(namespace, name, function.id);
+        self.invoker.replaced(&function);
+        self.events.deployed(&function);
         let is_new = function.created_us == function.modified_us;
         Ok(Deployed { function, is_new, notes })
     }

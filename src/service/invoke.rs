@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::base::failpoint;
 use crate::base::id::{IdSource, RequestId};
 use crate::base::json;
 use crate::error::{Error, Result};
-use crate::model::event::Settlement;
+use crate::model::event::{Claimed, Settlement};
 use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
 use crate::model::invocation::{
     Event, FinishedRun, FunctionNames, Invocation, Outcome, Record, Source, State,
@@ -26,6 +27,10 @@ use crate::service::metrics::Metrics;
 use crate::service::run_log::{self, End, RunLog};
 use crate::store::Store;
 use crate::store::logs::Of;
+
+/// How often it is tried to store how an event's attempt ended, and what lies between two tries: ten minutes in all.
+const STORE_TRIES: u32 = 600;
+const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a door asks for.
 #[derive(Debug)]
@@ -68,6 +73,8 @@ struct Wanted<'a> {
 struct Attempting<'a> {
     room: &'a Room,
     retry_num: u32,
+    /// When the function meant was created.
+    function_created_us: i64,
     settle: Settle<'a>,
 }
 
@@ -109,7 +116,7 @@ pub(crate) trait Runner: Send + Sync + fmt::Debug {
     ///
     /// Fails with `NotFound` when the function is not there any more, before anything runs, and with `Busy` or `Internal` when
     /// the record could not be stored: then the queue knows nothing of the attempt.
-    fn attempt(&self, record: Record, room: &Room, settle: Settle<'_>) -> Result<Finished>;
+    fn attempt(&self, claimed: &Claimed, room: &Room, settle: Settle<'_>) -> Result<Finished>;
 
     /// Whether runs are being ended because we stop.
     fn is_stopping(&self) -> bool;
@@ -182,7 +189,11 @@ impl Invoker {
     fn drive(&self, mut wanted: Wanted<'_>) -> Result<Finished> {
         loop {
             let generation = self.generation.load(Ordering::Acquire);
-            let Known { version, names, .. } = self.resolve(&wanted.key, generation)?;
+            let Known { version, names, created_us } = self.resolve(&wanted.key, generation)?;
+            let meant = wanted.attempt.as_ref().map(|attempt| attempt.function_created_us);
+            if meant.is_some_and(|meant_us| meant_us != created_us) {
+                return Err(Error::not_found("the function was deleted, and another one has its name"));
+            }
             let invocation = Arc::new(Invocation {
                 id: wanted.id,
                 request_id: wanted.request_id.clone(),
@@ -191,6 +202,7 @@ impl Invoker {
                 event: wanted.event.clone(),
                 source: wanted.source,
                 created_us: wanted.created_us,
+                begun_us: if wanted.attempt.is_some() { self.clock.wall_us() } else { wanted.created_us },
                 retry_num: wanted.attempt.as_ref().map_or(0, |attempt| attempt.retry_num),
             });
             let current = || self.generation.load(Ordering::Acquire) == generation;
@@ -225,21 +237,26 @@ impl Invoker {
         &self.endings
     }
 
-    /// Called after a deploy or delete has been committed: no run that starts later uses the old version.
+    /// Called after a delete has been committed: no run that starts later uses the old version.
     pub fn forget(&self, function_id: i64) {
+        self.forget_for(function_id, None);
+    }
+
+    fn forget_for(&self, function_id: i64, reserved_mb: Option<u32>) {
         let mut known = self.known.write().expect("no holder of this lock can panic");
         self.generation.fetch_add(1, Ordering::AcqRel);
         known.retain(|_, known| known.version.function_id != function_id);
         // Under the same lock, or it could undo what somebody who looks the function up has just reserved for it.
-        self.pool.reserve(function_id, None);
+        self.pool.reserve(function_id, reserved_mb);
         drop(known);
         self.pool.retire(function_id);
     }
 
     /// Called after a deploy has been committed: as [`forget`](Invoker::forget), and what the new version has reserved is
     /// taken from all others from now on.
-    pub fn replaced(&self, namespace: &Namespace, name: &FunctionName, function_id: i64) {
-        self.forget(function_id);
+    pub fn replaced(&self, function: &Function) {
+        let (namespace, name) = (&function.namespace, &function.name);
+        self.forget_for(function.id, function.version.config.reserved_mb);
         let generation = self.generation.load(Ordering::Acquire);
         // Whoever runs it first looks it up again.
         if let Err(error) = self.resolve(&(namespace.clone(), name.clone()), generation) {
@@ -310,8 +327,8 @@ impl Invoker {
             }
         };
         let memory_mb = invocation.version.config.memory_mb;
-        let start_us = if attempt.is_some() { wall_us() } else { invocation.created_us };
-        let mut log = RunLog::start(&invocation.request_id, memory_mb, start_us, &wall_us, &mut early);
+        let begun_us = invocation.begun_us;
+        let mut log = RunLog::start(&invocation.request_id, memory_mb, begun_us, &wall_us, &mut early);
         let _running = Running::list(&self.running, invocation);
         let permit = attempt.as_ref().and_then(|attempt| attempt.room.0.as_ref());
         let ran = self.admitted(invocation, checks, permit, &mut log);
@@ -331,9 +348,12 @@ impl Invoker {
         if let Some(permit) = permit {
             return run(permit, log);
         }
-        match self.pool.admit(&invocation.version, &invocation.function, Asks::Caller) {
+        match self.pool.admit(&invocation.version, Asks::Caller) {
             Ok(permit) => run(&permit, log),
-            Err(sentence) => Some(self.pool.not_run(Outcome::OverConcurrency(sentence))),
+            Err(refused) => {
+                let sentence = refused.sentence(&invocation.function.name);
+                Some(self.pool.not_run(Outcome::OverConcurrency(sentence)))
+            }
         }
     }
 
@@ -366,9 +386,33 @@ impl Invoker {
         let lines = log.end(ran.lines, &end, ended_us);
         let mut record = Record { result, ..ended };
         let settlement = attempt.map(|attempt| (attempt.settle)(&mut record));
-        let record = self.store.record(FinishedRun { record, lines, settlement })?;
+        let record = self.store_run(FinishedRun { record, lines, settlement })?;
         self.metrics.observe(&record);
         Ok(Finished { record, after: ran.after })
+    }
+}
+
+impl Invoker {
+    /// A caller is told when his run could not be stored. An event has run, so it is stored as soon as it can be: to run it
+    /// again would do twice what it did.
+    fn store_run(&self, run: FinishedRun) -> Result<Record> {
+        if run.settlement.is_none() {
+            return self.store.record(run);
+        }
+        let mut failed = 0;
+        loop {
+            match self.store.record(run.clone()) {
+                Err(error) if failed < STORE_TRIES && !self.pool.is_stopping() => {
+                    failed += 1;
+                    log::error!(
+                        "what became of event {} is not stored yet: {error:#}",
+                        run.record.request_id
+                    );
+                    std::thread::sleep(STORE_AGAIN);
+                }
+                stored => return stored,
+            }
+        }
     }
 }
 
@@ -379,21 +423,21 @@ impl Runner for Invoker {
     }
 
     fn room(&self, known: &Known) -> Option<Room> {
-        let permit = self.pool.admit(&known.version, &known.names, Asks::Event);
-        permit.ok().map(|permit| Room(Some(permit)))
+        self.pool.admit(&known.version, Asks::Event).ok().map(|permit| Room(Some(permit)))
     }
 
-    fn attempt(&self, record: Record, room: &Room, settle: Settle<'_>) -> Result<Finished> {
+    fn attempt(&self, claimed: &Claimed, room: &Room, settle: Settle<'_>) -> Result<Finished> {
+        let Claimed { record, function_created_us, .. } = claimed;
         let source = Source::parse(&record.source).unwrap_or(Source::Rest);
-        let attempt = Attempting { room, retry_num: record.retry_num, settle };
+        let retry_num = record.retry_num;
         self.drive(Wanted {
             id: record.id,
             key: (Namespace::parse(&record.namespace)?, FunctionName::parse(&record.function)?),
-            request_id: record.request_id,
-            event: Event(record.event.into()),
+            request_id: record.request_id.clone(),
+            event: Event(Arc::from(record.event.as_slice())),
             source,
             created_us: record.created_us,
-            attempt: Some(attempt),
+            attempt: Some(Attempting { room, retry_num, function_created_us: *function_created_us, settle }),
         })
     }
 
@@ -469,7 +513,7 @@ fn record(invocation: &Invocation, event: Vec<u8>) -> Record {
         due_us: 0,
         status: 202,
         created_us: invocation.created_us,
-        started_us: invocation.created_us,
+        started_us: invocation.begun_us,
         ended_us: 0,
         duration_us: 0,
         init_us: 0,
@@ -481,6 +525,6 @@ fn record(invocation: &Invocation, event: Vec<u8>) -> Record {
     }
 }
 
-fn micros(duration: std::time::Duration) -> i64 {
+fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

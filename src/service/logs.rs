@@ -13,7 +13,7 @@ use crate::base::id::RequestId;
 use crate::error::{Error, Result};
 use crate::model::event::Attempt;
 use crate::model::function::{FunctionName, Namespace};
-use crate::model::invocation::{Record, State};
+use crate::model::invocation::Record;
 use crate::model::limits;
 use crate::model::query::{InvocationQuery, LogQuery, Order, Page, PageLimit, StatusFilter, StoredLine};
 use crate::service::invoke::Invoker;
@@ -119,11 +119,7 @@ impl Logs {
 
     /// The attempts of a run before the one its record tells of.
     pub fn attempts(&self, record: &Record) -> Result<Vec<Attempt>> {
-        // Where none was made there is nothing to look for.
-        if record.retry_num == 0 && record.state != State::Retrying {
-            return Ok(Vec::new());
-        }
-        self.store.attempts(record.id)
+        if record.retry_num == 0 { Ok(Vec::new()) } else { self.store.attempts(record.id, record.retry_num) }
     }
 
     /// The first lines of a run, as many as a page holds, and where the rest begins.
@@ -212,8 +208,7 @@ fn brief(record: Record) -> Record {
 /// One page out of both, newest first. A full page of stored rows reaches down to some id; running ones below it sort
 /// behind it and are cut off, to come with a later page.
 fn merged(running: Vec<Record>, stored: Page<Record, i64>, limit: PageLimit) -> Page<Record, i64> {
-    let more_stored = stored.next.is_some();
-    let mut rows = stored.rows;
+    let (mut rows, next_stored) = (stored.rows, stored.next);
     for record in running {
         match rows.iter_mut().find(|stored| stored.id == record.id) {
             // An event's row says that it waits until its attempt has ended.
@@ -223,17 +218,17 @@ fn merged(running: Vec<Record>, stored: Page<Record, i64>, limit: PageLimit) -> 
         }
     }
     rows.sort_by_key(|record| Reverse(record.id));
-    let mut page = Page::cut(rows, limit, |record| record.id);
-    if more_stored {
-        page.next = page.rows.last().map(|record| record.id);
-    }
-    page
+    // What lies below the stored page comes with a later one.
+    rows.retain(|record| next_stored.is_none_or(|next| record.id >= next));
+    let page = Page::cut(rows, limit, |record| record.id);
+    Page { next: page.next.or(next_stored), ..page }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::id::{CountingIds, IdSource};
+    use crate::model::invocation::State;
 
     fn record(id: i64, state: State) -> Record {
         Record {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use crate::model::invocation::{Record, State};
+use crate::model::invocation::Record;
 
 /// Upper bounds of the duration buckets, seconds; what is longer counts only in the total.
 pub const DURATION_BOUNDS_S: [f64; 12] =
@@ -52,7 +52,7 @@ impl Metrics {
     pub fn observe(&self, record: &Record) {
         let counters = self.counters(record);
         counters.invocations.fetch_add(1, Ordering::Relaxed);
-        if record.state == State::Failed {
+        if record.status != 200 {
             counters.errors.fetch_add(1, Ordering::Relaxed);
         }
         if matches!(record.status, 433 | 450) {

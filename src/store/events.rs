@@ -9,6 +9,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use crate::base::id::RequestId;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Acceptance, Attempt, Claimed, IdempotencyKey, Letter, Settlement, Tries, Waiting};
 use crate::model::invocation::{Record, State};
@@ -21,6 +22,9 @@ use crate::store::{Store, Tx};
 /// What the error of an attempt says that a crash cut off.
 pub(super) const CUT_OFF: &str = "the server stopped before the run ended";
 
+/// Rows of one page when the queue is read.
+const PAGE_ROWS: i64 = 50_000;
+
 /// An order to accept an event.
 #[derive(Debug)]
 pub(super) struct Accepting {
@@ -29,15 +33,6 @@ pub(super) struct Accepting {
     /// The dead letter that it replays.
     replays: Option<i64>,
     pub(super) acceptance: Acceptance,
-}
-
-/// How much waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Events.
-    pub events: u64,
-    /// Bytes of their bodies.
-    pub bytes: u64,
 }
 
 impl Store {
@@ -65,16 +60,28 @@ impl Store {
         self.order_and_wait(|reply| Order::Accept(Box::new(accepting), reply))
     }
 
-    /// Every event that has not ended, in the order they are due.
+    /// What was accepted under that key, if anything. Fails as [`accept`](Store::accept) does.
+    pub fn accepted_under(&self, function_id: i64, key: &IdempotencyKey) -> Result<Option<RequestId>> {
+        self.read(|tx| match known(tx, function_id, key)? {
+            Some(Acceptance::Known(id)) => Ok(Some(id)),
+            Some(Acceptance::New) | None => Ok(None),
+        })
+    }
+
+    /// Every event that has not ended, in no order that means anything.
     pub fn waiting(&self, mut each: impl FnMut(Waiting)) -> Result<()> {
-        self.read(|tx| {
-            let sql = "SELECT invocation_id, function_id, created_us, due_us, event_bytes FROM queued
-                       ORDER BY due_us, invocation_id";
-            let mut statement = tx.prepare_cached(sql)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                each(waiting(row)?);
-            }
+        let mut after = Some(i64::MIN);
+        while let Some(id) = after {
+            after = self.read(|tx| page(tx, id, &mut each))?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the claim of an event whose attempt did not begin, or whose end is not known.
+    pub fn release(&self, id: i64) -> Result<()> {
+        self.write(move |tx| {
+            let sql = "UPDATE queued SET claimed_us = NULL WHERE invocation_id = ?1";
+            tx.prepare_cached(sql)?.execute([id])?;
             Ok(())
         })
     }
@@ -94,13 +101,13 @@ impl Store {
         })
     }
 
-    /// The attempts of an invocation before the one its record tells of, in order.
-    pub fn attempts(&self, id: i64) -> Result<Vec<Attempt>> {
+    /// The attempts of an invocation before that one, in order.
+    pub fn attempts(&self, id: i64, before: u32) -> Result<Vec<Attempt>> {
         self.read(|tx| {
             let sql = "SELECT retry_num, status, started_us, ended_us, duration_us, init_us, memory_used_kb, error, result
-                       FROM attempt WHERE invocation_id = ?1 ORDER BY retry_num";
+                       FROM attempt WHERE invocation_id = ?1 AND retry_num < ?2 ORDER BY retry_num";
             let mut statement = tx.prepare_cached(sql)?;
-            let rows = statement.query_map([id], attempt)?;
+            let rows = statement.query_map(params![id, before], attempt)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
@@ -123,6 +130,32 @@ pub(super) fn accept(tx: &Tx<'_>, minutes: &mut Minutes, accepting: &mut Accepti
         return Err(Error::not_found("the dead letter was dropped or replayed meanwhile"));
     }
     enqueue(tx, minutes, record)
+}
+
+/// A page of what waits, given to `each`; the last id, unless that was all. Pages, so that none of them takes too long.
+fn page(tx: &Tx<'_>, after: i64, each: &mut impl FnMut(Waiting)) -> Result<Option<i64>> {
+    let sql = "SELECT invocation_id, function_id, created_us, due_us, event_bytes FROM queued
+               WHERE invocation_id > ?1 ORDER BY invocation_id LIMIT ?2";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query([after, PAGE_ROWS])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let found = waiting(row)?;
+        last = Some(found.id);
+        each(found);
+    }
+    Ok(last)
+}
+
+/// Whether that attempt of an event is still to be settled. If a commit was lost sight of, it may have been.
+pub(super) fn is_open(tx: &Tx<'_>, record: &Record) -> Result<bool> {
+    let sql = "SELECT 1 FROM queued WHERE invocation_id = ?1 AND attempts = ?2";
+    let attempts = record.retry_num;
+    let of_this = tx.prepare_cached(sql)?.exists(params![record.id, attempts])?;
+    // One that is given up without a further attempt tells of the last one.
+    let sql = "SELECT 1 FROM queued WHERE invocation_id = ?1 AND attempts = ?2 + 1";
+    let given_up = matches!(record.state, State::Dead | State::Expired);
+    Ok(of_this || (given_up && tx.prepare_cached(sql)?.exists(params![record.id, attempts])?))
 }
 
 /// Writes what became of an event with the record of its attempt.
@@ -169,7 +202,8 @@ pub(super) fn recover(tx: &Tx<'_>) -> Result<usize> {
     )?;
     tx.execute(
         &format!(
-            "UPDATE invocation SET state = 4, status = 500, ended_us = ?1, duration_us = 0, error = ?2, result = {result},
+            "UPDATE invocation SET state = 4, status = 500, ended_us = ?1, duration_us = 0, init_us = 0,
+                 memory_used_kb = 0, error = ?2, result = {result},
                  (retry_num, started_us) = (SELECT attempts, claimed_us FROM queued WHERE invocation_id = invocation.id)
              WHERE id IN (SELECT invocation_id FROM queued WHERE claimed_us IS NOT NULL)"
         ),

@@ -105,6 +105,7 @@ impl Store {
             let function = find(tx, &sealing, &namespace, &name)?
                 .ok_or_else(|| Error::not_found(format!("no function {name} in namespace {namespace}")))?;
             tx.execute("DELETE FROM version WHERE function_id = ?1", [function.id])?;
+            tx.execute("DELETE FROM idempotency WHERE function_id = ?1", [function.id])?;
             tx.execute("UPDATE function SET deleted_us = ?2 WHERE id = ?1", [function.id, tx.now_us])?;
             Ok(function)
         })?;

@@ -248,19 +248,7 @@ impl Recorder {
         match order {
             Order::Run(run, _) => {
                 self.shedder.shed(run.record.id, &mut run.lines, true);
-                let record = &run.record;
-                records::finish(tx, record)?;
-                self.run_minutes.note(tx, record.created_us, record.id)?;
-                let of = logs::Of {
-                    run_id: record.id,
-                    function_id: record.function_id,
-                    retry_num: record.retry_num,
-                };
-                logs::append(tx, &mut self.log_minutes, of, &run.lines)?;
-                match &run.settlement {
-                    Some(settlement) => events::settle(tx, &mut self.run_minutes, record, settlement),
-                    None => Ok(()),
-                }
+                finish(tx, run, &mut self.run_minutes, &mut self.log_minutes)
             }
             Order::Accept(accepting, _) => events::accept(tx, &mut self.run_minutes, accepting),
             Order::Begin(record) => {
@@ -275,6 +263,29 @@ impl Recorder {
             Order::Work(work) => work.run(tx),
         }
     }
+}
+
+/// Writes a run that ended, and what follows for its event.
+fn finish(
+    tx: &Tx<'_>,
+    run: &FinishedRun,
+    run_minutes: &mut Minutes,
+    log_minutes: &mut Minutes,
+) -> Result<()> {
+    let record = &run.record;
+    let of = logs::Of { run_id: record.id, function_id: record.function_id, retry_num: record.retry_num };
+    let Some(settlement) = &run.settlement else {
+        records::finish(tx, record)?;
+        run_minutes.note(tx, record.created_us, record.id)?;
+        return logs::append(tx, log_minutes, of, &run.lines);
+    };
+    // Its row has been there, and its minute noted, since it was accepted.
+    if !events::is_open(tx, record)? {
+        return Ok(());
+    }
+    records::finish(tx, record)?;
+    logs::append(tx, log_minutes, of, &run.lines)?;
+    events::settle(tx, run_minutes, record, settlement)
 }
 
 /// A panic as an error. What was printed where it happened tells the rest.

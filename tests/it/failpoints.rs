@@ -107,12 +107,6 @@ fn check(point: &str) {
             check_serves(&server);
             check_kept(&server, &answered);
             check_run(&server, &answered);
-            if is_silent {
-                assert!(
-                    server.place().said().contains("was not stored"),
-                    "{point} was not passed often enough"
-                );
-            }
             assert_eq!(server.place().said().contains("panicked"), way == "panic");
             let (status, place) = server.stop();
             assert!(status.success(), "{status}");
@@ -206,7 +200,11 @@ fn other(number: usize) -> Function {
 fn check_serves(server: &Server) {
     server.invoke("hello", "{}").returned();
     assert_eq!(server.value_of("another", &expression("1"), "{}"), 1);
-    assert_eq!(server.get("/v1/invocations?status=running")["invocations"], Value::Array(Vec::new()));
+    // How an event ended is stored a moment later where it could not be stored at once.
+    wait::until("nothing runs", || {
+        let running = server.get("/v1/invocations?status=running")["invocations"].take();
+        (running == Value::Array(Vec::new())).then_some(())
+    });
     wait::until("nothing is thought to run", || {
         server.get("/v1/doctor").to_string().contains("\"0 of ").then_some(())
     });

@@ -13,6 +13,7 @@ use crate::api::rest::logs::LineBody;
 use crate::base::id::RequestId;
 use crate::base::length::Length;
 use crate::error::{Error, Result};
+use crate::http::head::Head;
 use crate::http::response::Response;
 use crate::model::event::Attempt;
 use crate::model::invocation::Record;
@@ -119,9 +120,19 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
     ))
 }
 
+/// Whether a request waits for an end.
+pub(super) fn waits(head: &Head) -> bool {
+    let is_wait = |query: &str| query.split('&').any(|part| part.starts_with("wait="));
+    head.path().starts_with(PATH) && head.query().is_some_and(is_wait)
+}
+
 /// How long the caller waits for the end.
 fn wait(call: &Call) -> Result<Option<Duration>> {
     let Some(text) = call.query.text("wait") else { return Ok(None) };
+    if !waits(&call.head) {
+        // It would hold a thread that is not meant for it.
+        return Err(Error::invalid("wait must be written without escapes"));
+    }
     let wrong =
         || Error::invalid(format!("wait must be a length of time such as 30s, at most {}", Length(WAIT_MAX)));
     let Length(length) = text.parse().map_err(|_| wrong())?;

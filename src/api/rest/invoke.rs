@@ -21,7 +21,7 @@ pub(super) struct Accepted<'a> {
 }
 
 pub(super) fn post(rest: &Rest, call: Call) -> Result<Response> {
-    let key = call.head.header_text("x-idempotency-key").map(str::to_owned);
+    let key = call.head.header("x-idempotency-key").map(|key| String::from_utf8_lossy(key).into_owned());
     match call.query.text("type") {
         Some("event") => accept(rest, call, key),
         None | Some("sync") if key.is_none() => run(rest, call),

@@ -172,8 +172,7 @@ impl Handler for Rest {
 
     /// Who waits for an invocation's end may wait for long.
     fn is_patient(&self, head: &Head) -> bool {
-        head.path().starts_with(invocations::PATH)
-            && head.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")))
+        invocations::waits(head)
     }
 
     fn refusal(&self, status: u16, sentence: &'static str) -> Response {

@@ -3,7 +3,8 @@
 //! There are as many as are needed: whoever takes an event and sees that another one could go calls an idle thread, or hires
 //! one. A thread that finds nothing sleeps until somebody calls, or the next event is due.
 //!
-//! What must stay true: the desk is never locked while an event is claimed, run or stored.
+//! What must stay true: the desk is never locked while an event is claimed, run or stored. Before room is asked for, it is
+//! noted that somebody may be refused, so that whoever gives room back meanwhile comes to the desk.
 
 use std::collections::HashMap;
 use std::sync::MutexGuard;
@@ -21,36 +22,43 @@ use crate::service::invoke::{Known, Room};
 const FULL_WAIT: Duration = Duration::from_secs(1);
 
 /// What the threads share.
-#[derive(Debug, Default)]
-pub(super) struct State {
+#[derive(Debug)]
+pub(super) struct Desk {
     pub(super) line: Line,
     /// What functions are, by id, as far as somebody has looked; none for those that are gone.
-    pub(super) known: HashMap<i64, Option<Known>>,
+    known: HashMap<i64, Option<Known>>,
     /// Threads that sleep.
-    pub(super) idle: usize,
+    idle: usize,
+    /// When the first of them wakes by itself.
+    wake_us: i64,
     /// Threads there are.
     hired: usize,
     pub(super) is_stopping: bool,
 }
 
-/// An event that was taken, and its room; none within where its function was taken for gone.
-pub(super) type Next = Taken<Option<Room>>;
+/// An event whose turn it is, and its room; none within where its function was taken for gone.
+pub(super) type Turn = Taken<Option<Room>>;
 
-impl State {
-    /// Notes what a function is.
-    pub(super) fn know(&mut self, id: i64, known: Option<Known>, pace: Pace) {
-        if let Some(known) = &known {
+impl Default for Desk {
+    fn default() -> Desk {
+        let (line, known) = (Line::default(), HashMap::new());
+        Desk { line, known, idle: 0, wake_us: i64::MAX, hired: 0, is_stopping: false }
+    }
+}
+
+impl Desk {
+    /// Notes what a function is, unless something newer is known.
+    pub(super) fn know(&mut self, id: i64, known: &Known, pace: Pace) {
+        let is_known = matches!(self.known.get(&id), Some(Some(now)) if now.version.id >= known.version.id);
+        if !is_known {
             self.line.set_ttl(id, micros(pace.seconds(known.version.config.event.msg_ttl_s)));
+            self.known.insert(id, Some(known.clone()));
         }
-        self.known.insert(id, known);
     }
 
-    /// The same, unless it is known already.
-    pub(super) fn know_newer(&mut self, id: i64, known: &Known, pace: Pace) {
-        let is_known = matches!(self.known.get(&id), Some(Some(now)) if now.version.id == known.version.id);
-        if !is_known {
-            self.know(id, Some(known.clone()), pace);
-        }
+    /// Notes that a function is gone.
+    pub(super) fn know_gone(&mut self, id: i64) {
+        self.known.insert(id, None);
     }
 }
 
@@ -58,7 +66,7 @@ impl Events {
     /// Starts a thread, unless there are as many as may be.
     pub(super) fn hire(&self) -> Result<()> {
         let mut desk = self.lock();
-        if desk.hired >= self.options.lanes_max || desk.is_stopping {
+        if desk.hired >= self.options.threads_max || desk.is_stopping {
             return Ok(());
         }
         desk.hired += 1;
@@ -83,15 +91,16 @@ impl Events {
     }
 
     fn work(&self) {
-        while let Some(taken) = self.next() {
-            self.serve(taken);
+        while let Some(turn) = self.next() {
+            self.serve(turn);
         }
     }
 
-    pub(super) fn serve(&self, taken: Next) {
-        let function_id = taken.function_id;
+    /// Sees to an event, and says so.
+    pub(super) fn serve(&self, turn: Turn) {
+        let function_id = turn.function_id;
         self.counts.running.fetch_add(1, Ordering::Relaxed);
-        self.see_to(taken);
+        self.see_to(turn);
         self.counts.running.fetch_sub(1, Ordering::Relaxed);
         let mut desk = self.lock();
         desk.line.done(function_id);
@@ -99,7 +108,7 @@ impl Events {
     }
 
     /// The next event; waits for one, and gives none once we stop.
-    fn next(&self) -> Option<Next> {
+    fn next(&self) -> Option<Turn> {
         let mut desk = self.lock();
         loop {
             if desk.is_stopping {
@@ -108,21 +117,28 @@ impl Events {
             let now_us = self.now_us();
             // What is taken is claimed, run and settled, all of which is written.
             let has_room = self.parts.store.check_room_for_run().is_ok();
-            if has_room && let Some(taken) = self.take(&mut desk, now_us) {
+            if has_room && let Some(turn) = self.take(&mut desk, now_us) {
                 self.call_another(desk);
-                return Some(taken);
+                return Some(turn);
             }
-            let next_us = if has_room { desk.line.next_us() } else { Some(now_us + micros(FULL_WAIT)) };
-            let wake_us = next_us.map(|at_us| at_us.saturating_sub(now_us).max(0));
+            let next_us =
+                if has_room { desk.line.next_us() } else { Some(now_us.saturating_add(micros(FULL_WAIT))) };
+            let wake_us = next_us.unwrap_or(i64::MAX);
             desk.idle += 1;
-            desk = self.sleep(desk, wake_us);
+            desk.wake_us = desk.wake_us.min(wake_us);
+            desk = self.sleep(desk, wake_us.saturating_sub(now_us));
             desk.idle -= 1;
+            desk.wake_us = i64::MAX;
         }
     }
 
-    pub(super) fn take(&self, desk: &mut State, now_us: i64) -> Option<Next> {
-        let State { line, known, .. } = desk;
-        line.take(now_us, |id| self.room_for(known.get(&id)))
+    /// The event whose turn it is, if it has room.
+    pub(super) fn take(&self, desk: &mut Desk, now_us: i64) -> Option<Turn> {
+        self.refused.store(true, Ordering::SeqCst);
+        let Desk { line, known, .. } = desk;
+        let turn = line.take(now_us, |id| self.room_for(known.get(&id)));
+        self.refused.store(line.has_blocked(), Ordering::SeqCst);
+        turn
     }
 
     /// Room for an event of that function. One that is gone, or that nobody has looked at, needs none: nothing will run.
@@ -131,30 +147,25 @@ impl Events {
         self.runner.room(known).map(Some)
     }
 
-    /// Where an event could go, somebody is called to see to it. One that is not due yet wants a thread that knows when it is.
-    pub(super) fn call_another(&self, desk: MutexGuard<'_, State>) {
-        let (idle, has_more, can_hire) =
-            (desk.idle, desk.line.has_more(), desk.hired < self.options.lanes_max);
-        drop(desk);
-        if idle > 0 {
-            self.work.notify_one();
-        } else if has_more
-            && can_hire
-            && let Err(error) = self.hire()
-        {
-            log::warn!("events wait longer than they need to: {error:#}");
+    /// Where an event could go, or is due before anybody wakes, somebody is called to see to it.
+    pub(super) fn call_another(&self, desk: MutexGuard<'_, Desk>) {
+        let has_more = desk.line.has_more();
+        if desk.idle > 0 {
+            if has_more || desk.line.next_us().is_some_and(|next_us| next_us < desk.wake_us) {
+                self.work.notify_one();
+            }
+        } else if has_more && desk.hired < self.options.threads_max {
+            drop(desk);
+            if let Err(error) = self.hire() {
+                log::warn!("events wait longer than they need to: {error:#}");
+            }
         }
     }
 
-    fn sleep<'a>(&self, desk: MutexGuard<'a, State>, wake_us: Option<i64>) -> MutexGuard<'a, State> {
-        let length = wake_us.map(|us| Duration::from_micros(us.try_into().unwrap_or(0)));
-        match length {
-            // A moment more, so that what is due then is due when we look.
-            Some(length) => {
-                let woken = self.work.wait_timeout(desk, length + Duration::from_micros(50));
-                woken.expect("no holder of this lock can panic").0
-            }
-            None => self.work.wait(desk).expect("no holder of this lock can panic"),
-        }
+    fn sleep<'a>(&self, desk: MutexGuard<'a, Desk>, wait_us: i64) -> MutexGuard<'a, Desk> {
+        // A moment more, so that what is due then is due when we look; and never for ever.
+        let wait = Duration::from_micros(wait_us.max(0).unsigned_abs()) + Duration::from_micros(50);
+        let woken = self.work.wait_timeout(desk, wait.min(Duration::from_secs(3600)));
+        woken.expect("no holder of this lock can panic").0
     }
 }

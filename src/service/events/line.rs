@@ -8,7 +8,7 @@
 //! What must stay true: an event is in the line or with whoever took it, never both. Times are microseconds of a clock that
 //! never jumps, and may be negative: events can be older than it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// An event in the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +34,18 @@ pub(crate) struct Taken<P> {
 /// The lines of all functions.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
-    functions: HashMap<i64, Lane>,
+    functions: HashMap<i64, Waiting>,
     /// Not due yet, by when they are.
     later: BTreeMap<(i64, i64), (i64, Entry)>,
 }
 
 /// One function's line.
 #[derive(Debug)]
-struct Lane {
-    /// Due, in order.
-    ready: VecDeque<Entry>,
+struct Waiting {
+    /// Due, by when they became so.
+    ready: BTreeMap<(i64, i64), Entry>,
+    /// Those of them that were tried before, by age: they may be older than whoever is due first.
+    elders: BTreeSet<(i64, i64, i64)>,
     /// Taken and not given back.
     running: usize,
     /// Passed over, because there was no room for it.
@@ -58,34 +60,34 @@ impl Line {
         if entry.due_us > now_us {
             self.later.insert((entry.due_us, entry.id), (function_id, entry));
         } else {
-            self.lane(function_id).insert(entry);
+            self.waiting(function_id).insert(entry);
         }
     }
 
     /// Notes how old a function's events may get.
     pub(crate) fn set_ttl(&mut self, function_id: i64, ttl_us: i64) {
-        self.lane(function_id).ttl_us = ttl_us;
+        self.waiting(function_id).ttl_us = ttl_us;
     }
 
-    /// The event that goes next, if one is due and `admit` has room for its function. Somebody must say when it is
-    /// [`done`](Line::done).
+    /// The event that goes next, if one is due and `admit` has room for its function; where nobody lets a function run, one
+    /// that became too old. Somebody must say when it is [`done`](Line::done).
     pub(crate) fn take<P>(
         &mut self,
         now_us: i64,
         mut admit: impl FnMut(i64) -> Option<P>,
     ) -> Option<Taken<P>> {
         self.call_up(now_us);
-        if let Some(taken) = self.take_expired(now_us) {
-            return Some(taken);
-        }
-        while let Some((function_id, lane)) = self.first() {
+        for function_id in self.order(now_us) {
+            let waiting = self.waiting(function_id);
+            if let Some(entry) = waiting.take_too_old(now_us) {
+                return Some(Taken { function_id, entry, permit: None });
+            }
             match admit(function_id) {
                 Some(permit) => {
-                    lane.running += 1;
-                    let entry = lane.ready.pop_front().expect("a lane that goes first has somebody");
+                    let entry = waiting.take_first()?;
                     return Some(Taken { function_id, entry, permit: Some(permit) });
                 }
-                None => lane.is_blocked = true,
+                None => waiting.is_blocked = true,
             }
         }
         None
@@ -93,24 +95,24 @@ impl Line {
 
     /// Whether somebody is due whom nobody has refused yet.
     pub(crate) fn has_more(&self) -> bool {
-        self.functions.values().any(Lane::may_go)
+        self.functions.values().any(Waiting::may_go)
+    }
+
+    /// Whether somebody was passed over.
+    pub(crate) fn has_blocked(&self) -> bool {
+        self.functions.values().any(|waiting| waiting.is_blocked)
     }
 
     /// An event that was taken has ended or was put back.
     pub(crate) fn done(&mut self, function_id: i64) {
-        if let Some(lane) = self.functions.get_mut(&function_id) {
-            lane.running = lane.running.saturating_sub(1);
+        if let Some(waiting) = self.functions.get_mut(&function_id) {
+            waiting.running = waiting.running.saturating_sub(1);
         }
     }
 
-    /// There may be room again; whether anybody had been passed over.
-    pub(crate) fn unblock(&mut self) -> bool {
-        let mut any = false;
-        for lane in self.functions.values_mut().filter(|lane| lane.is_blocked) {
-            lane.is_blocked = false;
-            any |= !lane.ready.is_empty();
-        }
-        any
+    /// There may be room again for those that were passed over.
+    pub(crate) fn unblock(&mut self) {
+        self.functions.values_mut().for_each(|waiting| waiting.is_blocked = false);
     }
 
     /// Makes all events of a function due now.
@@ -121,28 +123,29 @@ impl Line {
             mine.extend(is_mine.then_some(*entry));
             !is_mine
         });
-        let lane = self.lane(function_id);
-        lane.is_blocked = false;
-        mine.into_iter().for_each(|entry| lane.insert(entry));
+        let waiting = self.waiting(function_id);
+        waiting.is_blocked = false;
+        mine.into_iter().for_each(|entry| waiting.insert(entry));
     }
 
     /// When to look again although nothing was said: the next event is due, or one that waits becomes too old.
     pub(crate) fn next_us(&self) -> Option<i64> {
         let due = self.later.keys().next().map(|(due_us, _)| *due_us);
-        let too_old = self.functions.values().filter_map(Lane::too_old_us).min();
+        let too_old = self.functions.values().filter_map(Waiting::too_old_us).min();
         due.into_iter().chain(too_old).min()
     }
 
     /// Functions whose events wait.
     pub(crate) fn function_ids(&self) -> Vec<i64> {
-        let waiting = self.functions.iter().filter(|(_, lane)| !lane.ready.is_empty()).map(|(id, _)| *id);
-        let mut ids: Vec<i64> = waiting.chain(self.later.values().map(|(id, _)| *id)).collect();
+        let ready = self.functions.iter().filter(|(_, waiting)| !waiting.ready.is_empty());
+        let mut ids: Vec<i64> =
+            ready.map(|(id, _)| *id).chain(self.later.values().map(|(id, _)| *id)).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
     }
 
-    fn lane(&mut self, function_id: i64) -> &mut Lane {
+    fn waiting(&mut self, function_id: i64) -> &mut Waiting {
         self.functions.entry(function_id).or_default()
     }
 
@@ -150,50 +153,75 @@ impl Line {
     fn call_up(&mut self, now_us: i64) {
         while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now_us) {
             let (function_id, entry) = first.remove();
-            self.lane(function_id).insert(entry);
+            self.waiting(function_id).insert(entry);
         }
     }
 
-    /// Where nobody lets a function run, its events still become too old.
-    fn take_expired<P>(&mut self, now_us: i64) -> Option<Taken<P>> {
-        let expired = |lane: &Lane| lane.too_old_us().is_some_and(|at_us| at_us <= now_us);
-        let (function_id, lane) = self.functions.iter_mut().find(|(_, lane)| expired(lane))?;
-        lane.running += 1;
-        let entry = lane.ready.pop_front()?;
-        Some(Taken { function_id: *function_id, entry, permit: None })
-    }
-
-    /// The function that goes first.
-    fn first(&mut self) -> Option<(i64, &mut Lane)> {
-        let may_go = self.functions.iter_mut().filter(|(_, lane)| lane.may_go());
-        let first = may_go.min_by_key(|(_, lane)| {
-            let head = lane.ready.front().map(|entry| (entry.due_us, entry.id));
-            (lane.running, head)
-        });
-        first.map(|(id, lane)| (*id, lane))
+    /// The functions that may go, in the order they do.
+    fn order(&self, now_us: i64) -> Vec<i64> {
+        let goes = |waiting: &Waiting| waiting.may_go() || waiting.is_too_old(now_us);
+        let functions = self.functions.iter().filter(|(_, waiting)| goes(waiting));
+        let mut order: Vec<_> =
+            functions.map(|(id, waiting)| (waiting.running, waiting.ready.keys().next(), *id)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, _, id)| id).collect()
     }
 }
 
-impl Default for Lane {
-    fn default() -> Lane {
-        Lane { ready: VecDeque::new(), running: 0, is_blocked: false, ttl_us: i64::MAX }
+impl Default for Waiting {
+    fn default() -> Waiting {
+        Waiting {
+            ready: BTreeMap::new(),
+            elders: BTreeSet::new(),
+            running: 0,
+            is_blocked: false,
+            ttl_us: i64::MAX,
+        }
     }
 }
 
-impl Lane {
+impl Waiting {
     fn may_go(&self) -> bool {
         !self.is_blocked && !self.ready.is_empty()
     }
 
-    /// Nearly always at the end: those accepted at the same time come in nearly the right order.
     fn insert(&mut self, entry: Entry) {
-        let before = |other: &&Entry| (other.due_us, other.id) > (entry.due_us, entry.id);
-        let behind = self.ready.iter().rev().take_while(before).count();
-        self.ready.insert(self.ready.len() - behind, entry);
+        self.ready.insert((entry.due_us, entry.id), entry);
+        if entry.due_us != entry.born_us {
+            self.elders.insert((entry.born_us, entry.due_us, entry.id));
+        }
+    }
+
+    fn take_first(&mut self) -> Option<Entry> {
+        let key = *self.ready.keys().next()?;
+        self.remove(key)
+    }
+
+    fn take_too_old(&mut self, now_us: i64) -> Option<Entry> {
+        let (born_us, key) = self.oldest()?;
+        if born_us.saturating_add(self.ttl_us) <= now_us { self.remove(key) } else { None }
+    }
+
+    fn remove(&mut self, key: (i64, i64)) -> Option<Entry> {
+        let entry = self.ready.remove(&key)?;
+        self.elders.remove(&(entry.born_us, entry.due_us, entry.id));
+        self.running += 1;
+        Some(entry)
+    }
+
+    /// When the oldest was born, and where it stands. Those that were never tried stand in the order of their age.
+    fn oldest(&self) -> Option<(i64, (i64, i64))> {
+        let first = self.ready.values().next().map(|entry| (entry.born_us, (entry.due_us, entry.id)));
+        let elder = self.elders.first().map(|(born_us, due_us, id)| (*born_us, (*due_us, *id)));
+        first.into_iter().chain(elder).min()
     }
 
     fn too_old_us(&self) -> Option<i64> {
-        self.ready.front().map(|entry| entry.born_us.saturating_add(self.ttl_us))
+        self.oldest().map(|(born_us, _)| born_us.saturating_add(self.ttl_us))
+    }
+
+    fn is_too_old(&self, now_us: i64) -> bool {
+        self.too_old_us().is_some_and(|at_us| at_us <= now_us)
     }
 }
 
@@ -250,10 +278,11 @@ mod tests {
         let mut line = line(&[(1, 1, -9), (2, 2, -8)]);
         assert_eq!(order(&mut line, 0, &[1]), [2]);
         assert_eq!(order(&mut line, 0, &[]), [0i64; 0], "nobody has said that there is room");
-        assert!(line.unblock());
-        assert!(line.has_more());
+        assert!(line.has_blocked());
+        line.unblock();
+        assert!(line.has_more() && !line.has_blocked());
         assert_eq!(order(&mut line, 0, &[]), [1]);
-        assert!(!line.unblock());
+        assert!(!line.has_more());
     }
 
     #[test]
@@ -265,6 +294,24 @@ mod tests {
         let taken = line.take(11, |_| None::<()>).unwrap();
         assert_eq!((taken.entry.id, taken.permit), (1, None));
         assert_eq!(line.take(11, |_| None::<()>), None);
+    }
+
+    #[test]
+    fn who_was_tried_before_gets_too_old_behind_younger_ones() {
+        let mut line = line(&[(1, 1, -9), (1, 2, -8)]);
+        line.push(1, Entry { id: 3, born_us: -15, due_us: -1, bytes: 2 }, 0);
+        line.set_ttl(1, 20);
+        assert_eq!(line.next_us(), Some(5));
+        assert_eq!(line.take(4, |_| None::<()>), None);
+        assert_eq!(line.take(5, |_| None::<()>).unwrap().entry.id, 3);
+        assert_eq!(line.next_us(), Some(11));
+    }
+
+    #[test]
+    fn who_gets_too_old_keeps_no_other_function_waiting() {
+        let mut line = line(&[(1, 1, -9), (1, 2, -9), (2, 3, -1)]);
+        line.set_ttl(1, 5);
+        assert_eq!(order(&mut line, 0, &[]), [1, 3, 2]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! claim and its settlement puts it back. Everything here can be made again from the database at a start.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use crate::model::function::{Function, FunctionName, Namespace};
 use crate::model::invocation::{Record, Source, State};
 use crate::model::limits;
 use crate::pool::Pool;
-use crate::service::events::dispatch::State as Desk;
+use crate::service::events::dispatch::Desk;
 use crate::service::events::line::Entry;
 use crate::service::invoke::{self, Invoker, Known, Order, Runner};
 use crate::store::Store;
@@ -42,7 +42,7 @@ pub struct Options {
     /// Most bytes of their bodies.
     pub bytes_max: u64,
     /// Most of them that run at once.
-    pub lanes_max: usize,
+    pub threads_max: usize,
     /// The pace of retries and ages.
     pub pace: Pace,
     /// What dead letters say of whose they are.
@@ -94,6 +94,8 @@ pub struct Events {
     desk: Mutex<Desk>,
     /// Rung for threads that have nothing to do.
     work: Condvar,
+    /// Whether somebody was refused room, or may be just now.
+    refused: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// The beginning of the clock that the line goes by.
     start: Instant,
@@ -138,6 +140,7 @@ impl Events {
             options,
             desk: Mutex::default(),
             work: Condvar::new(),
+            refused: AtomicBool::new(false),
             threads: Mutex::default(),
             start,
             counts: Counts::default(),
@@ -164,7 +167,14 @@ impl Events {
         invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
         let known = self.runner.find(&order.namespace, &order.name)?;
         let record = self.queued(&known, order.source, event.0.to_vec());
-        self.keep(&known, record, |record| self.parts.store.accept(record, key))
+        let kept = self.keep(&known, record, |record| self.parts.store.accept(record, key.clone()));
+        match (kept, &key) {
+            // A full queue has room for what is in it.
+            (Err(error), Some(key)) if error.kind == Kind::Full => {
+                self.parts.store.accepted_under(known.version.function_id, key)?.ok_or(error)
+            }
+            (kept, _) => kept,
+        }
     }
 
     /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
@@ -180,11 +190,20 @@ impl Events {
         })
     }
 
+    /// Called after a function's deploy has been committed: its events that wait go by what it is now.
+    pub fn deployed(&self, function: &Function) {
+        let known = Known::of(function.clone());
+        let mut desk = self.lock();
+        desk.know(function.id, &known, self.options.pace);
+        desk.line.unblock();
+        self.call_another(desk);
+    }
+
     /// Called after a function's delete has been committed: its events are given up now, not when they are due.
     pub fn deleted(&self, function: &Function) {
         let mut desk = self.lock();
         desk.line.hurry(function.id);
-        desk.known.insert(function.id, None);
+        desk.know_gone(function.id);
         self.call_another(desk);
     }
 
@@ -211,12 +230,16 @@ impl Events {
     /// Waits until the events that run have ended.
     pub fn join(&self) {
         self.stop();
-        let threads = std::mem::take(&mut *self.threads.lock().expect("no holder of this lock can panic"));
-        for thread in threads {
+        // One by one: another one may have been on its way here.
+        while let Some(thread) = self.next_thread() {
             if thread.join().is_err() {
                 log::error!("a thread that ran events had panicked");
             }
         }
+    }
+
+    fn next_thread(&self) -> Option<JoinHandle<()>> {
+        self.threads.lock().expect("no holder of this lock can panic").pop()
     }
 
     /// Puts what the database has waiting into the line. What is due later than a retry may be comes from a clock that was set
@@ -238,8 +261,12 @@ impl Events {
             desk.line.push(waiting.function_id, entry, now_us);
         })?;
         for id in desk.line.function_ids() {
-            let known = self.parts.store.function_by_id(id)?.map(Known::of);
-            desk.know(id, known, self.options.pace);
+            match self.parts.store.function_by_id(id) {
+                Ok(Some(function)) => desk.know(id, &Known::of(function), self.options.pace),
+                Ok(None) => desk.know_gone(id),
+                // Whoever takes one of its events looks again.
+                Err(error) => log::error!("a function whose events wait cannot be read: {error:#}"),
+            }
         }
         Ok(())
     }
@@ -330,7 +357,7 @@ impl Events {
     fn enter(&self, function_id: i64, entry: Entry, known: Option<&Known>) {
         let mut desk = self.lock();
         if let Some(known) = known {
-            desk.know_newer(function_id, known, self.options.pace);
+            desk.know(function_id, known, self.options.pace);
         }
         desk.line.push(function_id, entry, self.now_us());
         self.call_another(desk);
@@ -338,9 +365,24 @@ impl Events {
 
     /// There may be room that was refused before.
     fn room(&self) {
-        let mut desk = self.lock();
-        if desk.line.unblock() {
+        // On the way of every caller's run: mostly nobody was refused.
+        if self.refused.load(Ordering::SeqCst) {
+            let mut desk = self.lock();
+            desk.line.unblock();
             self.call_another(desk);
+        }
+    }
+
+    /// Waits for so long, or until we stop.
+    fn rest(&self, length: Duration) {
+        let until = self.parts.clock.now() + length;
+        let mut desk = self.lock();
+        while !desk.is_stopping && self.parts.clock.now() < until {
+            let left = until.saturating_duration_since(self.parts.clock.now());
+            let woken = self.work.wait_timeout(desk, left).expect("no holder of this lock can panic");
+            desk = woken.0;
+            // It may have been meant for somebody who sleeps.
+            self.work.notify_one();
         }
     }
 

@@ -15,9 +15,9 @@ use super::{Account, Events, Options, Parts};
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::id::{RequestId, SystemIds};
 use crate::error::{Error, Kind, Result};
-use crate::model::event::{IdempotencyKey, Pace};
+use crate::model::event::{Claimed, IdempotencyKey, Pace};
 use crate::model::function::{Config, Digest, EventConfig, FunctionName, Handler, Namespace, NetworkPolicy};
-use crate::model::invocation::{FinishedRun, Record, Source, State};
+use crate::model::invocation::{FinishedRun, Source, State};
 use crate::model::runtime::{Language, Runtime};
 use crate::service::invoke::{Finished, Known, Order, Room, Runner, Settle};
 use crate::service::run_log;
@@ -102,7 +102,8 @@ impl Runner for Script {
         self.told().open[at].then(Room::default)
     }
 
-    fn attempt(&self, mut record: Record, _: &Room, settle: Settle<'_>) -> Result<Finished> {
+    fn attempt(&self, claimed: &Claimed, _: &Room, settle: Settle<'_>) -> Result<Finished> {
+        let mut record = claimed.record.clone();
         let mut told = self.told();
         told.ran = Some(record.request_id.clone());
         let Some(status) = told.status else { return Err(Error::internal("the server dies")) };
@@ -211,6 +212,11 @@ impl World {
             Op::Die => {
                 self.run(None);
                 let died = self.script().told().ran.take();
+                if let Some(id) = &died {
+                    // It could not be put back in time.
+                    let store = &self.script().store;
+                    store.claim(store.invocation(id).unwrap().unwrap().id).unwrap();
+                }
                 self.reopen(died);
             }
             Op::Crash => self.reopen(None),
@@ -245,13 +251,13 @@ impl World {
         let used = used.filter(|(_, _, at_s)| *at_s > wall_s - 86_400);
         let is_full = self.model.iter().filter(|event| event.waits()).count() as u64 >= EVENTS_MAX;
         match (self.events().accept(order, idempotency), used) {
-            (Err(error), _) if is_full => assert_eq!(error.kind, Kind::Full),
             (Ok(id), Some((was, known, _))) => assert_eq!((was, &known), (body, &id)),
             (Err(error), Some((was, ..))) => {
                 assert_eq!(error.kind, Kind::Conflict, "{error}");
                 assert_ne!(was, body);
             }
             (Ok(id), None) => {
+                assert!(!is_full);
                 if let Some(key) = key {
                     self.keys.insert((function, key), (body, id.clone(), wall_s));
                 }
@@ -269,7 +275,10 @@ impl World {
                     is_doomed: false,
                 });
             }
-            (Err(error), None) => panic!("{error:#}"),
+            (Err(error), None) => {
+                assert_eq!(error.kind, Kind::Full, "{error:#}");
+                assert!(is_full);
+            }
         }
     }
 
@@ -305,15 +314,18 @@ impl World {
                 && event.id != mine.id
         };
         let mine = self.model.iter().position(|event| event.id == id).expect("only what was accepted runs");
-        let behind = self.model.iter().any(|event| earlier(event, &self.model[mine]));
+        let too_old = |event: &Event| now_s - event.born_s >= i64::from(RULES[event.function].0);
+        let is_too_old = too_old(&self.model[mine]);
+        let behind = !is_too_old && self.model.iter().any(|event| earlier(event, &self.model[mine]));
         assert!(!behind, "{:?} went before an earlier one", self.model[mine]);
         let event = &mut self.model[mine];
         let (ttl_s, retry_num) = (i64::from(RULES[event.function].0), RULES[event.function].1);
         assert!(event.waits() && (event.due_s <= now_s || event.is_doomed), "{event:?} was not due");
+        assert!(has_room || is_too_old || event.is_doomed, "{event:?} had no room");
         assert!(!has_room || open[event.function] || event.is_doomed, "{event:?} had no room");
         if event.is_doomed || event.deaths >= 3 {
             event.state = State::Dead;
-        } else if now_s - event.born_s > ttl_s || (!has_room && now_s - event.born_s >= ttl_s) {
+        } else if is_too_old {
             event.state = State::Expired;
         } else {
             assert_eq!(ran, Some(event.id.clone()), "{event:?} did not run");
@@ -363,6 +375,7 @@ impl World {
         for event in self.model.iter_mut().filter(|event| event.waits() && event.function == function) {
             event.is_doomed = true;
         }
+        self.keys.retain(|(of, _), _| *of != function);
     }
 
     /// What the database has is what the model has.
@@ -375,7 +388,7 @@ impl World {
             let is_dead = matches!(event.state, State::Dead | State::Expired);
             assert_eq!(letter.is_some(), is_dead, "{event:?}");
             if event.waits() || event.state == State::Succeeded {
-                let tried = self.script().store.attempts(record.id).unwrap().len();
+                let tried = self.script().store.attempts(record.id, u32::MAX).unwrap().len();
                 let earlier =
                     if event.state == State::Succeeded { event.attempts - 1 } else { event.attempts };
                 assert_eq!(tried, earlier as usize, "{event:?}");
@@ -401,7 +414,7 @@ fn open(folder: &TempDir, clock: &Arc<ManualClock>, told: Told) -> (Arc<Script>,
         events_max: EVENTS_MAX,
         bytes_max: 1024,
         // The test's own thread runs them.
-        lanes_max: 0,
+        threads_max: 0,
         pace: Pace::default(),
         account: Account { appid: "1".to_owned(), uin: "2".to_owned() },
     };

@@ -56,7 +56,7 @@ fn every_way_to_fail_is_tried_again() {
 
 #[test]
 fn an_event_that_succeeds_at_last_has_succeeded() {
-    let server = Server::start(&["--event-pace", "0.02"]);
+    let server = Server::start(&["--event-pace", "0.05"]);
     server.deploy("mended", &folder("raise"));
     let id = server.accept("mended", r#"{"by": 0}"#);
     let waiting = wait::until("it waits for its next attempt", || {
@@ -64,7 +64,7 @@ fn an_event_that_succeeds_at_last_has_succeeded() {
         (record.state == "retrying").then_some(record)
     });
     assert_eq!((waiting.status, waiting.retry_num), (430, 0));
-    assert_eq!(waiting.due_us - waiting.ended_us, 1_200_000, "a minute at that pace");
+    assert_eq!(waiting.due_us - waiting.ended_us, 3_000_000, "a minute at that pace");
     assert!(waiting.result.is_none(), "it is not over");
     let listed = server.get("/v1/invocations?status=retrying");
     assert_eq!(listed["invocations"][0]["request_id"], id);
@@ -120,19 +120,19 @@ fn what_the_platform_failed_is_tried_until_the_event_is_too_old() {
     let taken = program("sqlite3").arg(place.db()).arg("DELETE FROM package_chunk").output().unwrap();
     assert!(taken.status.success(), "{taken:?}");
     std::fs::remove_dir_all(place.file("fnlite.db.d")).unwrap();
-    let server = place.serve(&QUICK);
+    let server = place.serve(&["--event-pace", "0.01"]);
     let id = server.accept("broken", "{}");
     let record = server.over(&id);
     assert_eq!((record.state.as_str(), record.status), ("expired", 500));
-    // The age at the fifth is above 300 s at the latest, and retry_num does not count.
-    assert!((2..=5).contains(&record.attempts.len()), "{:?}", record.attempts);
+    // A busy host may be late, and then there is time for fewer; with retry_num there would be none.
+    assert!((1..=4).contains(&record.attempts.len()), "{:?}", record.attempts);
     assert!(record.attempts.iter().all(|attempt| attempt.status == 500));
 }
 
 #[test]
 fn retries_go_on_after_a_restart_as_often_as_they_would_have() {
     let place = Place::new();
-    let server = place.serve(&["--event-pace", "0.05"]);
+    let server = place.serve(&["--event-pace", "0.3"]);
     server.deploy("failing", &folder("raise"));
     let id = server.accept("failing", "{}");
     wait::until("its first attempt has failed", || (server.record(&id).state == "retrying").then_some(()));

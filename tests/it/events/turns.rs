@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::function::{expression, folder, source};
 use crate::gate::Gate;
+use crate::processes;
 use crate::server::Server;
 use crate::wait;
 
@@ -34,9 +35,15 @@ fn the_handler_is_told_the_request_id_of_the_event() {
     assert_eq!(server.over(&id).result.unwrap().get(), format!("\"{id}\""));
 }
 
+/// Somebody who waits for an end has a thread once he waits.
+fn wait_for_a_long_poll(server: &Server) {
+    let has_thread = || processes::threads(server.pid()).iter().any(|name| name == "http-stream");
+    wait::until("somebody waits", || has_thread().then_some(()));
+}
+
 #[test]
 fn who_waits_for_the_end_hears_of_it_at_once() {
-    let server = Server::shared();
+    let server = &Server::start(&[]);
     server.deploy("awaited", &folder("gate").with("timeout_s", 60));
     let gate = Gate::new();
     let id = server.accept("awaited", gate.event());
@@ -49,7 +56,7 @@ fn who_waits_for_the_end_hears_of_it_at_once() {
             let target = format!("/v1/invocations/{id}?wait=5m");
             tell.send(server.caller().call("GET", &target, b"").json()).unwrap();
         });
-        assert!(told.try_recv().is_err(), "it has not ended");
+        wait_for_a_long_poll(server);
         drop(held);
         let over = told.recv_timeout(wait::PATIENCE).unwrap();
         assert_eq!((&over["state"], &over["result"]), (&json!("succeeded"), &json!("passed")));
@@ -58,7 +65,7 @@ fn who_waits_for_the_end_hears_of_it_at_once() {
 
 #[test]
 fn who_waits_for_a_run_of_somebody_else_hears_of_its_end() {
-    let server = Server::shared();
+    let server = &Server::start(&[]);
     server.deploy("watched", &folder("gate").with("timeout_s", 60));
     let gate = Gate::new();
     std::thread::scope(|scope| {
@@ -67,6 +74,7 @@ fn who_waits_for_a_run_of_somebody_else_hears_of_its_end() {
         let id = server.get("/v1/invocations?function=watched&status=running");
         let id = id["invocations"][0]["request_id"].as_str().unwrap().to_owned();
         let watch = scope.spawn(move || server.get(&format!("/v1/invocations/{id}?wait=5m")));
+        wait_for_a_long_poll(server);
         drop(held);
         assert_eq!(watch.join().unwrap()["state"], "succeeded");
         run.join().unwrap().returned();
@@ -129,6 +137,32 @@ fn events_of_a_function_that_is_switched_off_wait_until_it_is_on_again() {
     server.deploy("resting", &folder("hello"));
     let record = server.over(&id);
     assert_eq!((record.state.as_str(), record.retry_num), ("succeeded", 0));
+}
+
+#[test]
+fn a_redeploy_that_leaves_a_function_off_lets_none_of_its_events_slip() {
+    let server = Server::start(&[]);
+    let off = expression("event").with("reserved_mb", 0);
+    server.deploy("resting", &off);
+    let ids: Vec<String> = (0..30).map(|_| server.accept("resting", "{}")).collect();
+    for _ in 0..5 {
+        server.deploy("resting", &off);
+        // Room is given back meanwhile.
+        server.deploy("other", &expression("1"));
+        server.invoke("other", "{}").returned();
+    }
+    assert!(ids.iter().all(|id| server.record(id).state == "queued"));
+}
+
+#[test]
+fn a_redeploy_counts_for_events_that_wait_already() {
+    let server = Server::start(&["--event-pace", "0.01"]);
+    // Too large for what is reserved, so they wait; and they would be too old after 600 ms.
+    let large = expression("event").with("reserved_mb", 128).with("memory_mb", 256).with("msg_ttl_s", 60);
+    server.deploy("shrinking", &large);
+    let id = server.accept("shrinking", "{}");
+    server.deploy("shrinking", &expression("event").with("reserved_mb", 128).with("msg_ttl_s", 21_600));
+    assert_eq!(server.over(&id).state, "succeeded");
 }
 
 #[test]
