@@ -9,8 +9,8 @@
 //! * Rows are written by whoever holds the recorder and by nobody else. WAL has one writer; here it never waits for
 //!   another.
 //! * A method that writes returns after the commit, so what was answered is on record. `record` commits with
-//!   `synchronous=NORMAL`: it survives `kill -9`, and a power cut may take its tail. Deploys, keys and deletes commit
-//!   with `FULL`. `begin` and `append_lines` are the two that do not wait.
+//!   `synchronous=NORMAL`: it survives `kill -9`, and a power cut may take its tail. Accepted events, deploys, keys and
+//!   deletes commit with `FULL`. `begin` and `append_lines` are the two that do not wait.
 //! * The queue is bounded and every wait has a deadline: a disk that hangs makes callers fail, not pile up.
 //! * JSON from users is stored as the bytes that came. Records and logs outlive their function.
 //! * A full disk costs what comes, never what is there: `room` says what is refused before SQLite cannot write any more.

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use crate::function::{expression, folder, folder_path, source};
 use crate::gate::Gate;
+use crate::length::Rounds;
 use crate::server::{Place, Server, program};
 use crate::wait;
 
-/// Rounds of killing under load; `scripts/test --all` runs more.
+/// Rounds of killing under load.
 pub(crate) fn rounds() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
-    if std::env::var_os("FNLITE_TEST_ALL").is_some() { 100 } else { 10 }
+    Rounds { short: 10, all: 100, soak: 1000 }.asked()
 }
 
 /// Runs `hello` on several connections until the server is gone or `enough` says so; the answered request ids and values.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::function::{expression, folder, source};
 use crate::gate::Gate;
+use crate::length::Rounds;
 use crate::processes::{self, Process};
 use crate::server::Server;
 use crate::tree::{Mark, SPAWNED, STUBBORN, STUBBORN_SIZE};
@@ -66,9 +67,8 @@ fn no_process_of_a_function_survives_the_server() {
 }
 
 /// How often a server is killed at a moment of chance, at each level.
-fn rounds() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
-    if std::env::var_os("FNLITE_TEST_ALL").is_some() { 60 } else { 6 }
+fn rounds() -> usize {
+    Rounds { short: 6, all: 60, soak: 300 }.asked()
 }
 
 /// Trees are made and unmade all the time: functions are deployed, called for the first time, and replaced.
@@ -102,7 +102,7 @@ fn no_process_survives_a_server_that_is_killed_while_it_makes_some() {
                     (!processes::marked(&variable).is_empty()).then_some(())
                 });
                 // Somewhere else in what goes on each time: that it is no state is the point.
-                std::thread::sleep(Duration::from_millis(17 * round % 100));
+                std::thread::sleep(Duration::from_millis(17 * round as u64 % 100));
                 let all = processes::below(server.pid());
                 let place = server.kill9();
                 over.store(true, Ordering::Relaxed);

@@ -25,6 +25,7 @@ mod hosts;
 mod keeping;
 mod killed;
 mod leaks;
+mod length;
 mod network;
 mod power;
 mod pressure;

@@ -18,15 +18,15 @@ use fnlite::store::{Options, Store};
 use serde_json::json;
 
 use crate::function::expression;
+use crate::length::Rounds;
 use crate::server::{Place, Server, program};
 use disk::{Chance, Disk, ENDINGS, Entry, Fate, Files};
 
 mod disk;
 
-/// Moments at which power is lost; `scripts/test --all` has more.
+/// Moments at which power is lost.
 fn moments_count() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
-    if std::env::var_os("FNLITE_TEST_ALL").is_some() { 3000 } else { 300 }
+    Rounds { short: 300, all: 3000, soak: 3000 }.asked()
 }
 
 /// Each moment in turn; they are sorted by time, so every fate comes about everywhere.

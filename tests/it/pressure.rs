@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::endings::{self, Ending};
 use crate::function::{Function, expression, source};
+use crate::length::Rounds;
 use crate::processes;
 use crate::server::Server;
 use crate::wait;
@@ -280,8 +281,7 @@ fn a_thousand_runs_of_all_endings_are_told_apart_and_leave_nothing() {
 /// Too few for a p99 that tells anything, unless all rounds are asked for.
 #[test]
 fn runs_of_all_endings_leave_nothing_at_the_lower_levels() {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
-    let count = if std::env::var_os("FNLITE_TEST_ALL").is_some() { 1000 } else { 150 };
+    let count = Rounds { short: 150, all: 1000, soak: 1000 }.asked();
     for level in [1, 2, 3] {
         check(level, count, 0x5EED + level as u64);
     }

@@ -178,10 +178,20 @@ fn kill_9_under_load_loses_no_accepted_event_and_no_answered_run() {
     let accepted = promised.accepted.lock().unwrap().clone();
     assert!(accepted.len() > 100 * rounds(), "{}", accepted.len());
     let (_, place) = server.stop();
-    let succeeded: BTreeSet<String> =
-        states(&place).into_iter().filter(|(_, state)| state == "succeeded").map(|(id, _)| id).collect();
-    let missing: Vec<&String> = accepted.iter().filter(|id| !succeeded.contains(*id)).collect();
+    let over: BTreeSet<String> = states(&place)
+        .into_iter()
+        .filter(|(_, state)| state == "succeeded" || state == "dead")
+        .map(|(id, _)| id)
+        .collect();
+    let missing: Vec<&String> = accepted.iter().filter(|id| !over.contains(*id)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+    // Where the server is killed so often, some event has the bad luck to run each of three times.
+    let dead = "SELECT reason, count(*) FROM dead_letters GROUP BY 1";
+    let unlucky = sql(&place.db(), dead);
+    let only_deaths = unlucky.is_empty() || unlucky.starts_with("the server died three times while it ran|");
+    assert!(only_deaths && unlucky.lines().count() <= 1, "{unlucky}");
+    let dead = states(&place).iter().filter(|(_, state)| state == "dead").count();
+    assert!(dead * 20 < accepted.len(), "{dead} of {}", accepted.len());
 }
 
 #[test]
