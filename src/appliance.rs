@@ -42,6 +42,7 @@ use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
 use crate::service::logs::Logs;
+use crate::service::retention::Retention;
 use crate::store::{self, Store};
 
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
@@ -89,6 +90,7 @@ pub struct Server {
     parts: Parts,
     front: http::server::Server,
     settling: JoinHandle<()>,
+    retention: Retention,
 }
 
 impl Server {
@@ -98,11 +100,12 @@ impl Server {
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
         let settling = settle(&parts)?;
+        let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
         parts.events.start()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
-        Ok(Server { ready, options, parts, front, settling })
+        Ok(Server { ready, options, parts, front, settling, retention })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
@@ -118,6 +121,7 @@ impl Server {
         if self.settling.join().is_err() {
             log::error!("what could wait for the start had panicked");
         }
+        drop(self.retention);
         let Parts { store, rest, pool, events, invoker, .. } = self.parts;
         // Processes go before the database that keeps their records.
         drop((rest, events, invoker, pool));
@@ -159,6 +163,7 @@ impl Parts {
         // When in doubt it stays.
         let wanted = |digest: &str| store.has_package(digest).unwrap_or(true);
         let packages = Arc::new(Packages::open(&folder.join("packages"), wanted)?);
+        store.watch_room(options.disk_low_bytes)?;
         let host = Arc::new(host(options, &folder)?);
         let pool = Arc::new(pool(options, &store, &host, &packages, &clock)?);
         let invoker = Invoker::new(store.clone(), Arc::clone(&pool), Arc::clone(&clock), Arc::clone(&ids))?;

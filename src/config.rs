@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::length::Length;
+use crate::base::size::Size;
 use crate::config::typed::{File, TypedClient, TypedPlace, TypedServe, read_file};
 use crate::error::{Error, Result};
 use crate::model::event::Pace;
 use crate::model::limits;
+use crate::service::retention::Keep;
 
 pub mod typed;
 
@@ -65,6 +67,10 @@ pub struct Serve {
     pub total_concurrency_mb: u32,
     /// How long stopping waits for runs to end.
     pub drain_timeout: Duration,
+    /// How long history is kept.
+    pub keep: Keep,
+    /// Free space on the database's disk below which things are given up, bytes; none for the store's own measure.
+    pub disk_low_bytes: Option<u64>,
     /// Bounds of the queue of asynchronous events.
     pub queue: Queue,
     /// What functions are told about where they run.
@@ -134,6 +140,12 @@ pub fn serve(place: TypedPlace, typed: TypedServe) -> Result<Serve> {
     let file = read_file(place.config.as_deref())?;
     let (db, socket) = place.over(&file)?;
     typed.over(file.serve).mean(db, socket, Surroundings::read())
+}
+
+/// The database file meant, from flags and file.
+pub fn database(place: TypedPlace) -> Result<PathBuf> {
+    let file = read_file(place.config.as_deref())?;
+    Ok(place.over(&file)?.0)
 }
 
 /// Where a command finds its server, from flags and file.
@@ -225,6 +237,8 @@ impl TypedServe {
             isolation: isolation(self.isolation_min, self.isolation_max)?,
             total_concurrency_mb: total_concurrency(self.total_concurrency_mb)?,
             drain_timeout: timeout("drain-timeout", self.drain_timeout, 30)?,
+            keep: keep(self.keep, self.keep_size, self.keep_dead)?,
+            disk_low_bytes: self.disk_low.map(|size| size.0),
             queue: Queue {
                 events_max: within(
                     "queue-events",
@@ -301,6 +315,29 @@ fn timeout(field: &str, typed: Option<Length>, default_s: u64) -> Result<Duratio
     within(field, typed.unwrap_or(Length(Duration::from_secs(default_s))), min, max).map(|length| length.0)
 }
 
+/// Zero switches a bound off.
+fn keep(age: Option<Length>, size: Option<Size>, dead: Option<Length>) -> Result<Keep> {
+    let size = size.unwrap_or(Size(2 << 30));
+    if size != Size(0) {
+        within("keep-size", size, Size(1 << 20), Size(1 << 50))?;
+    }
+    Ok(Keep {
+        age: kept("keep", age, 7)?,
+        size_bytes: Some(size.0).filter(|bytes| *bytes > 0),
+        dead: kept("keep-dead", dead, 30)?,
+    })
+}
+
+fn kept(field: &str, typed: Option<Length>, default_days: u64) -> Result<Option<Duration>> {
+    let seconds = |s: u32| Length(Duration::from_secs(s.into()));
+    let length = typed.unwrap_or(Length(Duration::from_secs(default_days * 24 * 3600)));
+    if length.0.is_zero() {
+        return Ok(None);
+    }
+    let length = within(field, length, seconds(limits::KEEP_S_MIN), seconds(limits::KEEP_S_MAX))?;
+    Ok(Some(length.0))
+}
+
 fn mb(field: &str, typed_mb: u64) -> Result<u64> {
     within(field, typed_mb, 1, 1024 * 1024).map(|mb| mb * 1024 * 1024)
 }
@@ -340,6 +377,15 @@ mod tests {
         assert_eq!(serve.isolation, Isolation { min: 1, max: 5 });
         assert_eq!(serve.total_concurrency_mb % 2048, 0);
         assert_eq!(serve.drain_timeout, Duration::from_secs(30));
+        let days = |days: u64| Some(Duration::from_secs(days * 24 * 3600));
+        assert_eq!(serve.keep, Keep { age: days(7), size_bytes: Some(2_147_483_648), dead: days(30) });
+    }
+
+    #[test]
+    fn nothing_of_a_bound_on_history_switches_it_off() {
+        let file = "[serve]\nkeep = '0s'\nkeep-size = '0'\nkeep-dead = '0s'";
+        let off = Keep { age: None, size_bytes: None, dead: None };
+        assert_eq!(meaning(TypedServe::default(), file).unwrap().keep, off);
     }
 
     #[test]
@@ -362,6 +408,9 @@ mod tests {
             ("[serve]\ntotal-concurrency-mb = 1", "total-concurrency-mb must be 128 to"),
             ("[serve]\ndrain-timeout = '0s'", "drain-timeout must be 100ms to 1d"),
             ("[serve]\ndrain-timeout = '10'", "no length of time"),
+            ("[serve]\nkeep = '59s'", "keep must be 1m to 3650d"),
+            ("[serve]\nkeep-size = '2GB'", "no size"),
+            ("[serve]\nkeep-size = '4KiB'", "keep-size must be 1MiB to 1024TiB"),
             ("[serve]\nlog = 'loud'", "log must be"),
             ("[serve]\nappid = 'x'", "appid must be"),
             ("[serve]\nlissen = ''", "unknown field"),

@@ -1,5 +1,5 @@
-//! What could have been in the standard library: clocks, ids, threads, JSON bytes, points to fail at and the few raw system
-//! calls. Nothing here knows of functions.
+//! What could have been in the standard library: clocks, ids, lengths, sizes, threads, JSON bytes, points to fail at and the
+//! few raw system calls. Nothing here knows of functions.
 
 pub mod clock;
 pub mod failpoint;
@@ -7,5 +7,6 @@ pub mod id;
 pub mod json;
 pub mod length;
 pub mod seal;
+pub mod size;
 pub mod sys;
 pub mod thread;

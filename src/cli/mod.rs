@@ -1,7 +1,8 @@
 //! The command line: one file per command, and this table of them.
 //!
 //! A command reads its arguments, asks the server over REST like anybody else, and prints. Data goes to stdout, the rest
-//! to stderr; with `--json` the data is the server's own. Nothing here opens the database: that is the server's alone.
+//! to stderr; with `--json` the data is the server's own. Nothing here opens the database, which is the server's alone, but
+//! `check`, and that only where no server runs.
 //! The exit codes (`exit.rs`) are part of the promise.
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use crate::config::typed::{TypedClient, TypedPlace};
 mod api;
 mod backup;
 mod bench;
+mod check;
 pub mod client;
 mod completions;
 mod delete;
@@ -83,6 +85,8 @@ enum Command {
     Delete(delete::Args),
     /// Copy the database into a file while the server runs
     Backup(backup::Args),
+    /// Say whether the database is sound and what is in it; looks at the file where no server runs
+    Check(check::Args),
     /// Make, list and revoke the keys of API callers
     Keys(keys::Args),
     /// Put load on a function and measure it
@@ -151,6 +155,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::List(args) => list::run(&args, context),
         Command::Delete(args) => delete::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
+        Command::Check(args) => check::run(&args, context),
         Command::Keys(args) => keys::run(&args, context),
         Command::Bench(args) => bench::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
@@ -185,6 +190,7 @@ mod tests {
             "list --json",
             "delete hello -n other",
             "backup x.db",
+            "check --json",
             "keys create ci --scope invoke",
             "keys list",
             "keys revoke 3",

@@ -25,7 +25,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     };
     match appliance::serve(options, announce) {
         Ok(()) => Ok(Exit::Done),
-        Err(error) if error.kind == Kind::Internal => Err(error.into()),
+        // A full disk or a locked file may be over soon: this exit code has the unit try again.
+        Err(error) if matches!(error.kind, Kind::Internal | Kind::Busy) => Err(error.into()),
         // Another server on the file, a file that is no database, a host that isolates too little.
         Err(error) => Err(Failure::unusable(&error)),
     }

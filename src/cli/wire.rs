@@ -138,6 +138,21 @@ pub(super) struct RunError {
     pub(super) trace: String,
 }
 
+/// What a check of the database found.
+#[derive(Debug, Deserialize)]
+pub(super) struct Checked {
+    pub(super) sound: bool,
+    pub(super) problems: Vec<String>,
+    pub(super) functions: u64,
+    /// By state.
+    pub(super) invocations: serde_json::Map<String, serde_json::Value>,
+    pub(super) lines: u64,
+    pub(super) queued: u64,
+    pub(super) dead_letters: u64,
+    pub(super) bytes: u64,
+    pub(super) free_bytes: u64,
+}
+
 /// What a server found out about its host.
 #[derive(Debug, Deserialize)]
 pub(super) struct Doctor {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::base::length::Length;
+use crate::base::size::Size;
 use crate::error::{Error, Result};
 
 /// The file that is read when `--config` names none; it need not be there.
@@ -73,6 +74,19 @@ pub struct TypedServe {
     /// How long stopping waits for runs to end [default: 30s]
     #[arg(long, env = "FNLITE_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Length>,
+    /// How long runs and their logs are kept, where their function does not say otherwise; 0s for ever [default: 7d]
+    #[arg(long, env = "FNLITE_KEEP", value_name = "TIME", help_heading = "What is kept")]
+    pub keep: Option<Length>,
+    /// What the database may hold before the oldest runs go; 0 without bound [default: 2GiB]
+    #[arg(long, env = "FNLITE_KEEP_SIZE", value_name = "SIZE", help_heading = "What is kept")]
+    pub keep_size: Option<Size>,
+    /// How long dead letters are kept; 0s for ever [default: 30d]
+    #[arg(long, env = "FNLITE_KEEP_DEAD", value_name = "TIME", help_heading = "What is kept")]
+    pub keep_dead: Option<Length>,
+    /// Free space on the database's disk below which log lines are not stored any more; below half of it no events and
+    /// deploys, below a quarter no runs; 0 for never [default: 256MiB, or 2 % of the disk if that is less]
+    #[arg(long, env = "FNLITE_DISK_LOW", value_name = "SIZE", help_heading = "What is kept")]
+    pub disk_low: Option<Size>,
     /// Asynchronous events that may wait at once; more are refused for now [default: 100000]
     #[arg(long, env = "FNLITE_QUEUE_EVENTS", value_name = "N")]
     pub queue_events: Option<u64>,
@@ -185,6 +199,10 @@ impl TypedServe {
             total_concurrency_mb: self.total_concurrency_mb.or(file.total_concurrency_mb),
             seal_key: self.seal_key.or(file.seal_key),
             drain_timeout: self.drain_timeout.or(file.drain_timeout),
+            keep: self.keep.or(file.keep),
+            keep_size: self.keep_size.or(file.keep_size),
+            keep_dead: self.keep_dead.or(file.keep_dead),
+            disk_low: self.disk_low.or(file.disk_low),
             queue_events: self.queue_events.or(file.queue_events),
             queue_mb: self.queue_mb.or(file.queue_mb),
             event_pace: self.event_pace.or(file.event_pace),

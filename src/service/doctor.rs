@@ -6,9 +6,7 @@ use std::sync::Arc;
 use crate::instance::host::{Host, RuntimeFound};
 use crate::pool::Pool;
 use crate::store::Store;
-
-/// Free space on the database's disk below which we warn, bytes.
-const DISK_FREE_WARN_BYTES: u64 = 256 * 1024 * 1024;
+use crate::store::room::Room;
 
 /// The level at which a function sees nothing of the host that it need not see.
 const LEVEL_GOOD: u8 = 3;
@@ -103,9 +101,16 @@ impl Doctor {
     fn disk(&self) -> Check {
         match self.store.sizes() {
             Ok(sizes) => {
-                let low = sizes.disk_free_bytes < DISK_FREE_WARN_BYTES;
-                let verdict = if low { Verdict::Warn } else { Verdict::Ok };
-                check("disk", verdict, format!("{} MB free beside the database", sizes.disk_free_bytes >> 20))
+                let room = self.store.room();
+                let verdict = match room {
+                    Room::Plenty => Verdict::Ok,
+                    Room::NoLines => Verdict::Warn,
+                    Room::NoEvents | Room::NoRuns => Verdict::Fail,
+                };
+                let (free_mb, low_mb) = (sizes.disk_free_bytes >> 20, sizes.disk_low_bytes >> 20);
+                let detail =
+                    format!("{free_mb} MB free beside the database, low at {low_mb} MB: {}", room.told());
+                check("disk", verdict, detail)
             }
             Err(error) => check("disk", Verdict::Fail, error.message),
         }

@@ -61,7 +61,8 @@ impl Functions {
 
     /// Creates the function or replaces its configuration and code.
     ///
-    /// Fails with `Invalid` or `Limit`, naming the field and the allowed range, and then stores nothing.
+    /// Fails with `Invalid` or `Limit`, naming the field and the allowed range, and with `Busy` when the disk is nearly
+    /// full; then nothing is stored.
     pub fn deploy(
         &self,
         namespace: &Namespace,
@@ -69,6 +70,7 @@ impl Functions {
         config: &Config,
         code: Code,
     ) -> Result<Deployed> {
+        self.store.check_room_for_event()?;
         check_names(namespace, name)?;
         config.check()?;
         self.check_reservation(namespace, name, config)?;

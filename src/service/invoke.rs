@@ -164,9 +164,10 @@ impl Invoker {
 
     /// Runs one event and waits until it ended and its record is committed.
     ///
-    /// Fails with `Invalid` (event no JSON), `Limit` (event too large) or `NotFound` (no such function or qualifier)
-    /// before anything runs; every other ending is a record.
+    /// Fails with `Busy` (the disk is nearly full), `Invalid` (event no JSON), `Limit` (event too large) or `NotFound` (no
+    /// such function or qualifier) before anything runs; every other ending is a record.
     pub fn invoke(&self, order: Order) -> Result<Finished> {
+        self.store.check_room_for_run()?;
         let event = event(order.event, limits::EVENT_BYTES_MAX)?;
         check_qualifier(&order.name, order.qualifier.as_deref())?;
         let created_us = self.clock.wall_us();

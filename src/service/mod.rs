@@ -1,5 +1,6 @@
 //! What the product can do, whoever asks: the doors translate, this floor decides.
 
+pub mod check;
 pub mod dead_letters;
 pub mod doctor;
 pub mod endings;
@@ -9,4 +10,5 @@ pub mod invoke;
 pub mod keys;
 pub mod logs;
 pub mod metrics;
+pub mod retention;
 mod run_log;

@@ -1,4 +1,4 @@
-//! A copy of the whole database while it is in use, and a look at its health.
+//! A copy of the whole database while it is in use.
 //!
 //! `VACUUM INTO` reads one moment and writes a compact file; SQLite's backup API would start again at each write. The
 //! copy appears under its name only when it is complete and on disk. It stops before it fills the disk.
@@ -6,7 +6,6 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -19,8 +18,6 @@ const LEAVE_BYTES: u64 = 64 * 1024 * 1024;
 const SUFFIX: &str = ".tmp";
 /// Virtual machine steps between two looks at the disk: some milliseconds.
 const STEPS: i32 = 500_000;
-/// Longest integrity check.
-const INTEGRITY_MAX: Duration = Duration::from_secs(60);
 
 impl Store {
     /// Writes a copy to `path`, replacing what is there, readable by its owner only. Fails with `Busy` when the disk
@@ -33,13 +30,13 @@ impl Store {
             let _ = std::fs::remove_file(&unfinished);
         }
         copied?;
-        sync(folder_of(path))
+        sync(connection::folder_of(path))
     }
 
     /// A copy in an unnamed file beside the database, to be streamed; the space is free again when it is closed.
     pub fn backup_file(&self) -> Result<File> {
         let path = self.path();
-        let folder = folder_of(path);
+        let folder = connection::folder_of(path);
         let unfinished = tempfile::Builder::new()
             .prefix(&prefix(path))
             .suffix(SUFFIX)
@@ -49,23 +46,12 @@ impl Store {
         Ok(File::open(&unfinished)?)
     }
 
-    /// What SQLite finds wrong with the file; nothing when it is sound. Reads all of it.
-    pub fn integrity(&self) -> Result<Vec<String>> {
-        let mut conn = connection::reader(self.path())?;
-        let (clock, until) = (self.clock().clone(), self.clock().now() + INTEGRITY_MAX);
-        conn.progress_handler(STEPS, Some(move || clock.now() > until))?;
-        let mut statement = conn.prepare("PRAGMA integrity_check(20)")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let found: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(found.into_iter().filter(|line| line != "ok").collect())
-    }
-
     fn copy(&self, to: &Path) -> Result<()> {
         let Ok(_one_at_a_time) = self.copying().try_lock() else {
             return Err(Error::new(Kind::Busy, "another backup is being made; try again when it is done"));
         };
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
-        let folder = folder_of(to).to_owned();
+        let folder = connection::folder_of(to).to_owned();
         let needed = self.sizes()?.db_bytes;
         if free(&folder)? < needed + LEAVE_BYTES {
             return Err(no_room());
@@ -92,7 +78,7 @@ fn prefix(path: &Path) -> String {
 /// Removes copies that a crash left beside the database. Only for the one server that has it.
 pub(super) fn sweep(path: &Path) -> Result<()> {
     let prefix = prefix(path);
-    for entry in std::fs::read_dir(folder_of(path))? {
+    for entry in std::fs::read_dir(connection::folder_of(path))? {
         let entry = entry?;
         let name = entry.file_name();
         let is_ours = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX));
@@ -110,10 +96,6 @@ fn stop_before_full(conn: &mut Connection, folder: PathBuf) -> Result<()> {
 
 fn no_room() -> Error {
     Error::new(Kind::Busy, "the disk has no room for a copy of the database")
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Bytes that an ordinary user may still write to the disk of `folder`.

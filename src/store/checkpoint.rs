@@ -42,6 +42,11 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    /// Has the log cut after the next batch.
+    pub(super) fn want_cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
     /// Cuts the log if that was asked for; called by the recorder between two batches.
     pub(super) fn cut_if_asked(&self, writer: &Connection) {
         // A plain look first: this is asked after every commit.
@@ -55,7 +60,7 @@ impl Signals {
     /// Asks for a cut and waits until it is over; not for ever, because the recorder may have nothing to do.
     fn ask_for_cut(&self) {
         while self.cut_over.1.try_recv().is_ok() {}
-        self.cut.store(true, Ordering::Relaxed);
+        self.want_cut();
         // Late is as good as never: the next look at the log's length tells.
         let _ = self.cut_over.1.recv_timeout(CUT_OVER_WAIT);
     }

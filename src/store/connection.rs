@@ -44,10 +44,30 @@ impl Lock {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(taken(path, &mut file)),
             Err(errno) => return Err(cannot_open(path, errno)),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())?;
+        // The number is for people only: a full disk, which has no room for it, is not to keep the server from starting.
+        let told = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        told.unwrap_or_else(|cause| log::warn!("the lock's file does not name this process: {cause}"));
         Ok(Lock { _file: file })
+    }
+}
+
+impl Lock {
+    /// Keeps servers away from the database at `path` without writing anything, or says who has it. There is no lock where
+    /// no server has ever been.
+    pub(super) fn look(path: &Path) -> Result<Option<Lock>> {
+        let mut file = match File::open(beside(&real(path), ".lock")) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(cannot_open(path, cause)),
+        };
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(taken(path, &mut file)),
+            Err(errno) => Err(cannot_open(path, errno)),
+        }
     }
 }
 
@@ -74,6 +94,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// The folder of a file.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Creates the file if it is missing, readable by its owner only; SQLite gives -wal and -shm the same mode.
@@ -136,6 +161,34 @@ pub(super) fn reader(path: &Path) -> Result<Connection> {
 /// A read-only connection that may still write the file of a `VACUUM INTO`, which `query_only` would forbid.
 pub(super) fn copier(path: &Path) -> Result<Connection> {
     open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// A connection to a file that nobody uses, which leaves file and folder as they are. A write-ahead log that a crash left
+/// is read, too.
+pub(super) fn untouched(path: &Path) -> Result<Connection> {
+    let has_log = std::fs::metadata(beside(&real(path), "-wal")).is_ok_and(|meta| meta.len() > 0);
+    let conn = if has_log {
+        open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
+    } else {
+        open(&immutable(path)?, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+            .map_err(|error| Error { message: format!("{} cannot be opened", path.display()), ..error })?
+    };
+    conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;
+    Ok(conn)
+}
+
+/// The file's name as an address that says it does not change.
+fn immutable(path: &Path) -> Result<PathBuf> {
+    let mut address = String::from("file:");
+    for byte in std::path::absolute(path)?.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                address.push(char::from(*byte))
+            }
+            _ => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(PathBuf::from(address + "?immutable=1"))
 }
 
 fn open(path: &Path, access: OpenFlags) -> Result<Connection> {

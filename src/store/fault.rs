@@ -10,7 +10,7 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 (Kind::Busy, "another program has locked the database; try again")
             }
-            Some(ErrorCode::DiskFull) => (Kind::Busy, "the disk that holds the database is full"),
+            _ if is_full(&cause) => (Kind::Busy, "the disk that holds the database is full"),
             Some(ErrorCode::OperationInterrupted) => (
                 Kind::Invalid,
                 "the query took longer than it may; narrow it by function, request id or time",
@@ -21,6 +21,18 @@ impl From<rusqlite::Error> for Error {
         };
         Error::new(kind, message).because(cause)
     }
+}
+
+/// Whether it failed because the disk is full.
+pub(super) fn found_full(error: &Error) -> bool {
+    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(is_full)
+}
+
+/// The file that readers and writers share could not grow (SQLITE_IOERR_SHMSIZE) for want of space, too.
+fn is_full(cause: &rusqlite::Error) -> bool {
+    let shared = |error: &rusqlite::ffi::Error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+    cause.sqlite_error_code() == Some(ErrorCode::DiskFull) || cause.sqlite_error().is_some_and(shared)
 }
 
 /// An error for stored bytes that this release cannot have written.

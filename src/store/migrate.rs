@@ -38,6 +38,11 @@ pub(super) fn check(conn: &Connection) -> Result<()> {
     version(conn).map(drop)
 }
 
+/// Whether the schema is this release's. Fails as [`check`] does.
+pub(super) fn is_current(conn: &Connection) -> Result<bool> {
+    Ok(version(conn)? == MIGRATIONS.len())
+}
+
 fn version(conn: &Connection) -> Result<usize> {
     let application_id: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -8,9 +8,9 @@
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::Result;
-use crate::store::Tx;
+use crate::store::{Store, Tx};
 
-const MINUTE_US: i64 = 60_000_000;
+pub(super) const MINUTE_US: i64 = 60_000_000;
 
 /// Which table's rows are followed.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,38 @@ pub(super) fn ids(
     let found: (Option<i64>, Option<i64>) =
         tx.prepare_cached(sql)?.query_row([since, until], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.0.zip(found.1))
+}
+
+/// Removes minutes up to and including `until` of which no row is left, of at most `most` minutes after `after`; the
+/// last minute looked at, if there may be more. An open minute stays: the recorder counts on its row.
+pub(super) fn sweep(store: &Store, of: Of, after: i64, until: i64, most: usize) -> Result<Option<i64>> {
+    let table = match of {
+        Of::Log => "log",
+        Of::Invocation => "invocation",
+    };
+    let is_empty = format!(
+        "m.last_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table} r WHERE r.id BETWEEN m.first_id AND m.last_id)"
+    );
+    let sql = format!(
+        "SELECT m.minute, {is_empty} FROM {table}_minute m WHERE m.minute > ?1 AND m.minute <= ?2
+         ORDER BY m.minute LIMIT ?3"
+    );
+    let most_rows = i64::try_from(most).unwrap_or(i64::MAX);
+    let seen: Vec<(i64, bool)> = store.read(|tx| {
+        let mut statement = tx.prepare_cached(&sql)?;
+        let rows = statement.query_map([after, until, most_rows], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    })?;
+    let more = (seen.len() == most).then(|| seen.last().map(|(minute, _)| *minute)).flatten();
+    let empty: Vec<i64> = seen.into_iter().filter(|(_, empty)| *empty).map(|(minute, _)| minute).collect();
+    if !empty.is_empty() {
+        store.write(move |tx| {
+            let sql = format!("DELETE FROM {table}_minute AS m WHERE m.minute = ?1 AND {is_empty}");
+            let mut statement = tx.prepare_cached(&sql)?;
+            empty.iter().try_for_each(|minute| Ok(statement.execute([minute]).map(drop)?))
+        })?;
+    }
+    Ok(more)
 }
 
 /// Closes the minutes that a crash left open, with the largest id there is.

@@ -13,6 +13,7 @@
 //!   deletes commit with `FULL`. `begin` and `append_lines` are the two that do not wait.
 //! * The queue is bounded and every wait has a deadline: a disk that hangs makes callers fail, not pile up.
 //! * JSON from users is stored as the bytes that came. Records and logs outlive their function.
+//! * A full disk costs what comes, never what is there: `room` says what is refused before SQLite cannot write any more.
 //! * Other programs may read the file at any time and write it for moments; views and their columns are a promise
 //!   (`migrations/`), tables are not.
 
@@ -33,9 +34,11 @@ use crate::error::{Error, Kind, Result};
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Job, Order, Recorder};
+use crate::store::room::Gauge;
 use crate::store::sealing::Sealing;
 
 mod backup;
+pub mod check;
 mod checkpoint;
 mod connection;
 mod dead_letters;
@@ -51,6 +54,8 @@ mod queue;
 mod readers;
 mod recorder;
 mod records;
+pub mod retention;
+pub mod room;
 mod sealing;
 mod select;
 #[cfg(test)]
@@ -87,6 +92,14 @@ pub struct Sizes {
     pub queued_max: usize,
     /// Log lines dropped because the queue stayed full, since the start.
     pub lines_dropped: u64,
+    /// Free space below which things are given up, bytes; 0 for never.
+    pub disk_low_bytes: u64,
+    /// Log lines of users not stored because the disk was nearly full, since the start.
+    pub lines_shed: u64,
+    /// Runs that retention has deleted, since the start.
+    pub runs_deleted: u64,
+    /// Log lines that retention has deleted, since the start.
+    pub lines_deleted: u64,
 }
 
 /// A handle of the database; cheap to clone.
@@ -100,12 +113,19 @@ struct Inner {
     readers: Readers,
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
+    deleted: retention::Counters,
+    gauge: Arc<Gauge>,
+    /// None where another program checkpoints.
+    checkpoints: Option<Arc<checkpoint::Signals>>,
     pins: packages::Pins,
     sealing: Sealing,
     /// Held while a backup is written: two at once would only take twice as long and twice the disk.
     copying: Mutex<()>,
-    /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it.
+    /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it; then
+    /// who watches the disk.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Closing it ends the thread that watches the disk.
+    watch: Mutex<Option<Sender<()>>>,
     /// Dropped last: until then no other server may open the file.
     _lock: connection::Lock,
 }
@@ -145,6 +165,7 @@ impl Store {
     /// was given, or none, does not open.
     pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Store> {
         let lock = connection::Lock::take(&options.path)?;
+        room::make_way(&options.path);
         connection::create(&options.path)?;
         backup::sweep(&options.path)?;
         let mut writer = connection::writer(&options.path, options.external_checkpointer)?;
@@ -152,7 +173,8 @@ impl Store {
         let key = options.seal_key.as_deref();
         let sealing = Sealing::prepare(&mut writer, key, !options.external_checkpointer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
-        let (queue, threads) = threads(options, writer, &clock)?;
+        let gauge = Arc::new(Gauge::new());
+        let Started { queue, threads, checkpoints } = threads(options, writer, &clock, &gauge)?;
         let store = Store(Arc::new(Inner {
             path: options.path.clone(),
             readers: Readers::new(options.path.clone(), clock.clone()),
@@ -160,10 +182,14 @@ impl Store {
             queue,
             run_id: AtomicI64::new(run_id),
             lines_dropped: AtomicU64::new(0),
+            deleted: retention::Counters::default(),
+            checkpoints,
+            gauge,
             pins: packages::Pins::default(),
             sealing,
             copying: Mutex::new(()),
             threads: Mutex::new(threads),
+            watch: Mutex::new(None),
             _lock: lock,
         }));
         store.sweep_packages()?;
@@ -173,6 +199,18 @@ impl Store {
     /// Waits until everything ordered before is committed.
     pub fn flush(&self) -> Result<()> {
         self.write(|_| Ok(()))
+    }
+
+    /// Has the write-ahead log copied into the file and made empty; writers wait meanwhile. Whether it is empty now: a
+    /// reader or the checkpointer may have been in the way. Does nothing where another program checkpoints.
+    pub fn cut_log(&self) -> Result<bool> {
+        if let Some(signals) = &self.0.checkpoints {
+            signals.want_cut();
+            self.flush()?;
+            // The first one's answer came before the cut, which follows its commit.
+            self.flush()?;
+        }
+        Ok(self.sizes()?.wal_bytes == 0)
     }
 
     /// Commits what is queued, copies the write-ahead log into the file and closes it. Later calls fail.
@@ -190,6 +228,10 @@ impl Store {
             queued: self.0.queue.len(),
             queued_max: queue::ORDERS_MAX,
             lines_dropped: self.0.lines_dropped.load(Ordering::Relaxed),
+            disk_low_bytes: self.0.gauge.low_bytes(),
+            lines_shed: self.0.gauge.lines_shed(),
+            runs_deleted: self.0.deleted.runs.load(Ordering::Relaxed),
+            lines_deleted: self.0.deleted.lines.load(Ordering::Relaxed),
         })
     }
 
@@ -265,6 +307,16 @@ impl Store {
         &self.0.path
     }
 
+    fn gauge(&self) -> &Arc<Gauge> {
+        &self.0.gauge
+    }
+
+    /// Keeps the thread that watches the disk, and what ends it.
+    fn watched_by(&self, thread: JoinHandle<()>, stop: Sender<()>) {
+        self.0.threads.lock().expect("no holder of this lock can panic").push(thread);
+        *self.0.watch.lock().expect("no holder of this lock can panic") = Some(stop);
+    }
+
     fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
@@ -297,28 +349,36 @@ fn settle(writer: &mut Connection, now_us: i64) -> Result<i64> {
     Ok(last_id)
 }
 
-/// The queue and the threads behind it.
+/// The queue, the threads behind it, and how they are asked to cut the log.
+struct Started {
+    queue: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+    checkpoints: Option<Arc<checkpoint::Signals>>,
+}
+
 fn threads(
     options: &Options,
     mut writer: Connection,
     clock: &Arc<dyn Clock>,
-) -> Result<(Arc<Queue>, Vec<JoinHandle<()>>)> {
+    gauge: &Arc<Gauge>,
+) -> Result<Started> {
     let start = |recorder| -> Result<(Arc<Queue>, JoinHandle<()>)> {
         let queue = Arc::new(Queue::new(recorder));
         let working = Arc::clone(&queue);
         Ok((queue, thread::spawn("recorder", move || working.work())?))
     };
     if options.external_checkpointer {
-        let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None))?;
-        return Ok((queue, vec![recorder]));
+        let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None, gauge.clone()))?;
+        return Ok(Started { queue, threads: vec![recorder], checkpoints: None });
     }
     let checkpoint::Watched { signals, open, woken } = checkpoint::watch(&mut writer)?;
     let checkpointer = connection::checkpointer(&options.path)?;
-    let (queue, recorder) = start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open))))?;
-    let clock = clock.clone();
+    let (queue, recorder) =
+        start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open)), gauge.clone()))?;
+    let (clock, checkpoints) = (clock.clone(), Some(signals.clone()));
     let checkpoint =
         thread::spawn("checkpoint", move || checkpoint::run(checkpointer, clock, signals, woken))?;
-    Ok((queue, vec![recorder, checkpoint]))
+    Ok(Started { queue, threads: vec![recorder, checkpoint], checkpoints })
 }
 
 impl Inner {
@@ -327,6 +387,7 @@ impl Inner {
         if threads.is_empty() {
             return;
         }
+        self.watch.lock().expect("no holder of this lock can panic").take();
         self.readers.close();
         self.queue.close();
         for thread in threads {

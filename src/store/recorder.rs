@@ -29,6 +29,7 @@ use crate::model::invocation::{FinishedRun, Record};
 use crate::model::log::LogLine;
 use crate::store::events::Accepting;
 use crate::store::minutes::{Minutes, Of};
+use crate::store::room::{Gauge, Shedder};
 use crate::store::{Tx, checkpoint, events, fault, logs, records};
 
 /// Most orders of one commit: bounds what the first one waits for.
@@ -101,6 +102,7 @@ pub(super) struct Recorder {
     /// None where another program checkpoints.
     checkpoints: Option<Arc<checkpoint::Signals>>,
     full: bool,
+    shedder: Shedder,
     log_minutes: Minutes,
     run_minutes: Minutes,
     /// The last field: dropped when the connection is closed.
@@ -113,11 +115,23 @@ impl Recorder {
         conn: Connection,
         clock: Arc<dyn Clock>,
         checkpoints: Option<(Arc<checkpoint::Signals>, checkpoint::Open)>,
+        gauge: Arc<Gauge>,
     ) -> Recorder {
         let (checkpoints, _open) = checkpoints.unzip();
         let log_minutes = Minutes::new(Of::Log);
         let run_minutes = Minutes::new(Of::Invocation);
-        Recorder { conn, clock, batch: Vec::new(), checkpoints, full: false, log_minutes, run_minutes, _open }
+        let shedder = Shedder::new(gauge);
+        Recorder {
+            conn,
+            clock,
+            batch: Vec::new(),
+            checkpoints,
+            full: false,
+            shedder,
+            log_minutes,
+            run_minutes,
+            _open,
+        }
     }
 
     /// Commits one batch of what `take` gives; false if that is nothing.
@@ -140,6 +154,9 @@ impl Recorder {
         let mut done = Vec::with_capacity(batch.len());
         let committed = caught(|| self.transaction(batch, &mut done));
         if let Err(error) = &committed {
+            if fault::found_full(error) {
+                self.shedder.found_full();
+            }
             // A name that is taken or not there is the caller's answer and no failure.
             if matches!(error.kind, Kind::Busy | Kind::Internal) {
                 log::error!("{} writes failed together: {error:#}", batch.len());
@@ -229,13 +246,17 @@ impl Recorder {
     fn write(&mut self, order: &mut Order, now_us: i64) -> Result<()> {
         let tx = &Tx::new(&self.conn, now_us);
         match order {
-            Order::Run(run, _) => finish(tx, run, &mut self.run_minutes, &mut self.log_minutes),
+            Order::Run(run, _) => {
+                self.shedder.shed(run.record.id, &mut run.lines, true);
+                finish(tx, run, &mut self.run_minutes, &mut self.log_minutes)
+            }
             Order::Accept(accepting, _) => events::accept(tx, &mut self.run_minutes, accepting),
             Order::Begin(record) => {
                 records::begin(tx, record)?;
                 self.run_minutes.note(tx, record.created_us, record.id)
             }
             Order::Lines { run_id, function_id, retry_num, lines } => {
+                self.shedder.shed(*run_id, lines, false);
                 let of = logs::Of { run_id: *run_id, function_id: *function_id, retry_num: *retry_num };
                 logs::append(tx, &mut self.log_minutes, of, lines)
             }

@@ -197,7 +197,7 @@ fn state_number(state: State) -> i64 {
     }
 }
 
-fn state_of(number: i64) -> rusqlite::Result<State> {
+pub(super) fn state_of(number: i64) -> rusqlite::Result<State> {
     match number {
         0 => Ok(State::Running),
         1 => Ok(State::Succeeded),

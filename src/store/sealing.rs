@@ -17,7 +17,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::base::seal::{Seal, SealKey};
 use crate::error::{Error, Kind, Result};
-use crate::store::backup;
+use crate::store::{backup, connection};
 
 /// What the texts of sealed environments begin with.
 const SEALED: &str = "sealed:";
@@ -212,7 +212,7 @@ fn make_key(path: &Path) -> Result<SealKey> {
         file.sync_all()
     };
     write().map_err(|cause| unusable(path, &cause.to_string()))?;
-    backup::sync(backup::folder_of(path))?;
+    backup::sync(connection::folder_of(path))?;
     log::info!("{} is new; what is sealed with it is lost without it", path.display());
     Ok(key)
 }

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
+mod check;
 mod cli;
 mod client;
 mod clocks;
 mod delegated;
 mod deploy;
+mod disk;
 mod doors;
 mod echo;
 mod endings;
@@ -35,6 +37,7 @@ mod schemathesis;
 mod seal;
 mod server;
 mod slowhttptest;
+mod small_disk;
 mod tree;
 mod unit;
 mod uploads;

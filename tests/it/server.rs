@@ -47,7 +47,12 @@ struct Announcement {
 
 impl Place {
     pub(crate) fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
+        Place::within(&std::env::temp_dir())
+    }
+
+    /// In a folder of its own in that one.
+    pub(crate) fn within(folder: &Path) -> Place {
+        let folder = tempfile::tempdir_in(folder).unwrap();
         // Functions run as users of their own, who must get to their code where they see the host's file system.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         Place { folder, key: String::new() }

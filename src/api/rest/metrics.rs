@@ -62,7 +62,8 @@ fn durations(text: &mut String, functions: &[std::sync::Arc<Counters>]) {
 fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
     let (sizes, pool) = (rest.parts.store.sizes()?, rest.parts.pool.numbers());
     let (running, events) = (rest.parts.invoker.running().len(), rest.parts.events.numbers());
-    let gauges: [(&str, &str, String); 14] = [
+    let room = rest.parts.store.room() as u8;
+    let gauges: [(&str, &str, String); 16] = [
         ("fnlite_runs_running", "Runs that have not ended.", running.to_string()),
         (
             "fnlite_events_waiting",
@@ -81,6 +82,16 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
         ("fnlite_store_db_bytes", "Size of the database file.", sizes.db_bytes.to_string()),
         ("fnlite_store_wal_bytes", "Size of its write-ahead log.", sizes.wal_bytes.to_string()),
         ("fnlite_store_disk_free_bytes", "Free space on its disk.", sizes.disk_free_bytes.to_string()),
+        (
+            "fnlite_store_disk_low_bytes",
+            "Free space below which things are given up.",
+            sizes.disk_low_bytes.to_string(),
+        ),
+        (
+            "fnlite_store_disk_level",
+            "0: plenty of space; 1: log lines of users are not stored; 2: nor are events and deploys; 3: nor runs.",
+            room.to_string(),
+        ),
         ("fnlite_pool_zygotes", "Loaded versions that fork.", pool.zygotes.to_string()),
         ("fnlite_pool_instances_parked", "Instances waiting for an event.", pool.parked.to_string()),
         ("fnlite_pool_memory_used_mb", "Memory of what runs, as configured.", pool.used_mb.to_string()),
@@ -90,7 +101,7 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
         describe(text, name, "gauge", help);
         line(text, name, "", value);
     }
-    let counters: [(&str, &str, u64); 4] = [
+    let counters: [(&str, &str, u64); 7] = [
         ("fnlite_events_accepted_total", "Events accepted.", events.accepted),
         ("fnlite_events_retried_total", "Attempts that were followed by another one.", events.retried),
         ("fnlite_events_given_up_total", "Events given up.", events.given_up),
@@ -99,6 +110,13 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
             "Log lines dropped because the disk was too slow.",
             sizes.lines_dropped,
         ),
+        (
+            "fnlite_log_lines_shed_total",
+            "Log lines dropped because the disk was nearly full.",
+            sizes.lines_shed,
+        ),
+        ("fnlite_retention_runs_total", "Runs deleted because they were old.", sizes.runs_deleted),
+        ("fnlite_retention_log_lines_total", "Log lines deleted with them.", sizes.lines_deleted),
     ];
     for (name, help, value) in counters {
         describe(text, name, "counter", help);

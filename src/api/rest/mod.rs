@@ -45,6 +45,7 @@ mod answer;
 mod appliance;
 mod auth;
 mod call;
+pub mod check;
 mod dead_letters;
 mod fields;
 mod functions;

@@ -4,7 +4,9 @@
 use tiny_http::Method;
 
 use crate::api::rest::call::Call;
-use crate::api::rest::{Rest, appliance, dead_letters, functions, invocations, invoke, keys, logs, metrics};
+use crate::api::rest::{
+    Rest, appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics,
+};
 use crate::error::Result;
 use crate::http::response::Response;
 use crate::model::key::Scope;
@@ -503,6 +505,18 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "A copy of the whole database, of one moment, as a file that opens.",
         takes: Shape::Nothing,
         tells: &[(200, "An SQLite database.", Shape::Bytes("application/vnd.sqlite3")), BUSY],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/check",
+        access: ADMIN,
+        handle: check::post,
+        query: &[NAMESPACE],
+        body_max: SMALL_BODY_BYTES,
+        id: "check",
+        summary: "Is the database sound, and what is in it? Reads all of the file.",
+        takes: Shape::Nothing,
+        tells: &[(200, "What was found.", Shape::Json("Check")), BUSY],
     },
     Route {
         verb: Verb::Get,

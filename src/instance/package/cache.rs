@@ -50,7 +50,10 @@ impl Packages {
             }
             leftovers.push(if hidden { root.join(name) } else { set_aside(root, &name)? });
         }
-        fs::write(root.join(BOOT_FILE), boot)?;
+        // Not written again: a full disk is not to keep the server from starting.
+        if !is_of_this_boot {
+            fs::write(root.join(BOOT_FILE), boot)?;
+        }
         Ok(Packages { root: root.to_owned(), leftovers: Mutex::new(leftovers) })
     }
 

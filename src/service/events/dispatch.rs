@@ -18,6 +18,9 @@ use crate::service::events::line::{Line, Taken};
 use crate::service::events::{Events, micros};
 use crate::service::invoke::{Known, Room};
 
+/// Between two looks whether there is room on the disk again.
+const FULL_WAIT: Duration = Duration::from_secs(1);
+
 /// What the threads share.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -112,11 +115,15 @@ impl Events {
                 return None;
             }
             let now_us = self.now_us();
-            if let Some(turn) = self.take(&mut desk, now_us) {
+            // What is taken is claimed, run and settled, all of which is written.
+            let has_room = self.parts.store.check_room_for_run().is_ok();
+            if has_room && let Some(turn) = self.take(&mut desk, now_us) {
                 self.call_another(desk);
                 return Some(turn);
             }
-            let wake_us = desk.line.next_us().unwrap_or(i64::MAX);
+            let next_us =
+                if has_room { desk.line.next_us() } else { Some(now_us.saturating_add(micros(FULL_WAIT))) };
+            let wake_us = next_us.unwrap_or(i64::MAX);
             desk.idle += 1;
             desk.wake_us = desk.wake_us.min(wake_us);
             desk = self.sleep(desk, wake_us.saturating_sub(now_us));

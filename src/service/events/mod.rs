@@ -159,8 +159,10 @@ impl Events {
     /// event within 24 hours give the same request id.
     ///
     /// Fails with `Invalid` (no JSON), `Limit` (too large), `NotFound` (no such function), `Conflict` (the key stands for
-    /// another event), `Full` (the queue takes no more for now) and `Busy` (the disk).
+    /// another event), `Full` (the queue takes no more for now) and `Busy` (the disk
+    /// is nearly full, or too slow).
     pub fn accept(&self, order: Order, key: Option<IdempotencyKey>) -> Result<RequestId> {
+        self.parts.store.check_room_for_event()?;
         let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
         invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
         let known = self.runner.find(&order.namespace, &order.name)?;
@@ -178,6 +180,7 @@ impl Events {
     /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
     /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
     pub fn replay(&self, letter: &Record) -> Result<RequestId> {
+        self.parts.store.check_room_for_event()?;
         let (namespace, name) =
             (Namespace::parse(&letter.namespace)?, FunctionName::parse(&letter.function)?);
         let known = self.runner.find(&namespace, &name)?;

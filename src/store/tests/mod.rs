@@ -20,10 +20,12 @@ use crate::store::logs::Of;
 use crate::store::{Options, Store};
 
 mod backing;
+mod checking;
 mod deploying;
 mod finding;
 mod opening;
 mod recording;
+mod retention;
 
 /// A database in a folder of its own.
 struct Fixture {

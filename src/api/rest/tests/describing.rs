@@ -82,6 +82,7 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("revokeKey", "DELETE /v1/keys/2", ""),
         request("revokeKey", "DELETE /v1/keys/99", ""),
         request("backup", "POST /v1/backup", ""),
+        request("check", "POST /v1/check", ""),
         request("doctor", "GET /v1/doctor", ""),
         request("healthz", "GET /healthz", ""),
         request("readyz", "GET /readyz", ""),

@@ -75,7 +75,7 @@ fn queue(
     let options = events::Options {
         events_max: 3,
         bytes_max: 1024 * 1024,
-        threads_max: 1,
+        threads_max: 0,
         pace: Pace::default(),
         account: events::Account { appid: "1".into(), uin: "2".into() },
     };

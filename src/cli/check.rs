@@ -1,0 +1,88 @@
+//! `fnlite check`: is the database sound, and what is in it. A server that answers is asked; where none does, the file itself
+//! is looked at, without changing it.
+
+use std::time::Duration;
+
+use crate::api::rest::check::body;
+use crate::cli::Context;
+use crate::cli::api::Api;
+use crate::cli::client::Address;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::{Out, Style};
+use crate::cli::text;
+use crate::cli::wire::Checked;
+use crate::config;
+use crate::error::Kind;
+use crate::service::check;
+
+/// Longest wait of a look whether a server answers.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut api = context.api()?;
+    let (json, of) =
+        if is_stopped(&api) { (offline(context)?, "file") } else { (online(&mut api)?, "server") };
+    let checked: Checked = serde_json::from_slice(&json)
+        .map_err(|cause| Failure::new(Exit::Error, format!("the answer is no check: {cause}")))?;
+    if context.out.json {
+        context.out.data(&json)?;
+    } else {
+        context.out.data(render(&checked, of, &context.out).as_bytes())?;
+    }
+    Ok(if checked.sound { Exit::Done } else { Exit::Error })
+}
+
+/// Whether a server of this host is meant, and none is there.
+fn is_stopped(api: &Api) -> bool {
+    matches!(api.address(), Address::Unix(_)) && api.address().connect(LOOK).is_err()
+}
+
+fn online(api: &mut Api) -> Result<Vec<u8>, Failure> {
+    Ok(api.send("POST", "/v1/check", Vec::new(), b"")?.accepted()?.body().to_vec())
+}
+
+fn offline(context: &Context) -> Result<Vec<u8>, Failure> {
+    let db = config::database(context.place.clone()).map_err(|error| Failure::unusable(&error))?;
+    let report = check::of_file(&db).map_err(|error| match error.kind {
+        Kind::Internal => error.into(),
+        // It is not there, is in use, or is no database.
+        _ => Failure::unusable(&error),
+    })?;
+    Ok(body(&report))
+}
+
+fn render(checked: &Checked, of: &str, out: &Out) -> String {
+    let mut said = String::new();
+    let verdict = match (checked.sound, of) {
+        (true, "file") => {
+            out.paint(Style::Good, "sound") + " (no server answers: the file itself was looked at)"
+        }
+        (true, _) => out.paint(Style::Good, "sound"),
+        (false, _) => out.paint(Style::Bad, "not sound"),
+    };
+    said += &format!("{verdict}\n");
+    for problem in &checked.problems {
+        said += &format!("  {problem}\n");
+    }
+    if checked.bytes == 0 {
+        // Nothing is counted in a damaged file.
+        return said;
+    }
+    let states: Vec<String> =
+        checked.invocations.iter().map(|(state, runs)| format!("{runs} {state}")).collect();
+    let invocations = if states.is_empty() { "none".to_owned() } else { states.join(", ") };
+    for (name, value) in [
+        ("functions", checked.functions.to_string()),
+        ("invocations", invocations),
+        ("log lines", checked.lines.to_string()),
+        ("queued", checked.queued.to_string()),
+        ("dead letters", checked.dead_letters.to_string()),
+        ("size", format!("{}, {} of it free", text::size(checked.bytes), text::size(checked.free_bytes))),
+    ] {
+        said += &format!("{} {value}\n", out.paint(Style::Dim, &format!("{name:<13}")));
+    }
+    said
+}
