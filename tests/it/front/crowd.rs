@@ -104,7 +104,14 @@ fn a_full_house_closes_the_longest_idle() {
 #[test]
 fn a_house_full_of_unfinished_heads_lets_the_next_one_in() {
     let front = Front::with(Options { connections_max: 3, ..Options::default() });
-    let mut slow: Vec<_> = (0..3).map(|_| front.connect()).collect();
+    // Each has been let in before the first head begins, or a later one could be read on arrival and be the oldest.
+    let mut slow: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = front.connect();
+            assert_eq!(client.send(get("/")).answer().status, 200);
+            client
+        })
+        .collect();
     for client in &mut slow {
         client.send("GET / HTTP/1.1\r\n");
     }
