@@ -81,8 +81,21 @@ impl Api {
         query: Query,
         body: &[u8],
     ) -> Result<Answer, Failure> {
+        self.send_with(method, path, query, &[], body)
+    }
+
+    /// The same with headers of its own.
+    pub(super) fn send_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: Query,
+        more: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, Failure> {
         let target = target(path, query, &self.namespace);
-        let headers = headers(self.authorization.as_deref());
+        let mut headers = headers(self.authorization.as_deref());
+        headers.extend(more);
         let reply = self.client.send(&Call { method, target: &target, headers: &headers, body });
         reply.map(Answer).map_err(|error| self.unreachable(error))
     }
@@ -130,6 +143,11 @@ fn headers(authorization: Option<&str>) -> Vec<(&str, &str)> {
 }
 
 impl Answer {
+    /// The status of HTTP.
+    pub(super) fn status(&self) -> u16 {
+        self.0.head.status
+    }
+
     /// A header's value.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         self.0.head.header(name)
