@@ -110,8 +110,8 @@ impl Api {
     }
 
     /// The target and headers of a request that somebody else sends.
-    pub(super) fn prepared<'a>(&'a self, path: &str) -> (String, Vec<(&'a str, &'a str)>) {
-        (target(path, Vec::new(), &self.namespace), headers(self.authorization.as_deref()))
+    pub(super) fn prepared<'a>(&'a self, path: &str, query: Query) -> (String, Vec<(&'a str, &'a str)>) {
+        (target(path, query, &self.namespace), headers(self.authorization.as_deref()))
     }
 
     /// A failure with what to do about it, where nobody answers.
@@ -129,7 +129,8 @@ impl Api {
 }
 
 fn target(path: &str, mut query: Query, namespace: &str) -> String {
-    if namespace != NAMESPACE_DEFAULT {
+    // What is not of the API (`/metrics`) knows no namespaces, and refuses what it does not know.
+    if namespace != NAMESPACE_DEFAULT && path.starts_with("/v1/") {
         query.push(("namespace", Some(namespace.to_owned())));
     }
     let given = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));
@@ -247,5 +248,6 @@ mod tests {
             "/v1/functions/..%2F%C3%A9/code?since=1%262&namespace=a%20b"
         );
         assert_eq!(target("/v1/keys", Vec::new(), NAMESPACE_DEFAULT), "/v1/keys");
+        assert_eq!(target("/metrics", Vec::new(), "other"), "/metrics");
     }
 }

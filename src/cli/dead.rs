@@ -65,7 +65,6 @@ struct Chosen {
     ids: Vec<String>,
     /// Every one, or every one of that function, without a question
     #[arg(long, value_name = "FUNCTION", conflicts_with = "ids")]
-    #[expect(clippy::option_option, reason = "clap's way to tell an option without a value")]
     all: Option<Option<String>>,
 }
 

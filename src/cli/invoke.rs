@@ -31,7 +31,6 @@ pub(super) struct Args {
     idempotency_key: Option<String>,
     /// With --async: wait for the end, at most that long if told, and print it like that of a run waited for
     #[arg(long, value_name = "TIME", require_equals = true, requires = "is_async")]
-    #[expect(clippy::option_option, reason = "clap's way to tell an option without a value")]
     wait: Option<Option<Length>>,
 }
 

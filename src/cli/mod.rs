@@ -20,6 +20,7 @@ use crate::config::typed::{TypedClient, TypedPlace};
 mod api;
 mod backup;
 mod bench;
+mod bench_async;
 pub mod client;
 mod completions;
 mod dead;
@@ -208,6 +209,8 @@ mod tests {
             "keys list",
             "keys revoke 3",
             "bench hello -c 8 -d 10s",
+            "bench hello --async -c 64 -d 10s",
+            "bench hello --async --count 1000 --wait 0s --json",
             "bench --get /healthz --rate 200",
             "bench --post /hello.cgi --url http://127.0.0.1:8080",
             "doctor --url http://127.0.0.1:9980 --key x",

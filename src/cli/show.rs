@@ -20,7 +20,6 @@ pub(super) struct Args {
     request_id: String,
     /// Wait for its end first, at most that long if told
     #[arg(long, value_name = "TIME", require_equals = true)]
-    #[expect(clippy::option_option, reason = "clap's way to tell an option without a value")]
     wait: Option<Option<Length>>,
 }
 

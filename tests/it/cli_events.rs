@@ -200,3 +200,28 @@ fn an_event_is_followed_given_up_replayed_and_dropped() {
         "at most 131072 bytes",
     );
 }
+
+#[test]
+fn the_bench_of_events_tells_when_all_of_them_were_run() {
+    let server = Server::start(&["--event-pace", "0.001"]);
+    server.deploy("divides", &expression("1 / event['by']"));
+    let bench = |line: &str| {
+        let words = format!("bench divides --async -c 4 --json {line}");
+        let output = server.fnlite(&words.split(' ').collect::<Vec<_>>());
+        let figures: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        let counts = ["accepted", "executed", "refused", "lost", "retried", "given_up", "waiting"];
+        (output.status.code(), counts.map(|name| figures[name].as_u64().unwrap()))
+    };
+    let stored = |status: &str| {
+        let page = server.get(&format!("/v1/invocations?function=divides&status={status}&limit=1000"));
+        page["invocations"].as_array().unwrap().len()
+    };
+    assert_eq!(bench("--count 50 --data {\"by\":2}"), (Some(0), [50, 50, 0, 0, 0, 0, 0]));
+    assert_eq!(stored("succeeded"), 50);
+    assert_eq!(bench("--count 3 --data {\"by\":0}"), (Some(3), [3, 3, 0, 0, 6, 3, 0]));
+    assert_eq!(bench("--count 2 --data {"), (Some(3), [0, 0, 2, 0, 0, 0, 0]));
+    server.deploy("divides", &expression("1").with("reserved_mb", 0));
+    assert_eq!(bench("--count 5 --wait 0s"), (Some(0), [5, 0, 0, 0, 0, 0, 5]));
+    assert_eq!(bench("--count 5 --wait 1ms").0, Some(1));
+    assert_eq!(stored("queued"), 10);
+}
