@@ -79,9 +79,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 
 fn list(args: &ListArgs, context: &Context) -> Result<Exit, Failure> {
     let (mut api, now_us) = (context.api()?, context.now_us());
+    let (filters, cursor) = (filters(args, now_us), args.cursor.clone());
     let pages = match args.all {
-        true => whole_list(&mut api, &query(args, now_us))?,
-        false => vec![api.get(PATH, query(args, now_us))?],
+        true => whole_list(&mut api, &filters, cursor)?,
+        false => vec![page(&mut api, &filters, args.limit, cursor)?],
     };
     if context.out.json {
         pages.iter().try_for_each(|page| context.out.data(page.body()))?;
@@ -143,7 +144,7 @@ fn path(id: &str) -> String {
 impl Chosen {
     fn ids(&self, api: &mut Api) -> Result<Vec<String>, Failure> {
         let Some(function) = &self.all else { return Ok(self.ids.clone()) };
-        let pages = whole_list(api, &vec![("function", function.clone())])?;
+        let pages = whole_list(api, &vec![("function", function.clone())], None)?;
         let (letters, _) = letters(&pages)?;
         Ok(letters.into_iter().rev().map(|letter| letter.request_id).collect())
     }
@@ -188,25 +189,26 @@ fn for_each(ids: &[String], context: &Context, mut act: impl FnMut(&str) -> Resu
     did
 }
 
-fn query(args: &ListArgs, now_us: i64) -> Query {
+fn filters(args: &ListArgs, now_us: i64) -> Query {
     vec![
         ("function", args.function.clone()),
         ("since", args.since.map(|length| text::before(now_us, length))),
         ("until", args.until.map(|length| text::before(now_us, length))),
-        ("limit", (!args.all).then(|| args.limit.to_string())),
-        ("cursor", args.cursor.clone()),
     ]
 }
 
-/// Every page of those that `query` asks for.
-fn whole_list(api: &mut Api, query: &Query) -> Result<Vec<Answer>, Failure> {
+/// A page of those that pass the filters.
+fn page(api: &mut Api, filters: &Query, limit: u32, cursor: Option<String>) -> Result<Answer, Failure> {
+    let mut query = filters.clone();
+    query.extend([("limit", Some(limit.to_string())), ("cursor", cursor)]);
+    api.get(PATH, query)
+}
+
+/// Every page of them, from the cursor on.
+fn whole_list(api: &mut Api, filters: &Query, mut cursor: Option<String>) -> Result<Vec<Answer>, Failure> {
     let mut pages = Vec::new();
-    let mut cursor = query.iter().find(|(name, _)| *name == "cursor").and_then(|(_, value)| value.clone());
     loop {
-        let mut query: Query =
-            query.iter().filter(|(name, _)| !matches!(*name, "cursor" | "limit")).cloned().collect();
-        query.extend([("limit", Some(limits::PAGE_MAX.to_string())), ("cursor", cursor)]);
-        let page = api.get(PATH, query)?;
+        let page = page(api, filters, limits::PAGE_MAX, cursor)?;
         cursor = page.json::<DeadLetters>()?.next_cursor;
         pages.push(page);
         if cursor.is_none() {

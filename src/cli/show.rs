@@ -63,7 +63,7 @@ pub(super) fn render(run: &Run, now_us: i64, out: &Out) -> String {
     if !run.attempts.is_empty() {
         field("attempts", &attempts(&run.attempts, now_us));
     }
-    if run.is_over() {
+    if is_told_whole(run) {
         field(
             "took",
             &match text::memory(run.memory_used_kb) {
@@ -84,7 +84,18 @@ pub(super) fn render(run: &Run, now_us: i64, out: &Out) -> String {
     if !run.log.is_empty() {
         text += &format!("{}\n", out.paint(Style::Dim, "log"));
     }
-    text + &render_lines(&run.log, out)
+    text += &render_lines(&run.log, out);
+    if run.log_next_cursor.is_some() {
+        let rest = format!("  ... `fnlite logs --request-id {}` prints the rest", run.request_id);
+        text += &format!("{}\n", out.paint(Style::Dim, &rest));
+    }
+    text
+}
+
+/// Whether it ended with the attempt that its record tells of; one that became too old while it waited for another attempt did
+/// not.
+fn is_told_whole(run: &Run) -> bool {
+    run.is_over() && run.attempts.iter().all(|attempt| attempt.retry_num != run.retry_num)
 }
 
 /// A line each: which, its status, when it ended, how long it took, the error.
@@ -221,6 +232,22 @@ log
   03:05:05.013   again
 ";
         assert_eq!(render(&run, 1_767_323_165_014_000, &Out::plain()), expected);
+    }
+
+    #[test]
+    fn what_became_too_old_took_no_more_time_than_its_attempts() {
+        let run = sample(
+            r#""state":"expired","status":430,"attempts":[{"retry_num":0,"status":430,"started_us":1767323045012500,
+            "ended_us":1767323045014000,"duration_us":1240,"error":"no"}],"log":[],"log_next_cursor":"7""#,
+        );
+        let text = render(&run, 1_767_323_105_000_000, &Out::plain());
+        assert!(text.contains("attempts   first     430") && !text.contains("timeline"), "{text}");
+        assert!(
+            text.ends_with(
+                "... `fnlite logs --request-id 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae` prints the rest\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

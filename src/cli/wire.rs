@@ -72,6 +72,9 @@ pub(super) struct Run {
     pub(super) attempts: Vec<Attempt>,
     #[serde(default)]
     pub(super) log: Vec<Line>,
+    /// Where the log goes on, if that is not all of it.
+    #[serde(default)]
+    pub(super) log_next_cursor: Option<String>,
     /// When it was given up; 0 but for a dead letter.
     #[serde(default)]
     pub(super) died_us: i64,

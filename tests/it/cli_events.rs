@@ -161,7 +161,7 @@ fn all_are_replayed_oldest_first_until_the_server_refuses() {
 
 #[test]
 fn an_event_is_followed_given_up_replayed_and_dropped() {
-    let server = Server::start(&["--event-pace", "0.001"]);
+    let server = Server::start(&["--event-pace", "0.01"]);
     server.deploy("divides", &expression("1 / event['by']"));
     let fnlite = |line: &str| server.fnlite(&line.split(' ').collect::<Vec<_>>());
     expect(&fnlite("invoke divides --async --wait -d {\"by\":2}"), 0, "0.5\n", "returned in");
@@ -203,7 +203,7 @@ fn an_event_is_followed_given_up_replayed_and_dropped() {
 
 #[test]
 fn the_bench_of_events_tells_when_all_of_them_were_run() {
-    let server = Server::start(&["--event-pace", "0.001"]);
+    let server = Server::start(&["--event-pace", "0.01"]);
     server.deploy("divides", &expression("1 / event['by']"));
     let bench = |line: &str| {
         let words = format!("bench divides --async -c 4 --json {line}");
