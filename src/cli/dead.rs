@@ -15,6 +15,9 @@ use crate::cli::wire::{Accepted, DeadLetters, Run};
 use crate::cli::{Context, show, state, text};
 use crate::model::limits;
 
+/// Where they are.
+const PATH: &str = "/v1/dead-letters";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -133,9 +136,6 @@ fn drop_them(chosen: &Chosen, context: &Context) -> Result<Exit, Failure> {
         for_each(&ids, context, |id| api.send("DELETE", &path(id), Vec::new(), b"")?.accepted().map(|_| ()));
     did.told("dropped", context)
 }
-
-/// Where they are.
-const PATH: &str = "/v1/dead-letters";
 
 fn path(id: &str) -> String {
     format!("{PATH}/{}", encoded(id))
