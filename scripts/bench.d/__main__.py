@@ -1,7 +1,9 @@
 """scripts/bench: measures the rows, prints them as one table, writes them as bench.json.
 
   rows.py       what is promised of fnlite alone
+  events.py     what is promised of asynchronous events
   beside.py     the same handler under other servers, in turns with ours
+  queues.py     our queue of events beside another one
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
   fnlite.py     our server and the load generator
@@ -22,7 +24,9 @@ import tempfile
 from pathlib import Path
 
 import beside
+import events
 import levels
+import queues
 import rows
 from fnlite import Fnlite
 from process import ROOT, load_average
@@ -36,8 +40,13 @@ MEASUREMENTS = {
     "floor": rows.http_floor,
     "size": rows.size,
     "memory": rows.memory,
+    "accepts": events.accepts,
+    "executed": events.executed,
+    "mixed": events.mixed,
+    "recovery": events.recovery,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
+    "huey": queues.huey,
 }
 
 
@@ -55,9 +64,9 @@ class Bench:
         if level and self.fnlite.level != level:
             sys.exit(f"this host gives level {self.fnlite.level}, not {level}")
 
-    def server(self, name):
+    def server(self, name, *options):
         """A server of ours that is not started yet."""
-        return Fnlite(self.folder / name, *self.held)
+        return Fnlite(self.folder / name, *self.held, *options)
 
     def start(self, server):
         """Starts a server that is stopped at the end, however that comes."""

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+import urllib.request
 from dataclasses import dataclass
 
 from process import ENVIRONMENT, ROOT, Process
@@ -24,16 +25,9 @@ class Door:
 
     def load(self, seconds, connections=8, rate=None, method="post"):
         """The load generator's figures. The event is sent by POST, nothing by GET."""
-        command = [BINARY, "--url", self.url, "--json", "bench", f"--{method}", self.path, "--data", EVENT,
-                   "--connections", connections, "--duration", f"{seconds}s"]
-        command += ["--rate", rate] if rate else []
-        environment = {**ENVIRONMENT, **({"FNLITE_KEY": self.key} if self.key else {})}
-        ran = subprocess.run([str(word) for word in command], env=environment, cwd="/", stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True)
-        # 3: some requests failed, which the figures tell.
-        if ran.returncode not in (0, 3):
-            raise RuntimeError(f"the load generator failed: {ran.stderr}")
-        return json.loads(ran.stdout)
+        pace = ["--rate", rate] if rate else []
+        return figures(["--url", self.url, "--json", "bench", f"--{method}", self.path, "--data", EVENT,
+                        "--connections", connections, "--duration", f"{seconds}s", *pace], self.key)
 
     def ask(self):
         """What one request is answered."""
@@ -77,9 +71,9 @@ class Fnlite(Process):
         shown = re.search(r"key +(fnl_\S+)", self.log.read_text())
         self.key = shown.group(1) if shown else self.key
 
-    def deploy(self, name, folder, memory_mb=128):
+    def deploy(self, name, folder, memory_mb=128, *options):
         """Only returns what was deployed; the first call loads it."""
-        command = [BINARY, "--db", self.db, "deploy", name, folder, "--memory", memory_mb]
+        command = [BINARY, "--db", self.db, "deploy", name, folder, "--memory", memory_mb, *options]
         subprocess.run([str(word) for word in command], env=ENVIRONMENT, check=True, capture_output=True)
         return self.door(f"/v1/functions/{name}/invoke")
 
@@ -93,3 +87,28 @@ class Fnlite(Process):
 
     def door(self, path):
         return Door(self.url, path, self.key)
+
+    def events(self, name, seconds=None, count=None, rate=None, wait="0s"):
+        """The load generator's figures of events sent on 64 connections, for a time or so many, and, with a wait, of their
+        runs."""
+        extent = ["--duration", f"{seconds}s"] if count is None else ["--count", count]
+        pace = ["--rate", rate] if rate else []
+        return figures(["--url", self.url, "--json", "bench", name, "--async", "--data", EVENT, "--connections", 64,
+                        "--wait", wait, *extent, *pace], self.key)
+
+    def waiting(self, url=None):
+        """How many events wait, as the server there tells."""
+        request = urllib.request.Request(f"{url or self.url}/metrics", headers={"Authorization": f"Bearer {self.key}"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(re.search(r"^fnlite_events_waiting (\d+)$", answer.read().decode(), re.MULTILINE).group(1))
+
+
+def figures(words, key):
+    """What `fnlite bench` found."""
+    environment = {**ENVIRONMENT, **({"FNLITE_KEY": key} if key else {})}
+    ran = subprocess.run([BINARY, *map(str, words)], env=environment, cwd="/", stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    # 3: some requests failed, which the figures tell.
+    if ran.returncode not in (0, 3):
+        raise RuntimeError(f"the load generator failed: {ran.stderr}")
+    return json.loads(ran.stdout)

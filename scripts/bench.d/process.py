@@ -16,15 +16,17 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", "HOME
 class Process:
     """A server in a session of its own. Its output goes to `log`."""
 
-    def __init__(self, command, log):
+    def __init__(self, command, log, environment=ENVIRONMENT, folder=None):
         self.command = [str(word) for word in command]
         self.log = log
+        self.environment = environment
+        self.folder = folder
         self.popen = None
 
     def __enter__(self):
         with open(self.log, "wb") as log:
             self.popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          env=ENVIRONMENT, start_new_session=True)
+                                          env=self.environment, cwd=self.folder, start_new_session=True)
         try:
             self.wait_until_ready()
         except BaseException:
@@ -43,6 +45,12 @@ class Process:
             self.popen.wait()
         self.popen = None
 
+    def kill(self):
+        """Ends it as a crash does."""
+        self.popen.kill()
+        self.popen.wait()
+        self.popen = None
+
     @property
     def pid(self):
         return self.popen.pid
@@ -54,13 +62,13 @@ class Process:
         """The first group of `pattern`, once the process has said it."""
         return self.wait_for(lambda: re.search(pattern, self.log.read_text(errors="replace"))).group(1)
 
-    def wait_for(self, state, patience_s=20):
+    def wait_for(self, state, patience_s=20, every_s=0.005):
         """What `state` gives once that is true."""
         end = time.monotonic() + patience_s
         while not (found := state()):
             if self.popen.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"{self.command[0]} did not start; it said:\n{self.log.read_text()[-2000:]}")
-            time.sleep(0.005)
+                raise RuntimeError(f"{self.command[0]} did not come that far; it said:\n{self.log.read_text()[-2000:]}")
+            time.sleep(every_s)
         return found
 
 

@@ -81,8 +81,21 @@ impl Api {
         query: Query,
         body: &[u8],
     ) -> Result<Answer, Failure> {
+        self.send_with(method, path, query, &[], body)
+    }
+
+    /// The same with headers of its own.
+    pub(super) fn send_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: Query,
+        more: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, Failure> {
         let target = target(path, query, &self.namespace);
-        let headers = headers(self.authorization.as_deref());
+        let mut headers = headers(self.authorization.as_deref());
+        headers.extend(more);
         let reply = self.client.send(&Call { method, target: &target, headers: &headers, body });
         reply.map(Answer).map_err(|error| self.unreachable(error))
     }
@@ -97,8 +110,8 @@ impl Api {
     }
 
     /// The target and headers of a request that somebody else sends.
-    pub(super) fn prepared<'a>(&'a self, path: &str) -> (String, Vec<(&'a str, &'a str)>) {
-        (target(path, Vec::new(), &self.namespace), headers(self.authorization.as_deref()))
+    pub(super) fn prepared<'a>(&'a self, path: &str, query: Query) -> (String, Vec<(&'a str, &'a str)>) {
+        (target(path, query, &self.namespace), headers(self.authorization.as_deref()))
     }
 
     /// A failure with what to do about it, where nobody answers.
@@ -116,7 +129,8 @@ impl Api {
 }
 
 fn target(path: &str, mut query: Query, namespace: &str) -> String {
-    if namespace != NAMESPACE_DEFAULT {
+    // What is not of the API (`/metrics`) knows no namespaces, and refuses what it does not know.
+    if namespace != NAMESPACE_DEFAULT && path.starts_with("/v1/") {
         query.push(("namespace", Some(namespace.to_owned())));
     }
     let given = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_ref()?))));
@@ -130,6 +144,11 @@ fn headers(authorization: Option<&str>) -> Vec<(&str, &str)> {
 }
 
 impl Answer {
+    /// The status of HTTP.
+    pub(super) fn status(&self) -> u16 {
+        self.0.head.status
+    }
+
     /// A header's value.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         self.0.head.header(name)
@@ -229,5 +248,6 @@ mod tests {
             "/v1/functions/..%2F%C3%A9/code?since=1%262&namespace=a%20b"
         );
         assert_eq!(target("/v1/keys", Vec::new(), NAMESPACE_DEFAULT), "/v1/keys");
+        assert_eq!(target("/metrics", Vec::new(), "other"), "/metrics");
     }
 }

@@ -1,4 +1,5 @@
-//! `fnlite bench`: how fast a function, or a page of the server, answers.
+//! `fnlite bench`: how fast a function, or a page of the server, answers. What it measures with `--async` is on a page of its
+//! own, `bench_async.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +8,13 @@ use serde::Serialize;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::length::Length;
-use crate::cli::api::function_path;
+use crate::cli::api::{Api, Query, function_path};
 use crate::cli::client::Call;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::load::{self, Load, Report};
+use crate::cli::histogram::Histogram;
+use crate::cli::load::{self, Extent, Load, Report};
 use crate::cli::output::{Out, Style};
-use crate::cli::{Context, text};
+use crate::cli::{Context, bench_async, text};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,13 +23,22 @@ pub(super) struct Args {
     name: Option<String>,
     /// Connections, each with one request at a time, 1 to 1024
     #[arg(long, short, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    connections: u16,
+    pub(super) connections: u16,
     /// How long; the event is --data
     #[arg(long, short, default_value = "10s", value_name = "TIME")]
     duration: Length,
+    /// So many requests, instead of for a time
+    #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Hand events over instead of waiting for each run: how fast they are kept, then how fast all of them are run
+    #[arg(long = "async", requires = "name")]
+    is_async: bool,
+    /// With --async: how long to wait at most until all of them were run; 0s does not wait
+    #[arg(long, default_value = "1h", value_name = "TIME", requires = "is_async")]
+    pub(super) wait: Length,
     /// Requests a second, all connections together, sent when they are due; without it, as fast as answers come
     #[arg(long, value_name = "N", value_parser = rate)]
-    rate: Option<f64>,
+    pub(super) rate: Option<f64>,
     /// The event, JSON
     #[arg(long, default_value = "{}", value_name = "JSON")]
     data: String,
@@ -49,6 +60,13 @@ struct Figures {
     succeeded: u64,
     failed: u64,
     lost: u64,
+    #[serde(flatten)]
+    latencies: Latencies,
+}
+
+/// How long answers took.
+#[derive(Debug, Serialize)]
+pub(super) struct Latencies {
     p50_ms: f64,
     p90_ms: f64,
     p99_ms: f64,
@@ -57,19 +75,11 @@ struct Figures {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let api = context.api()?;
-    let (method, path, body) = request(args);
-    let (target, headers) = api.prepared(&path);
-    let call = Call { method, target: &target, headers: &headers, body: body.as_bytes() };
-    let load = Load {
-        address: api.address().clone(),
-        connections: args.connections.into(),
-        duration: args.duration.0,
-        rate_per_s: args.rate,
-    };
-    context.out.note(&format!("{method} {target} at {} for {}", api.address(), args.duration));
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let report = load::run(&load, &call, &clock).map_err(|error| api.unreachable(error))?;
+    let mut api = context.api()?;
+    if args.is_async {
+        return bench_async::run(args, &mut api, &context.out);
+    }
+    let report = load(args, &api, Vec::new(), &context.out)?;
     let figures = figures(args, &report);
     let said = match context.out.json {
         true => serde_json::to_string(&figures).expect("numbers always become JSON"),
@@ -77,6 +87,26 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     };
     context.out.data(said.as_bytes())?;
     Ok(if figures.failed + figures.lost == 0 { Exit::Done } else { Exit::FunctionFailed })
+}
+
+/// Puts the load on the server.
+pub(super) fn load(args: &Args, api: &Api, query: Query, out: &Out) -> Result<Report, Failure> {
+    let (method, path, body) = request(args);
+    let (target, headers) = api.prepared(&path, query);
+    let call = Call { method, target: &target, headers: &headers, body: body.as_bytes() };
+    let (extent, said) = match args.count {
+        Some(count) => (Extent::Times(count), format!("{count} times")),
+        None => (Extent::For(args.duration.0), format!("for {}", args.duration)),
+    };
+    let load = Load {
+        address: api.address().clone(),
+        connections: args.connections.into(),
+        extent,
+        rate_per_s: args.rate,
+    };
+    out.note(&format!("{method} {target} at {} {said}", api.address()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    load::run(&load, &call, &clock).map_err(|error| api.unreachable(error))
 }
 
 /// The method, path and body to send over and over.
@@ -99,8 +129,6 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 fn figures(args: &Args, report: &Report) -> Figures {
-    let ms = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1000.0;
-    let quantile = |per_mille| ms(report.latencies.quantile_ns(per_mille));
     Figures {
         connections: args.connections,
         duration_s: report.elapsed.as_secs_f64(),
@@ -109,11 +137,29 @@ fn figures(args: &Args, report: &Report) -> Figures {
         succeeded: report.succeeded,
         failed: report.failed,
         lost: report.lost,
-        p50_ms: quantile(500),
-        p90_ms: quantile(900),
-        p99_ms: quantile(990),
-        p999_ms: quantile(999),
-        max_ms: ms(report.latencies.most_ns()),
+        latencies: Latencies::of(&report.latencies),
+    }
+}
+
+impl Latencies {
+    pub(super) fn of(latencies: &Histogram) -> Latencies {
+        let ms = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1000.0;
+        let quantile = |per_mille| ms(latencies.quantile_ns(per_mille));
+        Latencies {
+            p50_ms: quantile(500),
+            p90_ms: quantile(900),
+            p99_ms: quantile(990),
+            p999_ms: quantile(999),
+            max_ms: ms(latencies.most_ns()),
+        }
+    }
+
+    /// A line for people.
+    pub(super) fn render(&self) -> String {
+        format!(
+            "latency  p50 {:.3} ms  p90 {:.3} ms  p99 {:.3} ms  p99.9 {:.3} ms  max {:.3} ms",
+            self.p50_ms, self.p90_ms, self.p99_ms, self.p999_ms, self.max_ms
+        )
     }
 }
 
@@ -123,13 +169,9 @@ fn render(figures: &Figures, out: &Out) -> String {
     let style = if bad == 0 { Style::Good } else { Style::Bad };
     let endings = out.paint(style, &format!("{} failed, {} without an answer", figures.failed, figures.lost));
     format!(
-        "{rate} on {}, {} succeeded, {endings}\nlatency  p50 {:.3} ms  p90 {:.3} ms  p99 {:.3} ms  p99.9 {:.3} ms  max {:.3} ms\n",
+        "{rate} on {}, {} succeeded, {endings}\n{}\n",
         text::count(figures.connections.into(), "connection"),
         figures.succeeded,
-        figures.p50_ms,
-        figures.p90_ms,
-        figures.p99_ms,
-        figures.p999_ms,
-        figures.max_ms,
+        figures.latencies.render(),
     )
 }

@@ -30,10 +30,19 @@ pub struct Load {
     pub address: Address,
     /// Connections and threads; at least 1.
     pub connections: usize,
-    /// How long requests are begun.
-    pub duration: Duration,
+    /// How long, or how often.
+    pub extent: Extent,
     /// Requests begun per second over all connections; as fast as answers come if none.
     pub rate_per_s: Option<f64>,
+}
+
+/// When a load ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Requests are begun for that time.
+    For(Duration),
+    /// So many requests are begun, all connections together.
+    Times(u64),
 }
 
 /// What came of it.
@@ -104,27 +113,31 @@ pub fn run(load: &Load, call: &Call<'_>, clock: &Arc<dyn Clock>) -> Result<Repor
 #[derive(Debug)]
 struct Schedule {
     start: Instant,
-    end: Instant,
-    /// The number of the next request, where there is a rate.
+    extent: Extent,
+    /// The number of the next request.
     next: AtomicU64,
     rate: Option<f64>,
 }
 
 impl Schedule {
     fn new(load: &Load, start: Instant) -> Schedule {
-        Schedule { start, end: start + load.duration, next: AtomicU64::new(0), rate: load.rate_per_s }
+        Schedule { start, extent: load.extent, next: AtomicU64::new(0), rate: load.rate_per_s }
     }
 
     /// The instant of the next request, `None` at the end.
     fn due(&self, now: Instant) -> Option<Instant> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let due = match self.rate {
             Some(rate) => {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
                 self.start + Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX / 4)
             }
             None => now,
         };
-        (due < self.end).then_some(due)
+        let is_begun = match self.extent {
+            Extent::For(length) => due < self.start + length,
+            Extent::Times(count) => number < count,
+        };
+        is_begun.then_some(due)
     }
 }
 

@@ -1,12 +1,11 @@
 //! `fnlite logs`: what functions printed, oldest line first, gathered by run.
 
 use crate::base::length::Length;
-use crate::cli::Context;
 use crate::cli::api::{Answer, Api, Query};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
-use crate::cli::text;
 use crate::cli::wire::{Line, Lines, Runs};
+use crate::cli::{Context, state, text};
 use crate::model::limits;
 
 /// Lines shown unless asked otherwise, where they are not all of one run.
@@ -113,24 +112,33 @@ fn whole_log(api: &mut Api, request_id: &str) -> Result<Vec<Answer>, Failure> {
 
 /// The lines, with a heading wherever another run begins.
 fn render(lines: &[Line], out: &Out) -> String {
-    let mut text = String::new();
-    let mut run = None;
-    for line in lines {
-        let of = (line.function.as_str(), line.request_id.as_str());
-        if run != Some(of) {
-            run = Some(of);
-            let day = text::instant(line.ts_us);
-            let day = day.split(' ').next().unwrap_or_default();
-            text += &out.paint(Style::Bold, &format!("{}  {}  {day} UTC", of.0, of.1));
-            text.push('\n');
-        }
-        text += &render_line(line, out);
-    }
-    text
+    let is_of_one =
+        |one: &Line, other: &Line| (&one.function, &one.request_id) == (&other.function, &other.request_id);
+    let runs = lines.chunk_by(is_of_one).map(|run| heading(&run[0], out) + &render_lines(run, out));
+    runs.collect()
 }
 
-/// One line, as the log of a run shows it.
-pub(super) fn render_line(line: &Line, out: &Out) -> String {
+fn heading(first: &Line, out: &Out) -> String {
+    let day = text::instant(first.ts_us);
+    let day = day.split(' ').next().unwrap_or_default();
+    let heading = format!("{}  {}  {day} UTC", first.function, first.request_id);
+    format!("{}\n", out.paint(Style::Bold, &heading))
+}
+
+/// The lines of one run, with a heading wherever another attempt begins.
+pub(super) fn render_lines(lines: &[Line], out: &Out) -> String {
+    let attempts = lines.chunk_by(|one, other| one.retry_num == other.retry_num);
+    let attempts = attempts.map(|lines| {
+        let heading = match lines[0].retry_num {
+            0 => String::new(),
+            number => format!("  {}\n", out.paint(Style::Dim, &state::attempt(number))),
+        };
+        heading + &lines.iter().map(|line| render_line(line, out)).collect::<String>()
+    });
+    attempts.collect()
+}
+
+fn render_line(line: &Line, out: &Out) -> String {
     let time = out.paint(Style::Dim, &text::clock(line.ts_us));
     let mut message = out.foreign(line.message.trim_end()).replace('\n', "\n                 ");
     if line.level == "ERROR" {
@@ -152,7 +160,8 @@ mod tests {
             r#"{"lines":[
                 {"ts_us":1767323045678901,"request_id":"a1","function":"hello","stream":"platform","level":"INFO","message":"START RequestId: a1"},
                 {"ts_us":1767323045679901,"request_id":"a1","function":"hello","stream":"stderr","level":"INFO","message":"one\ntwo\n"},
-                {"ts_us":1767323045690000,"request_id":"b2","function":"hello","stream":"stdout","level":"INFO","message":"x"}
+                {"ts_us":1767323045690000,"request_id":"b2","function":"hello","stream":"stdout","level":"INFO","message":"x"},
+                {"ts_us":1767323045691000,"request_id":"b2","function":"hello","retry_num":1,"stream":"stdout","level":"INFO","message":"y"}
             ]}"#,
         )
         .unwrap();
@@ -163,6 +172,8 @@ hello  a1  2026-01-02 UTC
                  two
 hello  b2  2026-01-02 UTC
   03:04:05.690   x
+  retry 1
+  03:04:05.691   y
 ";
         assert_eq!(render(&lines.lines, &Out::plain()), expected);
     }

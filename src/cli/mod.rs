@@ -21,14 +21,17 @@ use crate::config::typed::{TypedClient, TypedPlace};
 mod api;
 mod backup;
 mod bench;
+mod bench_async;
 mod check;
 pub mod client;
 mod completions;
+mod dead;
 mod delete;
 mod deploy;
 mod doctor;
 mod exit;
 mod folder;
+mod follow;
 pub mod histogram;
 mod invoke;
 mod keys;
@@ -42,6 +45,7 @@ mod runs;
 mod self_test;
 mod serve;
 mod show;
+mod state;
 mod table;
 mod text;
 mod wire;
@@ -81,6 +85,8 @@ enum Command {
     Logs(logs::Args),
     /// List functions
     List(list::Args),
+    /// Look at events that were given up, run them again, or let them go
+    Dead(dead::Args),
     /// Delete a function; its runs and logs stay
     Delete(delete::Args),
     /// Copy the database into a file while the server runs
@@ -153,6 +159,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Runs(args) => runs::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),
         Command::List(args) => list::run(&args, context),
+        Command::Dead(args) => dead::run(&args, context),
         Command::Delete(args) => delete::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
         Command::Check(args) => check::run(&args, context),
@@ -183,11 +190,24 @@ mod tests {
             "deploy hello folder --runtime Python3.10 --handler index.main_handler --timeout 3 --memory 128 --env A=b --env C=d",
             "invoke hello -d {} --json",
             "invoke hello -d -",
+            "invoke hello -d {} --async --idempotency-key order-1",
+            "invoke hello --async --wait",
+            "invoke hello --async --wait=10s --json",
             "show 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
+            "show --wait 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
+            "show --wait=10s 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
             "logs hello --since 15m --status failed",
             "logs --request-id 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
             "runs hello --since 2h --until 1h --limit 5",
             "list --json",
+            "dead list",
+            "dead list hello --since 2h --limit 5",
+            "dead list --all --json",
+            "dead show 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
+            "dead replay 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae 5ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
+            "dead replay --all hello",
+            "dead drop 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
+            "dead drop --all",
             "delete hello -n other",
             "backup x.db",
             "check --json",
@@ -195,6 +215,8 @@ mod tests {
             "keys list",
             "keys revoke 3",
             "bench hello -c 8 -d 10s",
+            "bench hello --async -c 64 -d 10s",
+            "bench hello --async --count 1000 --wait 0s --json",
             "bench --get /healthz --rate 200",
             "bench --post /hello.cgi --url http://127.0.0.1:8080",
             "doctor --url http://127.0.0.1:9980 --key x",

@@ -11,6 +11,7 @@ pub(super) enum Style {
     Bold,
     Dim,
     Good,
+    Warn,
     Bad,
 }
 
@@ -36,6 +37,12 @@ impl Out {
         Out { json: false, is_watched: false, colors: false }
     }
 
+    /// Output for tests of colours.
+    #[cfg(test)]
+    pub(super) fn coloured() -> Out {
+        Out { json: false, is_watched: true, colors: true }
+    }
+
     /// Writes data; a line end is added where it has none.
     pub(super) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
@@ -58,6 +65,7 @@ impl Out {
             Style::Bold => "1",
             Style::Dim => "2",
             Style::Good => "32",
+            Style::Warn => "33",
             Style::Bad => "31",
         };
         format!("\x1b[{code}m{text}\x1b[0m")

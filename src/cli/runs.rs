@@ -5,8 +5,8 @@ use crate::cli::Context;
 use crate::cli::api::Query;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::Table;
-use crate::cli::text;
 use crate::cli::wire::{Run, Runs};
+use crate::cli::{state, text};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -58,17 +58,20 @@ fn query(args: &Args, now_us: i64) -> Query {
 }
 
 fn table(runs: &[Run], now_us: i64) -> Table {
-    let mut table = Table::new(&["REQUEST", "FUNCTION", "STATUS", "STARTED", "DURATION", "MEMORY", "ERROR"]);
+    let mut table =
+        Table::new(&["REQUEST", "FUNCTION", "STATUS", "RETRY", "ACCEPTED", "DURATION", "MEMORY", "ERROR"]);
     for run in runs {
         table.row([
             run.request_id.clone(),
             run.function.clone(),
-            run.ending(),
+            state::brief(run),
+            state::retry_cell(run),
             text::ago(now_us, run.created_us),
             if run.ended_us > 0 { text::length(run.duration_us) } else { "-".to_owned() },
             text::memory(run.memory_used_kb).unwrap_or_else(|| "-".to_owned()),
             text::first_line(&run.error),
         ]);
+        table.style(2, state::style(run));
     }
     table
 }

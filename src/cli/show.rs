@@ -2,13 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use crate::cli::Context;
-use crate::cli::api::encoded;
+use crate::base::length::Length;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::logs::render_line;
+use crate::cli::logs::render_lines;
 use crate::cli::output::{Out, Style};
-use crate::cli::text;
-use crate::cli::wire::{Run, RunError};
+use crate::cli::wire::{Attempt, Run, RunError};
+use crate::cli::{Context, follow, state, text};
 
 /// Characters of an event or result that are shown before it is cut.
 const VALUE_CHARS_MAX: usize = 2000;
@@ -19,10 +18,17 @@ const BAR_CHARS: usize = 48;
 pub(super) struct Args {
     /// The request ID, as `invoke` and the log print it
     request_id: String,
+    /// Wait for its end first, at most that long if told
+    #[arg(long, value_name = "TIME", require_equals = true)]
+    wait: Option<Option<Length>>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let answer = context.api()?.get(&format!("/v1/invocations/{}", encoded(&args.request_id)), Vec::new())?;
+    let mut api = context.api()?;
+    let answer = match args.wait {
+        Some(patience) => follow::until_over(&mut api, &args.request_id, patience.map(|length| length.0))?.0,
+        None => api.get(&follow::path(&args.request_id), Vec::new())?,
+    };
     if context.out.json {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
@@ -31,7 +37,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn render(run: &Run, now_us: i64, out: &Out) -> String {
+/// The run on one screen.
+pub(super) fn render(run: &Run, now_us: i64, out: &Out) -> String {
     let mut text = String::new();
     let mut field = |name: &str, value: &str| {
         let indented = value.trim_end().replace('\n', "\n           ");
@@ -45,12 +52,18 @@ fn render(run: &Run, now_us: i64, out: &Out) -> String {
             run.function, run.qualifier, run.namespace, run.source
         ),
     );
-    field("status", &out.paint(if run.has_failed() { Style::Bad } else { Style::Good }, &run.ending()));
+    field("status", &out.paint(state::style(run), &state::whole(run, now_us)));
+    if run.died_us > 0 {
+        field("given up", &format!("{}, {}", text::ago(now_us, run.died_us), run.reason));
+    }
     field(
-        "started",
+        "accepted",
         &format!("{}, {} UTC", text::ago(now_us, run.created_us), text::instant(run.created_us)),
     );
-    if run.ended_us > 0 {
+    if !run.attempts.is_empty() {
+        field("attempts", &attempts(&run.attempts, now_us));
+    }
+    if is_told_whole(run) {
         field(
             "took",
             &match text::memory(run.memory_used_kb) {
@@ -71,7 +84,33 @@ fn render(run: &Run, now_us: i64, out: &Out) -> String {
     if !run.log.is_empty() {
         text += &format!("{}\n", out.paint(Style::Dim, "log"));
     }
-    text + &run.log.iter().map(|line| render_line(line, out)).collect::<String>()
+    text += &render_lines(&run.log, out);
+    if run.log_next_cursor.is_some() {
+        let rest = format!("  ... `fnlite logs --request-id {}` prints the rest", run.request_id);
+        text += &format!("{}\n", out.paint(Style::Dim, &rest));
+    }
+    text
+}
+
+/// Whether it ended with the attempt that its record tells of; one that became too old while it waited for another attempt did
+/// not.
+fn is_told_whole(run: &Run) -> bool {
+    run.is_over() && run.attempts.iter().all(|attempt| attempt.retry_num != run.retry_num)
+}
+
+/// A line each: which, its status, when it ended, how long it took, the error.
+fn attempts(attempts: &[Attempt], now_us: i64) -> String {
+    let lines = attempts.iter().map(|attempt| {
+        format!(
+            "{:<8}  {}  {:<10}  {:<8}  {}",
+            state::attempt(attempt.retry_num),
+            attempt.status,
+            text::ago(now_us, attempt.ended_us),
+            text::length(attempt.duration_us),
+            text::first_line(&attempt.error)
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn value(json: &RawValue, out: &Out) -> String {
@@ -92,9 +131,11 @@ fn error(run: &Run, result: &RawValue, out: &Out) -> String {
     }
 }
 
-/// The parts of a run's time, in order.
+/// The parts of a run's time, in order; with retries, of the last attempt's, which waited since the end of the one before.
 fn spans(run: &Run) -> [(&'static str, i64); 4] {
-    let waited_us = (run.started_us - run.created_us).max(0);
+    let before = run.attempts.iter().rfind(|attempt| attempt.retry_num < run.retry_num);
+    let since_us = before.map_or(run.created_us, |attempt| attempt.ended_us);
+    let waited_us = (run.started_us - since_us).max(0);
     let init_us = run.init_us.clamp(0, waited_us);
     let after_us = (run.ended_us - run.started_us - run.duration_us).max(0);
     [("queue", waited_us - init_us), ("init", init_us), ("run", run.duration_us.max(0)), ("end", after_us)]
@@ -146,7 +187,7 @@ mod tests {
 request    4ca7089c-3bb0-48cf-bcdb-26d130fed2ae
 function   hello ($LATEST) in namespace default, called by rest
 status     succeeded (200)
-started    1 min ago, 2026-01-02 03:04:05.000 UTC
+accepted   1 min ago, 2026-01-02 03:04:05.000 UTC
 took       1.24 ms, 9.0 MB of 128 MB
 timeline   · queue 500 µs  ▒ init 12.00 ms  █ run 1.24 ms  ░ end 260 µs
 event      {\"n\":1.10}
@@ -166,6 +207,47 @@ log
         let text = render(&run, 1_767_323_105_000_000, &Out::plain());
         assert!(text.contains("status     failed (430)\n"), "{text}");
         assert!(text.contains("error      Traceback\n             line\n"), "{text}");
+    }
+
+    #[test]
+    fn an_event_that_is_tried_again_shows_its_attempts() {
+        let run = sample(
+            r#""state":"running","status":202,"retry_num":2,"attempts":[
+            {"retry_num":0,"status":430,"started_us":1767323045012000,"ended_us":1767323045013000,"duration_us":1000,"error":"no\nmore"},
+            {"retry_num":1,"status":500,"started_us":1767323105013000,"ended_us":1767323105014000,"duration_us":0,"error":"died"}],
+            "log":[{"ts_us":1767323045013000,"stream":"stdout","level":"INFO","message":"hi"},
+            {"ts_us":1767323105013000,"retry_num":1,"stream":"stdout","level":"INFO","message":"again"}]"#,
+        );
+        let expected = "\
+request    4ca7089c-3bb0-48cf-bcdb-26d130fed2ae
+function   hello ($LATEST) in namespace default, called by rest
+status     running, retry 2
+accepted   2 min ago, 2026-01-02 03:04:05.000 UTC
+attempts   first     430  2 min ago   1.00 ms   no
+           retry 1   500  1 min ago   0 µs      died
+event      {\"n\":1.10}
+log
+  03:04:05.013   hi
+  retry 1
+  03:05:05.013   again
+";
+        assert_eq!(render(&run, 1_767_323_165_014_000, &Out::plain()), expected);
+    }
+
+    #[test]
+    fn what_became_too_old_took_no_more_time_than_its_attempts() {
+        let run = sample(
+            r#""state":"expired","status":430,"attempts":[{"retry_num":0,"status":430,"started_us":1767323045012500,
+            "ended_us":1767323045014000,"duration_us":1240,"error":"no"}],"log":[],"log_next_cursor":"7""#,
+        );
+        let text = render(&run, 1_767_323_105_000_000, &Out::plain());
+        assert!(text.contains("attempts   first     430") && !text.contains("timeline"), "{text}");
+        assert!(
+            text.ends_with(
+                "... `fnlite logs --request-id 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae` prints the rest\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -26,6 +26,18 @@ pub(super) fn ago(now_us: i64, then_us: i64) -> String {
     }
 }
 
+/// When `then_us` will be: `now`, `in 42 s`, `in 3 min`, `in 2 h`, `in 4 days`; rounded up, so that it is not too soon.
+pub(super) fn until(now_us: i64, then_us: i64) -> String {
+    let seconds = u64::try_from(then_us.saturating_sub(now_us)).unwrap_or(0).div_ceil(1_000_000);
+    match seconds {
+        0 => "now".to_owned(),
+        1..100 => format!("in {seconds} s"),
+        100..6000 => format!("in {} min", seconds.div_ceil(60)),
+        6000..172_800 => format!("in {} h", seconds.div_ceil(3600)),
+        _ => format!("in {} days", seconds.div_ceil(86_400)),
+    }
+}
+
 /// An instant in UTC to the millisecond, `2026-01-02 03:04:05.678`; what is no instant is shown as the number it is.
 pub(super) fn instant(us: i64) -> String {
     match Timestamp::from_microsecond(us) {
@@ -88,6 +100,12 @@ mod tests {
         assert_eq!(
             [ago(5), ago(200), ago(7300), ago(90_000), ago(400_000)],
             ["5 s ago", "3 min ago", "2 h ago", "yesterday", "4 days ago"]
+        );
+        let until = |ms: i64| until(1_767_323_045_000_000, 1_767_323_045_000_000 + ms * 1000);
+        assert_eq!([until(-5), until(0), until(1), until(42_000)], ["now", "now", "in 1 s", "in 42 s"]);
+        assert_eq!(
+            [until(170_000), until(7_300_000), until(400_000_000)],
+            ["in 3 min", "in 3 h", "in 5 days"]
         );
     }
 }

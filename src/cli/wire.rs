@@ -43,6 +43,12 @@ pub(super) struct Run {
     pub(super) source: String,
     pub(super) state: String,
     pub(super) status: u16,
+    /// Which attempt the following tells of; 0 is the first.
+    #[serde(default)]
+    pub(super) retry_num: u32,
+    /// When the next attempt is due; 0 unless it waits for one.
+    #[serde(default)]
+    pub(super) due_us: i64,
     pub(super) created_us: i64,
     #[serde(default)]
     pub(super) started_us: i64,
@@ -61,8 +67,31 @@ pub(super) struct Run {
     pub(super) event: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "there")]
     pub(super) result: Option<Box<RawValue>>,
+    /// The attempts before that one.
+    #[serde(default)]
+    pub(super) attempts: Vec<Attempt>,
     #[serde(default)]
     pub(super) log: Vec<Line>,
+    /// Where the log goes on, if that is not all of it.
+    #[serde(default)]
+    pub(super) log_next_cursor: Option<String>,
+    /// When it was given up; 0 but for a dead letter.
+    #[serde(default)]
+    pub(super) died_us: i64,
+    /// Why it was given up; empty but for a dead letter.
+    #[serde(default)]
+    pub(super) reason: String,
+}
+
+/// An attempt that was followed by another one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) retry_num: u32,
+    pub(super) status: u16,
+    pub(super) ended_us: i64,
+    pub(super) duration_us: i64,
+    #[serde(default)]
+    pub(super) error: String,
 }
 
 /// A value that is there, even if it is `null`: a function may return that.
@@ -73,15 +102,12 @@ fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawVal
 impl Run {
     /// Whether it ended, and not by returning.
     pub(super) fn has_failed(&self) -> bool {
-        self.state == "failed"
+        matches!(self.state.as_str(), "failed" | "expired" | "dead")
     }
 
-    /// `succeeded (200)`, `failed (433)`, `running`.
-    pub(super) fn ending(&self) -> String {
-        match self.ended_us {
-            0 => self.state.clone(),
-            _ => format!("{} ({})", self.state, self.status),
-        }
+    /// Whether it ended, one way or the other.
+    pub(super) fn is_over(&self) -> bool {
+        self.state == "succeeded" || self.has_failed()
     }
 }
 
@@ -89,6 +115,19 @@ impl Run {
 #[derive(Debug, Deserialize)]
 pub(super) struct Runs {
     pub(super) invocations: Vec<Run>,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// The answer to an event that was accepted.
+#[derive(Debug, Deserialize)]
+pub(super) struct Accepted {
+    pub(super) request_id: String,
+}
+
+/// A page of dead letters.
+#[derive(Debug, Deserialize)]
+pub(super) struct DeadLetters {
+    pub(super) dead_letters: Vec<Run>,
     pub(super) next_cursor: Option<String>,
 }
 
@@ -100,6 +139,9 @@ pub(super) struct Line {
     pub(super) request_id: String,
     #[serde(default)]
     pub(super) function: String,
+    /// Which attempt printed it; 0 is the first.
+    #[serde(default)]
+    pub(super) retry_num: u32,
     pub(super) stream: String,
     pub(super) level: String,
     pub(super) message: String,

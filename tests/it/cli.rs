@@ -14,27 +14,27 @@ use base64::engine::general_purpose::STANDARD;
 use fnlite::instance::package;
 
 /// A folder to run in, with a scripted server's socket file where `fnlite` looks for it.
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
     server: Option<JoinHandle<()>>,
     asked: Receiver<Asked>,
 }
 
 /// One request as it came.
-struct Asked {
-    line: String,
-    head: String,
-    body: Vec<u8>,
+pub(crate) struct Asked {
+    pub(crate) line: String,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// One answer of the script: status line's end, further headers, body.
-struct Answer(&'static str, String, String);
+pub(crate) struct Answer(pub(crate) &'static str, pub(crate) String, pub(crate) String);
 
-fn ok(body: &str) -> Answer {
+pub(crate) fn ok(body: &str) -> Answer {
     Answer("200 OK", String::new(), body.to_owned())
 }
 
-fn refused(status: &'static str, message: &str) -> Answer {
+pub(crate) fn refused(status: &'static str, message: &str) -> Answer {
     Answer(
         status,
         String::new(),
@@ -52,7 +52,7 @@ fn ended(http: &'static str, status: u16, body: &str) -> Answer {
 }
 
 /// A place whose server gives these answers, one after another.
-fn place(answers: Vec<Answer>) -> Place {
+pub(crate) fn place(answers: Vec<Answer>) -> Place {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("fnlite.sock")).unwrap();
     let (tell, asked) = channel();
@@ -99,13 +99,13 @@ impl Place {
     }
 
     /// Runs to its end, and the script too.
-    fn run(&mut self, arguments: &str) -> Output {
+    pub(crate) fn run(&mut self, arguments: &str) -> Output {
         let output = self.command(arguments).output().unwrap();
         self.server.take().into_iter().for_each(|server| server.join().unwrap());
         output
     }
 
-    fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> Asked {
         self.asked.recv().unwrap()
     }
 
@@ -118,7 +118,7 @@ impl Place {
 }
 
 #[track_caller]
-fn expect(output: &Output, code: i32, stdout: &str, stderr: &str) {
+pub(crate) fn expect(output: &Output, code: i32, stdout: &str, stderr: &str) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {err}");
     assert_eq!(out, stdout, "stderr: {err}");
@@ -163,9 +163,22 @@ fn the_servers_refusals_have_exit_codes_of_their_own() {
         ("400 Bad Request", 1),
         ("503 Busy", 1),
     ] {
-        for command in
-            ["invoke hello", "show 4ca7089c", "list", "delete hello", "keys list", "doctor", "runs", "logs"]
-        {
+        for command in [
+            "invoke hello",
+            "invoke hello --async",
+            "show 4ca7089c",
+            "show --wait 4ca7089c",
+            "list",
+            "dead list",
+            "dead show 4ca7089c",
+            "dead replay --all",
+            "dead drop --all hello",
+            "delete hello",
+            "keys list",
+            "doctor",
+            "runs",
+            "logs",
+        ] {
             let mut place = place(vec![refused(status, "said so")]);
             expect(&place.run(command), code, "", "fnlite: said so");
         }
@@ -192,6 +205,12 @@ fn wrong_usage_is_2_and_unusable_configuration_78() {
         "bench",
         "man fly",
         "deploy a b --env X",
+        "invoke a --wait",
+        "invoke a --idempotency-key x",
+        "invoke a --async --wait=5",
+        "dead",
+        "dead replay",
+        "dead drop x --all",
     ] {
         let output = place.run(line);
         assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");

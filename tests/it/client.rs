@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fnlite::base::clock::{Clock, SystemClock};
 use fnlite::cli::client::{Address, Call, Client};
-use fnlite::cli::load::{Load, Report, run};
+use fnlite::cli::load::{Extent, Load, Report, run};
 use fnlite::error::Kind;
 use fnlite::http::limits::Options;
 use fnlite::http::listener::Listener;
@@ -93,10 +93,12 @@ fn what_goes_wrong_is_told() {
 }
 
 fn bench(front: &Front, target: &str, rate_per_s: Option<f64>) -> Report {
+    load(front, target, Extent::For(Duration::from_millis(200)), rate_per_s)
+}
+
+fn load(front: &Front, target: &str, extent: Extent, rate_per_s: Option<f64>) -> Report {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let duration = Duration::from_millis(200);
-    run(&Load { address: address(front), connections: 4, duration, rate_per_s }, &get(target), &clock)
-        .unwrap()
+    run(&Load { address: address(front), connections: 4, extent, rate_per_s }, &get(target), &clock).unwrap()
 }
 
 #[test]
@@ -117,4 +119,14 @@ fn load_keeps_its_pace() {
     let front = Front::start();
     let report = bench(&front, "/text", Some(100.0));
     assert_eq!((report.succeeded, report.failed, report.lost), (20, 0, 0));
+}
+
+#[test]
+fn load_ends_after_so_many_requests() {
+    let front = Front::start();
+    for (target, rate_per_s) in [("/text", None), ("/text", Some(1000.0))] {
+        let report = load(&front, target, Extent::Times(33), rate_per_s);
+        assert_eq!((report.succeeded, report.failed, report.lost), (33, 0, 0));
+    }
+    assert_eq!(front.echo.handled.load(Ordering::SeqCst), 66);
 }

@@ -4,6 +4,7 @@
 
 mod check;
 mod cli;
+mod cli_events;
 mod client;
 mod clocks;
 mod delegated;

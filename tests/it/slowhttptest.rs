@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fnlite::base::clock::{Clock, SystemClock};
 use fnlite::cli::client::{Address, Call};
-use fnlite::cli::load::{Load, run};
+use fnlite::cli::load::{Extent, Load, run};
 
 use crate::function::expression;
 use crate::server::{Server, program};
@@ -119,8 +119,8 @@ fn without_colours(text: &str) -> String {
 fn p99(server: &Server, seconds: u64) -> Duration {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let address = Address::from_url(&server.url()).unwrap();
-    let load =
-        Load { address, connections: 4, duration: Duration::from_secs(seconds), rate_per_s: Some(200.0) };
+    let extent = Extent::For(Duration::from_secs(seconds));
+    let load = Load { address, connections: 4, extent, rate_per_s: Some(200.0) };
     let call = Call { method: "GET", target: "/version", headers: &[], body: b"" };
     let report = run(&load, &call, &clock).unwrap();
     assert_eq!((report.failed, report.lost), (0, 0), "{report:?}");
