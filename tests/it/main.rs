@@ -31,6 +31,7 @@ mod network;
 mod power;
 mod pressure;
 mod processes;
+mod promises;
 mod python;
 mod raw;
 mod rig;
