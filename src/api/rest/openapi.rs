@@ -66,13 +66,14 @@ fn parameters(route: &Route) -> Vec<Value> {
     let part = route.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name);
     let in_path =
         part.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": part_schema(name) }));
-    let in_query = route.query.iter().map(|param| {
+    let named = route.query.iter().map(|param| {
         let schema: Value =
             serde_json::from_str(param.schema).expect("a test reads every schema on every build");
         let schema = if param.repeats { json!({ "type": "array", "items": schema }) } else { schema };
-        json!({ "name": param.name, "in": "query", "description": param.description, "schema": schema })
+        let place = if param.is_header { "header" } else { "query" };
+        json!({ "name": param.name, "in": place, "description": param.description, "schema": schema })
     });
-    in_path.into_iter().chain(in_query).collect()
+    in_path.into_iter().chain(named).collect()
 }
 
 /// What the variable part of a path may be.

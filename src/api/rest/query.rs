@@ -14,7 +14,10 @@ impl Query {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name)?;
-            let param = known.iter().find(|param| param.name == name).ok_or_else(|| unknown(&name, known))?;
+            let param = known
+                .iter()
+                .find(|param| param.name == name && !param.is_header)
+                .ok_or_else(|| unknown(&name, known))?;
             if !param.repeats && parameters.iter().any(|(given, _)| *given == param.name) {
                 return Err(Error::invalid(format!("{name} is given twice")));
             }
@@ -48,7 +51,8 @@ impl Query {
 }
 
 fn unknown(name: &str, known: &[Param]) -> Error {
-    let names: Vec<&str> = known.iter().map(|param| param.name).collect();
+    let in_query = known.iter().filter(|param| !param.is_header);
+    let names: Vec<&str> = in_query.map(|param| param.name).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     Error::invalid(format!("there is no query parameter {name:?} here; there are: {names}"))
 }

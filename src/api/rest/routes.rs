@@ -59,7 +59,7 @@ pub(super) enum Access {
     Needs(Scope),
 }
 
-/// A query parameter.
+/// A parameter of the query, or a header.
 #[derive(Debug)]
 pub(super) struct Param {
     pub(super) name: &'static str,
@@ -68,11 +68,17 @@ pub(super) struct Param {
     pub(super) schema: &'static str,
     /// Whether it may occur more than once.
     pub(super) repeats: bool,
+    pub(super) is_header: bool,
 }
 
 impl Param {
     pub(super) const fn new(name: &'static str, description: &'static str, schema: &'static str) -> Param {
-        Param { name, description, schema, repeats: false }
+        Param { name, description, schema, repeats: false, is_header: false }
+    }
+
+    /// One that comes as a header; the route's function reads it.
+    pub(super) const fn header(self) -> Param {
+        Param { is_header: true, ..self }
     }
 
     pub(super) const fn repeated(self) -> Param {
@@ -198,6 +204,12 @@ pub(super) static ROUTES: &[Route] = &[
                 "sync waits for the end; event answers 202 as soon as the event is kept: it is run when there is room and tried again when that fails.",
                 r#"{"type":"string","enum":["sync","event"],"default":"sync"}"#,
             ),
+            Param::new(
+                "X-Idempotency-Key",
+                "With type=event: the same key and event within 24 hours are the same invocation.",
+                r#"{"type":"string","minLength":1,"maxLength":255,"pattern":"^[ -~]+$"}"#,
+            )
+            .header(),
         ],
         body_max: EVENT_BODY_BYTES,
         id: "invoke",
