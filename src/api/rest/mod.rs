@@ -22,7 +22,7 @@ use crate::api::rest::answer::Refused;
 use crate::api::rest::auth::Failures;
 use crate::api::rest::call::Call;
 use crate::api::rest::query::Query;
-use crate::api::rest::routes::{Access, Found, Route, Verb};
+use crate::api::rest::route::{Access, Found, Route, Verb};
 use crate::base::clock::Clock;
 use crate::base::id::IdSource;
 use crate::http::Handler;
@@ -56,7 +56,9 @@ mod keys;
 mod logs;
 mod metrics;
 mod openapi;
+mod params;
 mod query;
+mod route;
 mod routes;
 #[cfg(test)]
 mod tests;
@@ -154,7 +156,7 @@ impl Rest {
 
 /// The route that a head asks for, and the variable part of its path.
 fn find(head: &Head) -> Result<(&'static Route, Option<&str>), Refused> {
-    match routes::find(head.method(), head.path()) {
+    match route::find(head.method(), head.path()) {
         Found::Route(route, part) => Ok((route, part)),
         Found::OtherMethods(allow) => Err(Refused::method(allow)),
         Found::Nothing => Err(Refused::no_such_path()),

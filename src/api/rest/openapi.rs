@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::rest::routes::{Access, ROUTES, Route, Shape};
+use crate::api::rest::route::{Access, Route, Shape};
+use crate::api::rest::routes::ROUTES;
 
 /// The OpenAPI 3.1 document.
 pub(super) fn document() -> &'static [u8] {

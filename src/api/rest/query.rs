@@ -1,6 +1,6 @@
 //! Query parameters: decoded, each known, each given once.
 
-use crate::api::rest::routes::Param;
+use crate::api::rest::route::Param;
 use crate::error::{Error, Result};
 
 /// The parameters of one request.

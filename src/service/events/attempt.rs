@@ -13,7 +13,8 @@ use crate::model::limits;
 use crate::service::events::dispatch::Turn;
 use crate::service::events::line::{Entry, Taken};
 use crate::service::events::{Events, message, micros};
-use crate::service::invoke::{Known, Room};
+use crate::service::invoke::Known;
+use crate::service::invoke::runner::Room;
 use crate::service::run_log;
 
 /// Before an event that could not be claimed is tried again.

@@ -16,7 +16,8 @@ use crate::error::Result;
 use crate::model::event::Pace;
 use crate::service::events::line::{Line, Taken};
 use crate::service::events::{Events, micros};
-use crate::service::invoke::{Known, Room};
+use crate::service::invoke::Known;
+use crate::service::invoke::runner::Room;
 
 /// Between two looks whether there is room on the disk again.
 const FULL_WAIT: Duration = Duration::from_secs(1);

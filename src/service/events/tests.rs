@@ -19,7 +19,9 @@ use crate::model::event::{Claimed, IdempotencyKey, Pace};
 use crate::model::function::{Config, Digest, EventConfig, FunctionName, Handler, Namespace, NetworkPolicy};
 use crate::model::invocation::{FinishedRun, Source, State};
 use crate::model::runtime::{Language, Runtime};
-use crate::service::invoke::{Finished, Known, Order, Room, Runner, Settle};
+use crate::service::invoke::run::Settle;
+use crate::service::invoke::runner::{Room, Runner};
+use crate::service::invoke::{Finished, Known, Order};
 use crate::service::run_log;
 use crate::store::{self, Store};
 

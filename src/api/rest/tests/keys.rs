@@ -1,7 +1,8 @@
 //! Who may do what.
 
 use super::Door;
-use crate::api::rest::routes::{Access, ROUTES};
+use crate::api::rest::route::Access;
+use crate::api::rest::routes::ROUTES;
 use crate::http::request::Peer;
 use crate::model::key::Scope;
 

@@ -1,0 +1,48 @@
+//! Parameters that several rows of the table share, and those of a deploy, which are many.
+
+use crate::api::rest::route::Param;
+
+pub(super) const NAMESPACE: Param = Param::new(
+    "namespace",
+    "The namespace meant; where something is named by an id of its own, it does not matter.",
+    r##"{"$ref":"#/components/schemas/Name","default":"default"}"##,
+);
+pub(super) const FUNCTION: Param =
+    Param::new("function", "Of that function only.", r##"{"$ref":"#/components/schemas/Name"}"##);
+pub(super) const SINCE: Param = Param::new(
+    "since",
+    "Then or later: RFC 3339, seconds since 1970, or how long ago (15m, 2h, 7d).",
+    r#"{"type":"string","examples":["15m","2026-01-31T12:00:00Z"]}"#,
+);
+pub(super) const UNTIL: Param =
+    Param::new("until", "Then or earlier, written as since.", r#"{"type":"string"}"#);
+pub(super) const LIMIT: Param =
+    Param::new("limit", "Rows of one page.", r#"{"type":"integer","minimum":1,"maximum":1000,"default":50}"#);
+pub(super) const CURSOR: Param = Param::new(
+    "cursor",
+    "The next_cursor of the page before.",
+    r#"{"type":"string","pattern":"^[1-9][0-9]{0,17}$"}"#,
+);
+
+/// With a zip as the body everything else is in the query.
+pub(super) const DEPLOY: &[Param] = &[
+    NAMESPACE,
+    Param::new("runtime", "With a zip body: the runtime.", r#"{"type":"string"}"#),
+    Param::new("handler", "With a zip body: the handler.", r#"{"type":"string"}"#),
+    Param::new("timeout_s", "With a zip body.", r#"{"type":"integer","minimum":1,"maximum":900}"#),
+    Param::new("init_timeout_s", "With a zip body.", r#"{"type":"integer","minimum":1,"maximum":300}"#),
+    Param::new("memory_mb", "With a zip body.", r#"{"type":"integer","minimum":64,"maximum":3072}"#),
+    Param::new("reserved_mb", "With a zip body.", r#"{"type":"integer","minimum":0}"#),
+    Param::new(
+        "network",
+        "With a zip body.",
+        r#"{"type":"string","enum":["host","none","no-local"],"default":"host"}"#,
+    ),
+    Param::new("retry_num", "With a zip body.", r#"{"type":"integer","minimum":0,"maximum":2}"#),
+    Param::new("msg_ttl_s", "With a zip body.", r#"{"type":"integer","minimum":60,"maximum":21600}"#),
+    Param::new("dead_letter", "With a zip body.", r##"{"$ref":"#/components/schemas/Name"}"##),
+    Param::new("keep_s", "With a zip body.", r#"{"type":"integer","minimum":60,"maximum":315360000}"#),
+    Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
+    Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#)
+        .repeated(),
+];

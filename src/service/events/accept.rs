@@ -1,0 +1,151 @@
+//! Into the queue: checked, given a place, kept, and let into the line.
+//!
+//! What must stay true: a place is taken before an event is kept, and goes back with it; nobody hears a request id before the
+//! commit; and where it is not known whether there was one, the event goes into the line, where it is found out.
+
+use std::sync::atomic::Ordering;
+
+use crate::base::failpoint;
+use crate::base::id::RequestId;
+use crate::error::{Error, Kind, Result};
+use crate::model::event::{Acceptance, IdempotencyKey};
+use crate::model::function::{FunctionName, Namespace};
+use crate::model::invocation::{Record, Source, State};
+use crate::model::limits;
+use crate::service::events::line::Entry;
+use crate::service::events::{Counts, Events};
+use crate::service::invoke::{self, Known, Order};
+
+impl Events {
+    /// Keeps an event to be run as soon as there is room; when it returns, the event survives a power cut. The same `key` and
+    /// event within 24 hours give the same request id.
+    ///
+    /// Fails with `Invalid` (no JSON), `Limit` (too large), `NotFound` (no such function), `Conflict` (the key stands for
+    /// another event), `Full` (the queue takes no more for now) and `Busy` (the disk is nearly full, or too
+    /// slow).
+    pub fn accept(&self, order: Order, key: Option<IdempotencyKey>) -> Result<RequestId> {
+        self.parts.store.check_room_for_event()?;
+        let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
+        invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
+        let known = self.runner.find(&order.namespace, &order.name)?;
+        let record = self.queued(&known, order.source, event.0.to_vec());
+        let kept = self.keep(&known, record, |record| self.parts.store.accept(record, key.clone()));
+        match (kept, &key) {
+            // A full queue has room for what is in it.
+            (Err(error), Some(key)) if error.kind == Kind::Full => {
+                self.parts.store.accepted_under(known.version.function_id, key)?.ok_or(error)
+            }
+            (kept, _) => kept,
+        }
+    }
+
+    /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
+    /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
+    pub fn replay(&self, letter: &Record) -> Result<RequestId> {
+        self.parts.store.check_room_for_event()?;
+        let (namespace, name) =
+            (Namespace::parse(&letter.namespace)?, FunctionName::parse(&letter.function)?);
+        let known = self.runner.find(&namespace, &name)?;
+        let record = self.queued(&known, Source::Replay, letter.event.clone());
+        self.keep(&known, record, |record| {
+            self.parts.store.replay(record, letter.id).map(|()| Acceptance::New)
+        })
+    }
+
+    /// The record of an event that is to be accepted.
+    pub(super) fn queued(&self, known: &Known, source: Source, event: Vec<u8>) -> Record {
+        let created_us = self.parts.clock.wall_us();
+        Record {
+            id: self.parts.store.next_run_id(),
+            request_id: self.parts.ids.request_id(created_us),
+            function_id: known.version.function_id,
+            namespace: known.names.namespace.clone(),
+            function: known.names.name.clone(),
+            qualifier: known.version.qualifier.clone(),
+            source: source.as_str().to_owned(),
+            state: State::Queued,
+            retry_num: 0,
+            due_us: created_us,
+            status: 202,
+            created_us,
+            started_us: 0,
+            ended_us: 0,
+            duration_us: 0,
+            init_us: 0,
+            memory_mb: known.version.config.memory_mb,
+            memory_used_kb: 0,
+            event,
+            result: Vec::new(),
+            error: String::new(),
+        }
+    }
+
+    /// Has `store` keep the event of that record, and lets it into the line; its request id.
+    fn keep(
+        &self,
+        known: &Known,
+        record: Record,
+        store: impl FnOnce(Record) -> Result<Acceptance>,
+    ) -> Result<RequestId> {
+        let place = self.reserve(record.event.len())?;
+        let (id, row, created_us) = (record.request_id.clone(), record.id, record.created_us);
+        failpoint::here("event.accept")?;
+        match store(record) {
+            Ok(Acceptance::New) => {
+                self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+                self.let_in(place, known, row, created_us);
+                Ok(id)
+            }
+            Ok(Acceptance::Known(id)) => Ok(id),
+            Err(error) => {
+                // It may have been committed all the same: whoever takes it finds out.
+                if matches!(error.kind, Kind::Busy | Kind::Internal) {
+                    self.let_in(place, known, row, created_us);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A place for an event of so many bytes, or the reason why there is none.
+    fn reserve(&self, bytes: usize) -> Result<Place<'_>> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let (counts, options) = (&self.counts, &self.options);
+        let events = counts.events.fetch_add(1, Ordering::Relaxed) + 1;
+        let total = counts.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let place = Place { counts, bytes, is_kept: false };
+        let full = |what: String| Err(Error::new(Kind::Full, what));
+        if events > options.events_max {
+            return full(format!("{} events wait already; send it again later", options.events_max));
+        }
+        if total > options.bytes_max {
+            let mb = options.bytes_max / (1024 * 1024);
+            return full(format!("events of {mb} MB wait already; send it again later"));
+        }
+        Ok(place)
+    }
+
+    /// Lets an event that is committed into the line.
+    fn let_in(&self, mut place: Place<'_>, known: &Known, id: i64, created_us: i64) {
+        place.is_kept = true;
+        let age_us = self.parts.clock.wall_us().saturating_sub(created_us).max(0);
+        let born_us = self.now_us() - age_us;
+        let entry = Entry { id, born_us, due_us: born_us, bytes: place.bytes };
+        self.enter(known.version.function_id, entry, Some(known));
+    }
+}
+
+/// A place in the queue, given back unless the event comes to be.
+struct Place<'a> {
+    counts: &'a Counts,
+    bytes: u64,
+    is_kept: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.counts.leave(self.bytes);
+        }
+    }
+}
