@@ -48,7 +48,7 @@ pub(super) struct Attempting<'a> {
     pub(super) settle: Settle<'a>,
 }
 
-/// Whether a version is still the one to run; see [`Pool::run`].
+/// Whether a version is still the one to run; see [`Pool::run`](crate::pool::Pool::run).
 struct Checks<'a> {
     current: &'a dyn Fn() -> bool,
     replaced: &'a dyn Fn() -> bool,
