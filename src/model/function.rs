@@ -261,6 +261,25 @@ pub struct Config {
 }
 
 impl Config {
+    /// What a deploy that says nothing means, for tests.
+    #[cfg(test)]
+    pub(crate) fn usual() -> Config {
+        let runtime = Runtime::parse("Python3.10").expect("it is a runtime");
+        Config {
+            handler: Handler::parse("index.main_handler", runtime.language).expect("it is a handler"),
+            runtime,
+            timeout_s: limits::TIMEOUT_S_DEFAULT,
+            init_timeout_s: limits::INIT_TIMEOUT_S_DEFAULT,
+            memory_mb: limits::MEMORY_MB_DEFAULT,
+            reserved_mb: None,
+            network: NetworkPolicy::Host,
+            event: EventConfig::default(),
+            keep_s: None,
+            env: Env::new(),
+            description: String::new(),
+        }
+    }
+
     /// Checks every number and text against [`limits`]; the message names the field and the allowed range.
     pub fn check(&self) -> Result<()> {
         in_range("timeout_s", self.timeout_s, limits::TIMEOUT_S_MIN, limits::TIMEOUT_S_MAX)?;
@@ -358,22 +377,6 @@ pub struct Version {
 mod tests {
     use super::*;
 
-    fn config() -> Config {
-        Config {
-            runtime: Runtime::parse("Python3.10").unwrap(),
-            handler: Handler::parse("index.main_handler", Language::Python).unwrap(),
-            timeout_s: limits::TIMEOUT_S_DEFAULT,
-            init_timeout_s: limits::INIT_TIMEOUT_S_DEFAULT,
-            memory_mb: limits::MEMORY_MB_DEFAULT,
-            reserved_mb: None,
-            network: NetworkPolicy::Host,
-            event: EventConfig::default(),
-            keep_s: None,
-            env: Env::new(),
-            description: String::new(),
-        }
-    }
-
     #[test]
     fn names_follow_the_grammar() {
         for good in ["ab", "hello", "Hello-World_2", &"a".repeat(60)] {
@@ -429,7 +432,7 @@ mod tests {
             (192, false),
             (3200, false),
         ] {
-            assert_eq!(Config { memory_mb, ..config() }.check().is_ok(), good, "{memory_mb}");
+            assert_eq!(Config { memory_mb, ..Config::usual() }.check().is_ok(), good, "{memory_mb}");
         }
     }
 

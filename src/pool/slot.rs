@@ -412,23 +412,10 @@ pub(crate) struct Look {
 mod tests {
     use super::*;
     use crate::base::clock::ManualClock;
-    use crate::model::function::{Config, Digest, Env, EventConfig, Handler, NetworkPolicy};
-    use crate::model::runtime::{Language, Runtime};
+    use crate::model::function::{Config, Digest};
 
     fn slot(clock: &dyn Clock) -> Slot {
-        let config = Config {
-            runtime: Runtime::parse("Python3.10").unwrap(),
-            handler: Handler::parse("index.main_handler", Language::Python).unwrap(),
-            timeout_s: 3,
-            init_timeout_s: 3,
-            memory_mb: 128,
-            reserved_mb: None,
-            network: NetworkPolicy::Host,
-            event: EventConfig::default(),
-            keep_s: None,
-            env: Env::new(),
-            description: String::new(),
-        };
+        let config = Config { init_timeout_s: 3, ..Config::usual() };
         let version = Version {
             id: 1,
             function_id: 1,

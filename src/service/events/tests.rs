@@ -16,9 +16,8 @@ use crate::base::clock::{Clock, ManualClock};
 use crate::base::id::{RequestId, SystemIds};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Claimed, IdempotencyKey, Pace};
-use crate::model::function::{Config, Digest, EventConfig, FunctionName, Handler, Namespace, NetworkPolicy};
+use crate::model::function::{Config, Digest, EventConfig, FunctionName, Namespace};
 use crate::model::invocation::{FinishedRun, Source, State};
-use crate::model::runtime::{Language, Runtime};
 use crate::service::invoke::run::Settle;
 use crate::service::invoke::runner::{Room, Runner};
 use crate::service::invoke::{Finished, Known, Order};
@@ -186,19 +185,8 @@ impl World {
 
     fn deploy(&self, function: usize) {
         let (msg_ttl_s, retry_num) = RULES[function];
-        let config = Config {
-            runtime: Runtime::parse("Python3.10").unwrap(),
-            handler: Handler::parse("index.main_handler", Language::Python).unwrap(),
-            timeout_s: 3,
-            init_timeout_s: 65,
-            memory_mb: 128,
-            reserved_mb: None,
-            network: NetworkPolicy::Host,
-            event: EventConfig { retry_num, msg_ttl_s, dead_letter: None },
-            keep_s: None,
-            env: Vec::new(),
-            description: String::new(),
-        };
+        let event = EventConfig { retry_num, msg_ttl_s, dead_letter: None };
+        let config = Config { event, ..Config::usual() };
         let (name, package) = (FunctionName::parse(NAMES[function]).unwrap(), b"code".to_vec());
         let digest = {
             use sha2::{Digest as _, Sha256};

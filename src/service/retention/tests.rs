@@ -8,9 +8,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::base::clock::SystemClock;
 use crate::base::id::{IdSource, SystemIds};
-use crate::model::function::{Config, Digest, EventConfig, FunctionName, Handler, Namespace, NetworkPolicy};
+use crate::model::function::{Config, Digest, FunctionName, Namespace};
 use crate::model::invocation::{FinishedRun, Record, State};
-use crate::model::runtime::{Language, Runtime};
 use crate::store::Options;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -64,19 +63,7 @@ impl Fixture {
     }
 
     fn deploy(&self, name: &str, keep_s: Option<u32>) -> i64 {
-        let config = Config {
-            runtime: Runtime::parse("Python3.10").unwrap(),
-            handler: Handler::parse("index.main_handler", Language::Python).unwrap(),
-            timeout_s: 3,
-            init_timeout_s: 65,
-            memory_mb: 128,
-            reserved_mb: None,
-            network: NetworkPolicy::Host,
-            event: EventConfig::default(),
-            keep_s,
-            env: Vec::new(),
-            description: String::new(),
-        };
+        let config = Config { keep_s, ..Config::usual() };
         let digest = Digest(Sha256::digest(b"code").into());
         let name = FunctionName::parse(name).unwrap();
         self.store.deploy(&Namespace::default(), &name, &config, b"code".to_vec(), digest).unwrap().id

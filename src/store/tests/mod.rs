@@ -8,14 +8,11 @@ use tempfile::TempDir;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, RequestId, SystemIds};
 use crate::error::Result;
-use crate::model::function::{
-    Config, Digest, EventConfig, Function, FunctionName, Handler, Namespace, NetworkPolicy,
-};
+use crate::model::function::{Config, Digest, Function, FunctionName, Namespace};
 use crate::model::invocation::{FinishedRun, Record, State};
 use crate::model::limits;
 use crate::model::log::{Level, LogLine, Stream};
 use crate::model::query::{InvocationQuery, LogQuery, Order, PageLimit};
-use crate::model::runtime::{Language, Runtime};
 use crate::store::logs::Of;
 use crate::store::{Options, Store};
 
@@ -70,19 +67,8 @@ fn digest(bytes: &[u8]) -> Digest {
 }
 
 fn config() -> Config {
-    Config {
-        runtime: Runtime::parse("Python3.10").unwrap(),
-        handler: Handler::parse("index.main_handler", Language::Python).unwrap(),
-        timeout_s: 3,
-        init_timeout_s: 65,
-        memory_mb: 128,
-        reserved_mb: None,
-        network: NetworkPolicy::Host,
-        event: EventConfig::default(),
-        keep_s: None,
-        env: vec![("ZEBRA".to_owned(), "1".to_owned()), ("APE".to_owned(), "2".to_owned())],
-        description: String::new(),
-    }
+    let env = vec![("ZEBRA".to_owned(), "1".to_owned()), ("APE".to_owned(), "2".to_owned())];
+    Config { env, ..Config::usual() }
 }
 
 fn deploy(store: &Store, function: &str) -> Function {
