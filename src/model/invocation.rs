@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::id::RequestId;
-use crate::model::event::Settlement;
 use crate::model::function::Version;
-use crate::model::log::LogLine;
 
 /// The JSON given to a handler, as the bytes that came. Whoever makes one has checked that it is RFC 8259 JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,15 +264,4 @@ pub struct Record {
     pub result: Vec<u8>,
     /// The error message; empty when it returned.
     pub error: String,
-}
-
-/// A run that ended, with all of its log that is not stored yet.
-#[derive(Clone, Debug)]
-pub struct FinishedRun {
-    /// What is kept of it.
-    pub record: Record,
-    /// Its lines, in order.
-    pub lines: Vec<LogLine>,
-    /// What the queue does with its event; none for a run whose caller waited.
-    pub settlement: Option<Settlement>,
 }

@@ -2,6 +2,7 @@
 //! so that all doors refuse alike.
 
 pub mod event;
+pub mod finished;
 pub mod function;
 pub mod invocation;
 pub mod key;

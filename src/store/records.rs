@@ -5,7 +5,8 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::base::id::RequestId;
 use crate::error::Result;
-use crate::model::invocation::{FinishedRun, Record, State};
+use crate::model::finished::FinishedRun;
+use crate::model::invocation::{Record, State};
 use crate::model::query::{InvocationQuery, Page, StatusFilter};
 use crate::store::minutes::{self, Of};
 use crate::store::recorder::Order;

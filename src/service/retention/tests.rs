@@ -8,8 +8,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::base::clock::SystemClock;
 use crate::base::id::{IdSource, SystemIds};
+use crate::model::finished::FinishedRun;
 use crate::model::function::{Config, Digest, FunctionName, Namespace};
-use crate::model::invocation::{FinishedRun, Record, State};
+use crate::model::invocation::{Record, State};
 use crate::store::Options;
 
 const HOUR: Duration = Duration::from_secs(3600);

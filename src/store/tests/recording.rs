@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Fixture, all_lines, deploy, line, messages, of, of_run, run, running};
 use crate::error::{Error, Kind};
-use crate::model::invocation::{FinishedRun, Record, State};
+use crate::model::finished::FinishedRun;
+use crate::model::invocation::{Record, State};
 
 #[test]
 fn a_record_comes_back_byte_for_byte() {

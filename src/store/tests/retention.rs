@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{Fixture, all_lines, deploy, line, messages, run_at, running};
 use crate::base::clock::{Clock, SystemClock};
+use crate::model::finished::FinishedRun;
 use crate::model::function::Function;
-use crate::model::invocation::{FinishedRun, Record};
+use crate::model::invocation::Record;
 use crate::store::logs::Of;
 use crate::store::retention::{self, Old, Step};
 use crate::store::{Store, Tx};
