@@ -91,8 +91,10 @@ impl Events {
         failpoint::here("event.claimed")?;
         let known = match self.meant(&claimed) {
             Ok(known) => known,
-            // It is not known what it was meant for, and it can be of no use any more.
-            Err(_) if self.is_too_old(entry, &EventConfig::default()) => None,
+            // Its function cannot be read; sooner or later that is of no use any more.
+            Err(_) if self.is_too_old(entry, &EventConfig::default()) => {
+                return self.give_up(claimed, Reason::Age, &EventConfig::default());
+            }
             Err(error) => return Err(error),
         };
         let Some(known) = known else {

@@ -93,6 +93,8 @@ pub struct Events {
     desk: Mutex<Desk>,
     /// Rung for threads that have nothing to do.
     work: Condvar,
+    /// Rung when we stop, for threads that rest.
+    stopping: Condvar,
     /// Whether somebody was refused room, or may be just now.
     refused: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -139,6 +141,7 @@ impl Events {
             options,
             desk: Mutex::default(),
             work: Condvar::new(),
+            stopping: Condvar::new(),
             refused: AtomicBool::new(false),
             threads: Mutex::default(),
             start,
@@ -189,6 +192,7 @@ impl Events {
     pub fn stop(&self) {
         self.lock().is_stopping = true;
         self.work.notify_all();
+        self.stopping.notify_all();
     }
 
     /// Waits until the events that run have ended.
@@ -257,15 +261,9 @@ impl Events {
 
     /// Waits for so long, or until we stop.
     fn rest(&self, length: Duration) {
-        let until = self.parts.clock.now() + length;
-        let mut desk = self.lock();
-        while !desk.is_stopping && self.parts.clock.now() < until {
-            let left = until.saturating_duration_since(self.parts.clock.now());
-            let woken = self.work.wait_timeout(desk, left).expect("no holder of this lock can panic");
-            desk = woken.0;
-            // It may have been meant for somebody who sleeps.
-            self.work.notify_one();
-        }
+        let goes_on = |desk: &mut Desk| !desk.is_stopping;
+        let rested = self.stopping.wait_timeout_while(self.lock(), length, goes_on);
+        drop(rested.expect("no holder of this lock can panic"));
     }
 
     fn lock(&self) -> MutexGuard<'_, Desk> {
