@@ -24,6 +24,8 @@ pub struct Waiting {
     pub due_us: i64,
     /// Size of its body.
     pub bytes: u64,
+    /// Whether the server died while it ran.
+    pub is_suspect: bool,
 }
 
 /// How often an event was tried.
@@ -192,7 +194,7 @@ pub struct DeadLetter {
     pub reason: String,
 }
 
-/// A caller's name for one order, so that sending it again does not run it again.
+/// A caller's name for one order, so that sending it again does not run it again, and what it was first used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The caller's word.

@@ -13,8 +13,9 @@ use crate::instance::Instance;
 use crate::pool::Shared;
 use crate::pool::slot::{Leftovers, Slot};
 
-/// Orders that may wait; beyond it the one who orders does the work itself.
-pub(crate) const ORDERS_MAX: usize = 4096;
+/// Orders that may wait; beyond it the one who orders does the work itself. Each holds some five descriptors, and with many
+/// functions the keeper falls behind: with thousands of orders there were none left for the API.
+pub(crate) const ORDERS_MAX: usize = 64;
 
 /// How long the dead may wait to be reaped after the last kill.
 const REAP_EVERY: Duration = Duration::from_millis(50);

@@ -25,6 +25,9 @@ pub(super) const CUT_OFF: &str = "the server stopped before the run ended";
 /// Rows of one page when the queue is read.
 const PAGE_ROWS: i64 = 50_000;
 
+/// What a row takes beside its event, roughly, bytes.
+const ROW_BYTES: usize = 512;
+
 /// An order to accept an event.
 #[derive(Debug)]
 pub(super) struct Accepting {
@@ -33,6 +36,13 @@ pub(super) struct Accepting {
     /// The dead letter that it replays.
     replays: Option<i64>,
     pub(super) acceptance: Acceptance,
+}
+
+impl Accepting {
+    /// What it takes on the disk, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.record.event.len() + ROW_BYTES
+    }
 }
 
 impl Store {
@@ -134,7 +144,7 @@ pub(super) fn accept(tx: &Tx<'_>, minutes: &mut Minutes, accepting: &mut Accepti
 
 /// A page of what waits, given to `each`; the last id, unless that was all. Pages, so that none of them takes too long.
 fn page(tx: &Tx<'_>, after: i64, each: &mut impl FnMut(Waiting)) -> Result<Option<i64>> {
-    let sql = "SELECT invocation_id, function_id, created_us, due_us, event_bytes FROM queued
+    let sql = "SELECT invocation_id, function_id, created_us, due_us, event_bytes, deaths FROM queued
                WHERE invocation_id > ?1 ORDER BY invocation_id LIMIT ?2";
     let mut statement = tx.prepare_cached(sql)?;
     let mut rows = statement.query([after, PAGE_ROWS])?;
@@ -193,7 +203,7 @@ pub(super) fn recover(tx: &Tx<'_>) -> Result<usize> {
                                    'statusCode', 500) AS BLOB)";
     tx.execute(
         &format!(
-            "INSERT INTO attempt (invocation_id, retry_num, status, started_us, ended_us, duration_us, init_us,
+            "INSERT OR REPLACE INTO attempt (invocation_id, retry_num, status, started_us, ended_us, duration_us, init_us,
                  memory_used_kb, error, result)
              SELECT q.invocation_id, q.attempts, 500, q.claimed_us, ?1, 0, 0, 0, ?2, {result}
              FROM queued q JOIN invocation i ON i.id = q.invocation_id WHERE q.claimed_us IS NOT NULL"
@@ -294,6 +304,7 @@ fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
         created_us: row.get(2)?,
         due_us: row.get(3)?,
         bytes: u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
+        is_suspect: row.get::<_, i64>(5)? > 0,
     })
 }
 

@@ -5,6 +5,10 @@
 //! it, new events and deploys below half of it, runs below a quarter. A ballast file beside the database is then removed,
 //! and what it held is left to retention. A thread looks once a second, and at once when SQLite found the disk full.
 //!
+//! Free is what is left once the write-ahead log has been copied into the file: where a reader has kept it from being copied,
+//! the file has yet to grow, and a log that fills the disk could never be copied again. Between two looks, what was written
+//! since counts as well.
+//!
 //! # What must stay true
 //!
 //! * Reading never depends on the level. Everything resumes by itself when there is space again.
@@ -20,6 +24,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
+use rusqlite::Connection;
 
 use crate::base::thread;
 use crate::error::{Error, Kind, Result};
@@ -33,6 +38,8 @@ const LOW_BYTES: u64 = 256 * 1024 * 1024;
 const LOW_PART: u64 = 50;
 /// The ballast, or the low-water mark where that is smaller.
 const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
+/// A page of the database.
+const PAGE_BYTES: u64 = 4096;
 /// By what part of the mark a threshold must be passed before things get better, so that they do not flap.
 const BETTER_PART: u64 = 16;
 
@@ -88,6 +95,10 @@ impl Room {
 pub(super) struct Gauge {
     room: AtomicU8,
     low_bytes: AtomicU64,
+    /// What was to spare at the last look, bytes.
+    spare: AtomicU64,
+    /// What was written since, bytes.
+    spent: AtomicU64,
     /// Lines of users that were not stored.
     shed: AtomicU64,
     /// Heard by the watch: the disk is full.
@@ -99,13 +110,30 @@ impl Gauge {
         Gauge {
             room: AtomicU8::new(0),
             low_bytes: AtomicU64::new(0),
+            spare: AtomicU64::new(u64::MAX),
+            spent: AtomicU64::new(0),
             shed: AtomicU64::new(0),
             full: bounded(1),
         }
     }
 
     pub(super) fn room(&self) -> Room {
-        Room::ALL[usize::from(self.room.load(Ordering::Relaxed)).min(Room::ALL.len() - 1)]
+        let seen = Room::ALL[usize::from(self.room.load(Ordering::Relaxed)).min(Room::ALL.len() - 1)];
+        // Once into the log, and once more into the file.
+        let written = self.spent.load(Ordering::Relaxed).saturating_mul(2);
+        let left = self.spare.load(Ordering::Relaxed).saturating_sub(written);
+        seen.max(Room::of(left, self.low_bytes()))
+    }
+
+    /// So many bytes are being written.
+    pub(super) fn spend(&self, bytes: usize) {
+        self.spent.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// So much was to spare just now.
+    fn seen(&self, spare: u64) {
+        self.spare.store(spare, Ordering::Relaxed);
+        self.spent.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn low_bytes(&self) -> u64 {
@@ -153,6 +181,11 @@ impl Shedder {
             let message = SHED.to_owned();
             lines.insert(first, LogLine { ts_us, stream: Stream::Platform, level: Level::Error, message });
         }
+    }
+
+    /// So many bytes are being written.
+    pub(super) fn spend(&self, bytes: usize) {
+        self.gauge.spend(bytes);
     }
 
     /// Hears that SQLite found the disk full.
@@ -215,6 +248,9 @@ fn ballast_of(db: &Path) -> PathBuf {
 struct Watch {
     gauge: Arc<Gauge>,
     folder: PathBuf,
+    db: PathBuf,
+    /// Tells how large the file will be once the log is in it.
+    conn: Connection,
     low_bytes: u64,
     ballast: PathBuf,
     /// 0 where there can be none.
@@ -235,7 +271,8 @@ impl Watch {
             // Of another mark, or cut off by a crash.
             fs::remove_file(&ballast)?;
         }
-        Ok(Watch { gauge, folder, low_bytes, ballast, ballast_bytes })
+        let (db, conn) = (store.path().to_owned(), connection::reader(store.path())?);
+        Ok(Watch { gauge, folder, db, conn, low_bytes, ballast, ballast_bytes })
     }
 
     fn work(&mut self, stopped: &Receiver<()>) {
@@ -256,8 +293,11 @@ impl Watch {
             Err(error) => return log::warn!("the disk could not be looked at: {error:#}"),
         };
         let is_there = self.ballast.exists();
+        let free = free.saturating_sub(self.owed());
         let spare = if is_there { free } else { free.saturating_sub(self.ballast_bytes) };
-        let (before, room) = (self.gauge.room(), Room::after(self.gauge.room(), spare, self.low_bytes));
+        self.gauge.seen(spare);
+        let before = Room::ALL[usize::from(self.gauge.room.load(Ordering::Relaxed))];
+        let room = Room::after(before, spare, self.low_bytes);
         if room != before {
             self.gauge.room.store(room as u8, Ordering::Relaxed);
             let free_mb = free >> 20;
@@ -269,6 +309,14 @@ impl Watch {
             Room::Plenty if !is_there && self.ballast_bytes > 0 => self.make_ballast(),
             _ => {}
         }
+    }
+
+    /// By what the file has yet to grow, bytes.
+    fn owed(&self) -> u64 {
+        let pages = self.conn.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0));
+        let size = pages.ok().and_then(|pages| u64::try_from(pages).ok()).unwrap_or(0) * PAGE_BYTES;
+        let now = fs::metadata(&self.db).map_or(0, |meta| meta.len());
+        size.saturating_sub(now)
     }
 
     fn drop_ballast(&self) {

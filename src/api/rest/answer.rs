@@ -113,8 +113,11 @@ impl Refused {
 
     /// The answer; here, once, an error that is not the caller's goes to the log.
     pub(super) fn answer(self, request_id: &RequestId) -> Response {
-        if matches!(self.error.kind, Kind::Internal | Kind::Busy) {
-            log::error!("request {request_id} failed: {:#}", self.error);
+        match self.error.kind {
+            Kind::Internal => log::error!("request {request_id} failed: {:#}", self.error),
+            // A disk that is nearly full, or a lock that is held, is told once where it is noticed.
+            Kind::Busy => log::debug!("request {request_id} was put off: {:#}", self.error),
+            _ => {}
         }
         let (code, request_id) = (self.code, request_id.as_str());
         let body = Body { error: Detail { code, message: &self.error.message, request_id } };

@@ -2,14 +2,12 @@
 //! as soon as it is kept.
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
-use crate::model::event::IdempotencyKey;
 use crate::model::invocation::{Record, Source};
 use crate::model::limits;
 use crate::service::invoke::Order;
@@ -21,7 +19,12 @@ pub(super) struct Accepted<'a> {
 }
 
 pub(super) fn post(rest: &Rest, call: Call) -> Result<Response> {
-    let key = call.head.header("x-idempotency-key").map(|key| String::from_utf8_lossy(key).into_owned());
+    let mut keys = call.head.headers().filter(|(name, _)| name.eq_ignore_ascii_case("x-idempotency-key"));
+    let key = keys.next().map(|(_, key)| String::from_utf8_lossy(key).into_owned());
+    if keys.next().is_some() {
+        return Err(Error::invalid("X-Idempotency-Key is given twice"));
+    }
+    drop(keys);
     match call.query.text("type") {
         Some("event") => accept(rest, call, key),
         None | Some("sync") if key.is_none() => run(rest, call),
@@ -33,21 +36,22 @@ pub(super) fn post(rest: &Rest, call: Call) -> Result<Response> {
 }
 
 fn accept(rest: &Rest, call: Call, key: Option<String>) -> Result<Response> {
-    let order = order(call)?;
-    let key = key.map(|key| idempotency_key(key, &order.event)).transpose()?;
-    let request_id = rest.parts.events.accept(order, key)?;
+    if let Some(key) = &key {
+        check_key(key)?;
+    }
+    let request_id = rest.parts.events.accept(order(call)?, key.as_deref())?;
     Ok(answer::json(202, &Accepted { request_id: request_id.as_str() })
         .with_header("X-Fnlite-Request-Id", request_id.as_str().to_owned()))
 }
 
-fn idempotency_key(key: String, event: &[u8]) -> Result<IdempotencyKey> {
+fn check_key(key: &str) -> Result<()> {
     let chars_max = limits::IDEMPOTENCY_KEY_CHARS_MAX;
     if !(1..=chars_max).contains(&key.len()) || !key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Err(Error::invalid(format!(
             "X-Idempotency-Key must be 1 to {chars_max} characters of ASCII"
         )));
     }
-    Ok(IdempotencyKey { key, event_sha256: Sha256::digest(event).into() })
+    Ok(())
 }
 
 fn order(call: Call) -> Result<Order> {

@@ -5,6 +5,8 @@
 
 use std::sync::atomic::Ordering;
 
+use sha2::{Digest, Sha256};
+
 use crate::base::failpoint;
 use crate::base::id::RequestId;
 use crate::error::{Error, Kind, Result};
@@ -23,10 +25,12 @@ impl Events {
     /// Fails with `Invalid` (no JSON), `Limit` (too large), `NotFound` (no such function), `Conflict` (the key stands for
     /// another event), `Full` (the queue takes no more for now) and `Busy` (the disk is nearly full, or too
     /// slow).
-    pub fn accept(&self, order: Order, key: Option<IdempotencyKey>) -> Result<RequestId> {
+    pub fn accept(&self, order: Order, key: Option<&str>) -> Result<RequestId> {
         self.parts.store.check_room_for_event()?;
         let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
         invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
+        let event_sha256 = || Sha256::digest(&event.0).into();
+        let key = key.map(|key| IdempotencyKey { key: key.to_owned(), event_sha256: event_sha256() });
         let known = self.runner.find(&order.namespace, &order.name)?;
         let record = self.queued(&known, order.source, event.0.to_vec());
         let kept = self.keep(&known, record, |record| self.parts.store.accept(record, key.clone()));
@@ -130,7 +134,7 @@ impl Events {
         place.is_kept = true;
         let age_us = self.parts.clock.wall_us().saturating_sub(created_us).max(0);
         let born_us = self.now_us() - age_us;
-        let entry = Entry { id, born_us, due_us: born_us, bytes: place.bytes };
+        let entry = Entry { id, born_us, due_us: born_us, bytes: place.bytes, is_suspect: false };
         self.enter(known.version.function_id, entry, Some(known));
     }
 }

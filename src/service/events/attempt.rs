@@ -63,7 +63,7 @@ impl Events {
             After::Again(wait) => {
                 self.counts.retried.fetch_add(1, Ordering::Relaxed);
                 let due_us = self.now_us() + micros(wait);
-                self.enter(function_id, Entry { due_us, ..entry }, None);
+                self.enter(function_id, Entry { due_us, is_suspect: false, ..entry }, None);
             }
             After::Back => self.enter(function_id, entry, None),
         }
@@ -252,7 +252,8 @@ impl Events {
         self.counts.events.fetch_add(1, Ordering::Relaxed);
         self.counts.bytes.fetch_add(told.bytes, Ordering::Relaxed);
         let now_us = self.now_us();
-        let entry = Entry { id: told.id, born_us: now_us, due_us: now_us, bytes: told.bytes };
+        let entry =
+            Entry { id: told.id, born_us: now_us, due_us: now_us, bytes: told.bytes, is_suspect: false };
         self.enter(told.known.version.function_id, entry, Some(&told.known));
     }
 

@@ -99,12 +99,12 @@ impl Events {
 
     /// Sees to an event, and says so.
     pub(super) fn serve(&self, turn: Turn) {
-        let function_id = turn.function_id;
+        let (function_id, id) = (turn.function_id, turn.entry.id);
         self.counts.running.fetch_add(1, Ordering::Relaxed);
         self.see_to(turn);
         self.counts.running.fetch_sub(1, Ordering::Relaxed);
         let mut desk = self.lock();
-        desk.line.done(function_id);
+        desk.line.done(function_id, id);
         desk.line.unblock();
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Within a function events go in the order they are due. Among functions the one goes that has the fewest running, so that
 //! a long line keeps nobody else waiting. A function without room is passed over until somebody says that there is room
-//! again. Of an event only numbers are kept: its body stays in the database.
+//! again. Events during which the server died go before all others and one at a time: if one of them is the cause, it takes
+//! none of the others along. Of an event only numbers are kept: its body stays in the database.
 //!
 //! What must stay true: an event is in the line or with whoever took it, never both. Times are microseconds of a clock that
 //! never jumps, and may be negative: events can be older than it.
@@ -21,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) due_us: i64,
     /// Size of its body.
     pub(crate) bytes: u64,
+    /// Whether the server died while it ran.
+    pub(crate) is_suspect: bool,
 }
 
 /// An event that was taken, and the room it was given; none where it is to be given up, since it became too old.
@@ -37,6 +40,18 @@ pub(crate) struct Line {
     functions: HashMap<i64, Waiting>,
     /// Not due yet, by when they are.
     later: BTreeMap<(i64, i64), (i64, Entry)>,
+    suspects: Suspects,
+}
+
+/// Events during which the server died.
+#[derive(Debug, Default)]
+struct Suspects {
+    /// Those that wait, by when they are due.
+    waiting: BTreeMap<(i64, i64), (i64, Entry)>,
+    /// The one that was taken and not given back.
+    running: Option<i64>,
+    /// None of them had room.
+    is_blocked: bool,
 }
 
 /// One function's line.
@@ -60,6 +75,16 @@ impl Line {
         if entry.due_us > now_us {
             self.later.insert((entry.due_us, entry.id), (function_id, entry));
         } else {
+            self.let_in(function_id, entry);
+        }
+    }
+
+    /// Lets in an event that is due.
+    fn let_in(&mut self, function_id: i64, entry: Entry) {
+        if entry.is_suspect {
+            self.suspects.waiting.insert((entry.due_us, entry.id), (function_id, entry));
+            self.suspects.is_blocked = false;
+        } else {
             self.waiting(function_id).insert(entry);
         }
     }
@@ -77,6 +102,9 @@ impl Line {
         mut admit: impl FnMut(i64) -> Option<P>,
     ) -> Option<Taken<P>> {
         self.call_up(now_us);
+        if let Some(taken) = self.take_suspect(now_us, &mut admit) {
+            return Some(taken);
+        }
         for function_id in self.order(now_us) {
             let waiting = self.waiting(function_id);
             if let Some(entry) = waiting.take_too_old(now_us) {
@@ -93,18 +121,43 @@ impl Line {
         None
     }
 
+    fn take_suspect<P>(&mut self, now_us: i64, admit: &mut impl FnMut(i64) -> Option<P>) -> Option<Taken<P>> {
+        if self.suspects.running.is_some() {
+            return None;
+        }
+        let mut taken = None;
+        for (key, (function_id, entry)) in &self.suspects.waiting {
+            let is_too_old = self.suspect_too_old_us(*function_id, entry) <= now_us;
+            let may_ask = !is_too_old && !self.suspects.is_blocked;
+            let permit = if may_ask { admit(*function_id) } else { None };
+            if is_too_old || permit.is_some() {
+                taken = Some((*key, Taken { function_id: *function_id, entry: *entry, permit }));
+                break;
+            }
+        }
+        let Some((key, taken)) = taken else {
+            self.suspects.is_blocked = !self.suspects.waiting.is_empty();
+            return None;
+        };
+        self.suspects.waiting.remove(&key);
+        self.suspects.running = Some(taken.entry.id);
+        self.waiting(taken.function_id).running += 1;
+        Some(taken)
+    }
+
     /// Whether somebody is due whom nobody has refused yet.
     pub(crate) fn has_more(&self) -> bool {
-        self.functions.values().any(Waiting::may_go)
+        self.suspects.may_go() || self.functions.values().any(Waiting::may_go)
     }
 
     /// Whether somebody was passed over.
     pub(crate) fn has_blocked(&self) -> bool {
-        self.functions.values().any(|waiting| waiting.is_blocked)
+        self.suspects.is_blocked || self.functions.values().any(|waiting| waiting.is_blocked)
     }
 
     /// An event that was taken has ended or was put back.
-    pub(crate) fn done(&mut self, function_id: i64) {
+    pub(crate) fn done(&mut self, function_id: i64, id: i64) {
+        self.suspects.running.take_if(|running| *running == id);
         if let Some(waiting) = self.functions.get_mut(&function_id) {
             waiting.running = waiting.running.saturating_sub(1);
         }
@@ -112,6 +165,7 @@ impl Line {
 
     /// There may be room again for those that were passed over.
     pub(crate) fn unblock(&mut self) {
+        self.suspects.is_blocked = false;
         self.functions.values_mut().for_each(|waiting| waiting.is_blocked = false);
     }
 
@@ -123,16 +177,23 @@ impl Line {
             mine.extend(is_mine.then_some(*entry));
             !is_mine
         });
-        let waiting = self.waiting(function_id);
-        waiting.is_blocked = false;
-        mine.into_iter().for_each(|entry| waiting.insert(entry));
+        self.waiting(function_id).is_blocked = false;
+        self.suspects.is_blocked = false;
+        mine.into_iter().for_each(|entry| self.let_in(function_id, entry));
     }
 
     /// When to look again although nothing was said: the next event is due, or one that waits becomes too old.
     pub(crate) fn next_us(&self) -> Option<i64> {
         let due = self.later.keys().next().map(|(due_us, _)| *due_us);
         let too_old = self.functions.values().filter_map(Waiting::too_old_us).min();
-        due.into_iter().chain(too_old).min()
+        let suspects = self.suspects.waiting.values();
+        let suspect = suspects.map(|(function_id, entry)| self.suspect_too_old_us(*function_id, entry)).min();
+        due.into_iter().chain(too_old).chain(suspect.filter(|_| self.suspects.running.is_none())).min()
+    }
+
+    fn suspect_too_old_us(&self, function_id: i64, entry: &Entry) -> i64 {
+        let ttl_us = self.functions.get(&function_id).map_or(i64::MAX, |waiting| waiting.ttl_us);
+        entry.born_us.saturating_add(ttl_us)
     }
 
     /// Functions whose events wait.
@@ -140,6 +201,7 @@ impl Line {
         let ready = self.functions.iter().filter(|(_, waiting)| !waiting.ready.is_empty());
         let mut ids: Vec<i64> =
             ready.map(|(id, _)| *id).chain(self.later.values().map(|(id, _)| *id)).collect();
+        ids.extend(self.suspects.waiting.values().map(|(id, _)| *id));
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -153,7 +215,7 @@ impl Line {
     fn call_up(&mut self, now_us: i64) {
         while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now_us) {
             let (function_id, entry) = first.remove();
-            self.waiting(function_id).insert(entry);
+            self.let_in(function_id, entry);
         }
     }
 
@@ -165,6 +227,12 @@ impl Line {
             functions.map(|(id, waiting)| (waiting.running, waiting.ready.keys().next(), *id)).collect();
         order.sort_unstable();
         order.into_iter().map(|(_, _, id)| id).collect()
+    }
+}
+
+impl Suspects {
+    fn may_go(&self) -> bool {
+        self.running.is_none() && !self.is_blocked && !self.waiting.is_empty()
     }
 }
 
@@ -230,7 +298,7 @@ mod tests {
     use super::*;
 
     fn entry(id: i64, due_us: i64) -> Entry {
-        Entry { id, born_us: due_us, due_us, bytes: 2 }
+        Entry { id, born_us: due_us, due_us, bytes: 2, is_suspect: false }
     }
 
     fn line(events: &[(i64, i64, i64)]) -> Line {
@@ -265,7 +333,7 @@ mod tests {
         assert_eq!(order(&mut long, 0, &[]), [1, 4, 2, 3]);
         let mut line = line(&[(1, 1, -9), (1, 2, -8), (2, 4, -1)]);
         line.take(0, Some).unwrap();
-        line.done(1);
+        line.done(1, 1);
         assert_eq!(
             line.take(0, Some).unwrap().entry.id,
             2,
@@ -299,7 +367,7 @@ mod tests {
     #[test]
     fn who_was_tried_before_gets_too_old_behind_younger_ones() {
         let mut line = line(&[(1, 1, -9), (1, 2, -8)]);
-        line.push(1, Entry { id: 3, born_us: -15, due_us: -1, bytes: 2 }, 0);
+        line.push(1, Entry { id: 3, born_us: -15, due_us: -1, bytes: 2, is_suspect: false }, 0);
         line.set_ttl(1, 20);
         assert_eq!(line.next_us(), Some(5));
         assert_eq!(line.take(4, |_| None::<()>), None);
@@ -312,6 +380,22 @@ mod tests {
         let mut line = line(&[(1, 1, -9), (1, 2, -9), (2, 3, -1)]);
         line.set_ttl(1, 5);
         assert_eq!(order(&mut line, 0, &[]), [1, 3, 2]);
+    }
+
+    #[test]
+    fn suspects_go_first_and_one_at_a_time() {
+        let mut line = line(&[(1, 1, -9), (2, 4, -1)]);
+        for id in [2, 3] {
+            line.push(1, Entry { is_suspect: true, ..entry(id, -1) }, 0);
+        }
+        assert_eq!(order(&mut line, 0, &[]), [2, 4, 1], "and the others beside it");
+        assert!(!line.has_more());
+        line.done(1, 2);
+        assert!(line.has_more());
+        assert_eq!(order(&mut line, 0, &[1]), [0i64; 0]);
+        assert!(line.has_blocked());
+        line.unblock();
+        assert_eq!(order(&mut line, 0, &[]), [3]);
     }
 
     #[test]

@@ -223,6 +223,7 @@ impl Events {
                 // Those that are due already keep their order.
                 due_us: now_us + waiting.due_us.saturating_sub(wall_us).min(most_us),
                 bytes: waiting.bytes,
+                is_suspect: waiting.is_suspect,
             };
             self.counts.events.fetch_add(1, Ordering::Relaxed);
             self.counts.bytes.fetch_add(waiting.bytes, Ordering::Relaxed);

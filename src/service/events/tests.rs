@@ -15,7 +15,7 @@ use super::{Account, Events, Options, Parts};
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::id::{RequestId, SystemIds};
 use crate::error::{Error, Kind, Result};
-use crate::model::event::{Claimed, IdempotencyKey, Pace};
+use crate::model::event::{Claimed, Pace};
 use crate::model::finished::FinishedRun;
 use crate::model::function::{Config, Digest, EventConfig, FunctionName, Namespace};
 use crate::model::invocation::{Source, State};
@@ -143,6 +143,8 @@ struct Event {
     state: State,
     /// Its function was deleted.
     is_doomed: bool,
+    /// The server died while it ran, and it has not ended since.
+    is_suspect: bool,
 }
 
 impl Event {
@@ -236,12 +238,12 @@ impl World {
             event: event.clone(),
             source: Source::Rest,
         };
-        let idempotency = key.map(|key| IdempotencyKey { key: key.to_string(), event_sha256: [body; 32] });
+        let idempotency = key.map(|key| key.to_string());
         let wall_s = self.now_s + self.jumped_s;
         let used = key.and_then(|key| self.keys.get(&(function, key)).cloned());
         let used = used.filter(|(_, _, at_s)| *at_s > wall_s - 86_400);
         let is_full = self.model.iter().filter(|event| event.waits()).count() as u64 >= EVENTS_MAX;
-        match (self.events().accept(order, idempotency), used) {
+        match (self.events().accept(order, idempotency.as_deref()), used) {
             (Ok(id), Some((was, known, _))) => assert_eq!((was, &known), (body, &id)),
             (Err(error), Some((was, ..))) => {
                 assert_eq!(error.kind, Kind::Conflict, "{error}");
@@ -264,6 +266,7 @@ impl World {
                     deaths: 0,
                     state: State::Queued,
                     is_doomed: false,
+                    is_suspect: false,
                 });
             }
             (Err(error), None) => {
@@ -300,6 +303,8 @@ impl World {
         let (now_s, jumped_s, open) = (self.now_s, self.jumped_s, self.script().told().open);
         let earlier = |event: &Event, mine: &Event| {
             event.waits()
+                && !mine.is_suspect
+                && !event.is_suspect
                 && event.function == mine.function
                 && event.due_s < mine.due_s
                 && event.id != mine.id
@@ -321,6 +326,7 @@ impl World {
         } else {
             assert_eq!(ran, Some(event.id.clone()), "{event:?} did not run");
             let Some(status) = status else { return };
+            event.is_suspect = false;
             event.attempts += 1;
             event.failures += u32::from(!matches!(status, 200 | 500));
             let too_old = now_s + MINUTE_S - event.born_s > ttl_s;
@@ -349,6 +355,7 @@ impl World {
                 event.deaths += 1;
                 (event.due_wall_s, event.state) = (wall_s, State::Retrying);
             }
+            event.is_suspect = event.deaths > 0;
             event.due_s = now_s + (event.due_wall_s - wall_s).min(MINUTE_S);
             event.born_s = now_s - (wall_s - event.born_wall_s).max(0);
         }
