@@ -73,7 +73,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 the function failed, 4 not found, 
 enum Command {
     /// Run the server
     Serve(serve::Args),
-    /// Deploy a function from a folder, a file or a zip
+    /// Deploy a function from a folder, a file or a zip; what is not given goes back to its default
     Deploy(deploy::Args),
     /// Run a function and print what it returns
     Invoke(invoke::Args),

@@ -77,7 +77,8 @@ impl Functions {
         if config.network != NetworkPolicy::Host {
             check_network(&self.host.policies(), config.network)?;
         }
-        let notes = self.host.runtime(config.runtime)?.note.into_iter().collect();
+        let runtime = self.host.runtime(config.runtime)?.note;
+        let notes = runtime.into_iter().chain(self.mourner_note(namespace, name, config)?).collect();
         let archive = archive(code)?;
         let checked = package::check(&archive)?;
         let function = self.store.deploy(namespace, name, config, archive, checked.digest)?;
@@ -85,6 +86,22 @@ impl Functions {
         self.events.deployed(&function);
         let is_new = function.created_us == function.modified_us;
         Ok(Deployed { function, is_new, notes })
+    }
+
+    /// Whom dead letters go to need not be there yet, so it is only told.
+    fn mourner_note(
+        &self,
+        namespace: &Namespace,
+        name: &FunctionName,
+        config: &Config,
+    ) -> Result<Option<String>> {
+        let Some(told) = &config.event.dead_letter else { return Ok(None) };
+        if told == name || self.store.function(namespace, told)?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "there is no function {told} in {namespace} yet: until there is, it is told of no dead letter"
+        )))
     }
 
     /// All functions together reserve at most the total: what is reserved is taken from everybody else.

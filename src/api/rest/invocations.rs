@@ -129,13 +129,14 @@ pub(super) fn waits(head: &Head) -> bool {
 /// How long the caller waits for the end.
 fn wait(call: &Call) -> Result<Option<Duration>> {
     let Some(text) = call.query.text("wait") else { return Ok(None) };
+
+    let wrong =
+        || Error::invalid(format!("wait must be a length of time such as 30s, at most {}", Length(WAIT_MAX)));
+    let Length(length) = text.parse().map_err(|_| wrong())?;
     if !waits(&call.head) {
         // It would hold a thread that is not meant for it.
         return Err(Error::invalid("wait must be written without escapes"));
     }
-    let wrong =
-        || Error::invalid(format!("wait must be a length of time such as 30s, at most {}", Length(WAIT_MAX)));
-    let Length(length) = text.parse().map_err(|_| wrong())?;
     if length > WAIT_MAX { Err(wrong()) } else { Ok(Some(length)) }
 }
 
