@@ -86,7 +86,8 @@ impl Connection {
         let head = Head::parse(&bytes[span.start..span.end]).map_err(unreadable)?;
         if head.framing().length == BodyLength::Sized(0) {
             self.phase = Phase::Idle;
-            let request = Request { head, body: Body::new(Vec::new()), peer: self.peer, began: now };
+            let request =
+                Request { head, body: Body::new(Vec::new()), peer: self.peer, began: now, line: None };
             return Ok(HeadProgress::Bodiless(Box::new(request), span.end));
         }
         let incoming = Incoming::begin(head, front, self.peer, now)?;
@@ -106,7 +107,7 @@ impl Connection {
                 Phase::Body(incoming) => {
                     let Incoming { head, began, writer, .. } = *incoming;
                     self.since = now;
-                    let request = Request { head, body: writer.finish(), peer: self.peer, began };
+                    let request = Request { head, body: writer.finish(), peer: self.peer, began, line: None };
                     (Intake::Whole(Box::new(request)), used)
                 }
                 _ => unreachable!("the phase was matched above"),

@@ -12,7 +12,7 @@ use super::encode::Manner;
 use super::event_loop::EventLoop;
 use super::front::Front;
 use super::queue::Queue;
-use super::request::Request;
+use super::request::{LineWatch, Request};
 use super::response::{After, Content, Response};
 use super::streams::{Admission, stream};
 use crate::base::thread::spawn;
@@ -103,7 +103,8 @@ pub(super) fn serve_patiently(front: &Arc<Front>, job: Job) {
     let mut pen = Pen::default();
     let key = job.connection.key;
     let served = catch_unwind(AssertUnwindSafe(|| {
-        let (manner, response, after) = answer(front, *job.request);
+        let line = LineWatch::of(&job.connection.socket);
+        let (manner, response, after) = answer(front, Request { line, ..*job.request });
         let send = if matches!(response.content, Content::Stream(_)) { stream } else { deliver };
         give_back(front, key, send(front, job.connection, manner, response, &mut pen));
         run(after);

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::base::id::RequestId;
 
@@ -71,10 +71,9 @@ impl Endings {
 }
 
 impl Wait<'_> {
-    /// Waits until it has ended or the server stops, at most for `patience`.
-    pub fn wait(&self, patience: Duration) {
-        // Told or late, who waited looks again.
-        let _ = self.told.recv_timeout(patience);
+    /// Waits until it has ended or the server stops, at most for `patience`; false when it is that.
+    pub fn wait(&self, patience: Duration) -> bool {
+        self.told.recv_timeout(patience) != Err(RecvTimeoutError::Timeout)
     }
 }
 

@@ -19,6 +19,9 @@ use crate::model::query::{InvocationQuery, LogQuery, Order, Page, PageLimit, Sta
 use crate::service::invoke::Invoker;
 use crate::store::Store;
 
+/// How often it is looked whether somebody still waits: his place is wanted by others.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// Which records a caller asks for, by names.
 #[derive(Clone, Debug, Default)]
 pub struct RunsAsked {
@@ -106,14 +109,26 @@ impl Logs {
         }
     }
 
-    /// The same, once it is over, or after `patience`, whichever comes first.
-    pub fn run_when_over(&self, request_id: &RequestId, patience: Duration) -> Result<Record> {
+    /// The same, once it is over, or after `patience`, or when whoever waits for it is gone, whichever comes first.
+    pub fn run_when_over(
+        &self,
+        request_id: &RequestId,
+        patience: Duration,
+        is_gone: &dyn Fn() -> bool,
+    ) -> Result<Record> {
         let wait = self.invoker.endings().listen(request_id);
         let found = self.run(request_id)?;
         if found.state.is_over() {
             return Ok(found);
         }
-        wait.wait(patience);
+        let mut left = patience;
+        while !left.is_zero() && !is_gone() {
+            let turn = left.min(GLANCE);
+            if wait.wait(turn) {
+                break;
+            }
+            left -= turn;
+        }
         self.run(request_id)
     }
 

@@ -4,6 +4,7 @@ use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
 use crate::http::body::Body;
 use crate::http::head::Head;
+use crate::http::request::LineWatch;
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::key::Scope;
 use crate::model::query::PageLimit;
@@ -21,6 +22,8 @@ pub(super) struct Call {
     pub(super) head: Head,
     /// The body.
     pub(super) body: Body,
+    /// Whether the caller is still there; for requests that may take long.
+    pub(super) line: Option<LineWatch>,
 }
 
 impl Call {

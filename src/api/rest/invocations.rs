@@ -14,6 +14,7 @@ use crate::base::id::RequestId;
 use crate::base::length::Length;
 use crate::error::{Error, Result};
 use crate::http::head::Head;
+use crate::http::request::LineWatch;
 use crate::http::response::Response;
 use crate::model::event::Attempt;
 use crate::model::invocation::Record;
@@ -102,7 +103,10 @@ pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
 pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
     let request_id = parse_id("the request id", &call.part)?;
     let record = match wait(&call)? {
-        Some(patience) => rest.parts.logs.run_when_over(&request_id, patience)?,
+        Some(patience) => {
+            let is_gone = || call.line.as_ref().is_some_and(LineWatch::is_dead);
+            rest.parts.logs.run_when_over(&request_id, patience, &is_gone)?
+        }
         None => rest.parts.logs.run(&request_id)?,
     };
     let attempts = rest.parts.logs.attempts(&record)?;

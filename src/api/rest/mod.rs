@@ -116,12 +116,12 @@ impl Rest {
     }
 
     fn serve(&self, request: Request) -> Result<Response, Refused> {
-        let Request { head, body, peer, .. } = request;
+        let Request { head, body, peer, line, .. } = request;
         let (route, part) = find(&head)?;
         let scope = self.admit(route, &head, peer)?;
         let part = part.map(query::decode).transpose()?.unwrap_or_default();
         let query = Query::parse(head.query().unwrap_or_default(), route.query)?;
-        let call = Call { scope, part, query, head, body };
+        let call = Call { scope, part, query, head, body, line };
         // Also where it does not matter: a name that no namespace can have is a mistake everywhere.
         call.namespace()?;
         Ok((route.handle)(self, call)?)

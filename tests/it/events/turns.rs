@@ -1,5 +1,6 @@
 //! Whose turn it is, and how one hears of the end.
 
+use std::io::Write;
 use std::sync::mpsc::channel;
 
 use serde_json::json;
@@ -60,6 +61,31 @@ fn who_waits_for_the_end_hears_of_it_at_once() {
         drop(held);
         let over = told.recv_timeout(wait::PATIENCE).unwrap();
         assert_eq!((&over["state"], &over["result"]), (&json!("succeeded"), &json!("passed")));
+    });
+}
+
+/// Few may wait at once, so those who have left must not keep the others out.
+#[test]
+fn who_hangs_up_makes_room_for_the_next_to_wait() {
+    let server = Server::start(&[]);
+    server.deploy("resting", &folder("hello").with("reserved_mb", 0));
+    let id = server.accept("resting", "{}");
+    let target = format!("/v1/invocations/{id}?wait=5m");
+    let head =
+        format!("GET {target} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n", server.place().key());
+    let waiting: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = std::net::TcpStream::connect(server.address()).unwrap();
+            client.write_all(head.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    wait::until("there is no place to wait", || {
+        (server.call("GET", &format!("/v1/invocations/{id}?wait=1ms"), b"").status == 429).then_some(())
+    });
+    drop(waiting);
+    wait::until("there is one again", || {
+        (server.call("GET", &format!("/v1/invocations/{id}?wait=1ms"), b"").status == 200).then_some(())
     });
 }
 

@@ -171,7 +171,7 @@ impl Door {
                 Err(response) => return response,
             }
         }
-        self.rest.handle(Request { head, body: Body::new(body), peer, began: SystemClock.now() })
+        self.rest.handle(Request { head, body: Body::new(body), peer, began: SystemClock.now(), line: None })
     }
 
     /// A new key's secret.
