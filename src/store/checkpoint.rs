@@ -11,18 +11,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
 use crate::base::clock::Clock;
 use crate::error::Result;
-use crate::store::connection::BUSY_TIMEOUT;
+use crate::store::connection::{BUSY_TIMEOUT, PAGE_BYTES};
+use crate::store::room::Gauge;
 
 /// Pages between two PASSIVE checkpoints: 4 MiB.
 const EVERY_PAGES: u64 = 1000;
 /// Pages above which the log is cut: 64 MiB.
 const CUT_PAGES: u64 = 64 * 1024 * 1024 / 4096;
+/// How long nothing wakes the checkpointer before it looks by itself.
+const IDLE: Duration = Duration::from_secs(2);
 /// How long a cut waits for readers, while writers wait for it.
 const CUT_WAIT: Duration = Duration::from_millis(20);
 /// How long the checkpointer waits for the recorder to cut.
@@ -79,8 +82,8 @@ pub(super) struct Watched {
     pub(super) woken: Receiver<()>,
 }
 
-/// Watches how the log of `writer` grows.
-pub(super) fn watch(writer: &mut Connection) -> Result<Watched> {
+/// Watches how the log of `writer` grows; `gauge` hears of it as well.
+pub(super) fn watch(writer: &mut Connection, gauge: Arc<Gauge>) -> Result<Watched> {
     let (wake, woken) = bounded(1);
     let open = Open(wake.clone());
     let signals = Signals { pages: AtomicU64::new(0), cut: AtomicBool::new(false), cut_over: bounded(1) };
@@ -88,7 +91,9 @@ pub(super) fn watch(writer: &mut Connection) -> Result<Watched> {
     let (watched, mut told) = (signals.clone(), 0);
     writer.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, length: std::ffi::c_int| {
         let length = u64::try_from(length).unwrap_or(0);
-        watched.pages.store(length, Ordering::Relaxed);
+        let before = watched.pages.swap(length, Ordering::Relaxed);
+        // A shorter log was begun anew.
+        gauge.spend(if length < before { length } else { length - before } * PAGE_BYTES);
         told = tell(&wake, length, told);
         Ok(())
     }))?;
@@ -110,7 +115,16 @@ fn tell(wake: &Sender<()>, length: u64, told: u64) -> u64 {
 /// Checkpoints each time it is woken, until nobody can wake it any more.
 pub(super) fn run(conn: Connection, clock: Arc<dyn Clock>, signals: Arc<Signals>, woken: Receiver<()>) {
     let mut not_before: Option<Instant> = None;
-    while woken.recv().is_ok() {
+    loop {
+        match woken.recv_timeout(IDLE) {
+            Ok(()) => {}
+            // Nobody writes much; a reader that was in the way may be gone.
+            Err(RecvTimeoutError::Timeout) => {
+                tidy(&conn, signals.pages.load(Ordering::Relaxed));
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
         checkpoint(&conn, CheckpointMode::PASSIVE);
         let now = clock.now();
         if signals.pages.load(Ordering::Relaxed) < CUT_PAGES {
@@ -122,15 +136,24 @@ pub(super) fn run(conn: Connection, clock: Arc<dyn Clock>, signals: Arc<Signals>
     }
 }
 
+/// What the checkpointer does when nothing wakes it, with a log of so many pages.
+fn tidy(conn: &Connection, pages: u64) {
+    match pages {
+        CUT_PAGES.. => cut(conn),
+        EVERY_PAGES.. => checkpoint(conn, CheckpointMode::PASSIVE),
+        _ => {}
+    }
+}
+
 /// Copies what is left of the log and makes it empty, if no reader needs it.
-fn cut(writer: &Connection) {
+fn cut(conn: &Connection) {
     let waits = |length| {
-        if let Err(error) = writer.busy_timeout(length) {
+        if let Err(error) = conn.busy_timeout(length) {
             log::error!("a busy timeout could not be set: {error}");
         }
     };
     waits(CUT_WAIT);
-    checkpoint(writer, CheckpointMode::TRUNCATE);
+    checkpoint(conn, CheckpointMode::TRUNCATE);
     waits(BUSY_TIMEOUT);
 }
 

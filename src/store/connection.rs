@@ -17,6 +17,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{Error, Kind, Result};
 use crate::store::migrate;
 
+/// A page of the database.
+pub(super) const PAGE_BYTES: u64 = 4096;
 /// How long SQLite waits for a lock another program holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

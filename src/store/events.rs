@@ -25,9 +25,6 @@ pub(super) const CUT_OFF: &str = "the server stopped before the run ended";
 /// Rows of one page when the queue is read.
 const PAGE_ROWS: i64 = 50_000;
 
-/// What a row takes beside its event, roughly, bytes.
-const ROW_BYTES: usize = 512;
-
 /// An order to accept an event.
 #[derive(Debug)]
 pub(super) struct Accepting {
@@ -36,13 +33,6 @@ pub(super) struct Accepting {
     /// The dead letter that it replays.
     replays: Option<i64>,
     pub(super) acceptance: Acceptance,
-}
-
-impl Accepting {
-    /// What it takes on the disk, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        self.record.event.len() + ROW_BYTES
-    }
 }
 
 impl Store {

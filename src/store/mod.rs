@@ -371,7 +371,7 @@ fn threads(
         let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None, gauge.clone()))?;
         return Ok(Started { queue, threads: vec![recorder], checkpoints: None });
     }
-    let checkpoint::Watched { signals, open, woken } = checkpoint::watch(&mut writer)?;
+    let checkpoint::Watched { signals, open, woken } = checkpoint::watch(&mut writer, Arc::clone(gauge))?;
     let checkpointer = connection::checkpointer(&options.path)?;
     let (queue, recorder) =
         start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open)), gauge.clone()))?;

@@ -249,13 +249,9 @@ impl Recorder {
         match order {
             Order::Run(run, _) => {
                 self.shedder.shed(run.record.id, &mut run.lines, true);
-                self.shedder.spend(run.record.event.len() + run.record.result.len());
                 finish(tx, run, &mut self.run_minutes, &mut self.log_minutes)
             }
-            Order::Accept(accepting, _) => {
-                self.shedder.spend(accepting.bytes());
-                events::accept(tx, &mut self.run_minutes, accepting)
-            }
+            Order::Accept(accepting, _) => events::accept(tx, &mut self.run_minutes, accepting),
             Order::Begin(record) => {
                 records::begin(tx, record)?;
                 self.run_minutes.note(tx, record.created_us, record.id)

@@ -29,6 +29,7 @@ use rusqlite::Connection;
 use crate::base::thread;
 use crate::error::{Error, Kind, Result};
 use crate::model::log::{Level, LogLine, Stream};
+use crate::store::connection::PAGE_BYTES;
 use crate::store::{Store, backup, connection};
 
 /// Between two looks at the disk.
@@ -38,8 +39,6 @@ const LOW_BYTES: u64 = 256 * 1024 * 1024;
 const LOW_PART: u64 = 50;
 /// The ballast, or the low-water mark where that is smaller.
 const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
-/// A page of the database.
-const PAGE_BYTES: u64 = 4096;
 /// By what part of the mark a threshold must be passed before things get better, so that they do not flap.
 const BETTER_PART: u64 = 16;
 
@@ -119,15 +118,18 @@ impl Gauge {
 
     pub(super) fn room(&self) -> Room {
         let seen = Room::ALL[usize::from(self.room.load(Ordering::Relaxed)).min(Room::ALL.len() - 1)];
-        // Once into the log, and once more into the file.
+        // What is in the log has yet to go into the file.
         let written = self.spent.load(Ordering::Relaxed).saturating_mul(2);
         let left = self.spare.load(Ordering::Relaxed).saturating_sub(written);
         seen.max(Room::of(left, self.low_bytes()))
     }
 
-    /// So many bytes are being written.
-    pub(super) fn spend(&self, bytes: usize) {
-        self.spent.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// So many bytes were written. Where that is a good part of what was to spare, the disk is looked at now.
+    pub(super) fn spend(&self, bytes: u64) {
+        let spent = self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if spent >= self.spare.load(Ordering::Relaxed) / 8 {
+            self.found_full();
+        }
     }
 
     /// So much was to spare just now.
@@ -144,7 +146,7 @@ impl Gauge {
         self.shed.load(Ordering::Relaxed)
     }
 
-    /// Has the disk looked at now: SQLite found it full.
+    /// Has the disk looked at now: SQLite found it full, or it may be.
     pub(super) fn found_full(&self) {
         // Full means it will be looked at anyway.
         let _ = self.full.0.try_send(());
@@ -181,11 +183,6 @@ impl Shedder {
             let message = SHED.to_owned();
             lines.insert(first, LogLine { ts_us, stream: Stream::Platform, level: Level::Error, message });
         }
-    }
-
-    /// So many bytes are being written.
-    pub(super) fn spend(&self, bytes: usize) {
-        self.gauge.spend(bytes);
     }
 
     /// Hears that SQLite found the disk full.
