@@ -406,3 +406,35 @@ fn a_reader_that_stays_holds_nobody_up_and_the_log_is_cut_once_it_is_gone() {
         (metric(&server, "fnlite_store_wal_bytes") <= 64 * MIB).then_some(())
     });
 }
+
+/// The log could not be copied then, for want of room in which the file can grow, and the server never came back.
+#[test]
+fn a_reader_that_keeps_the_log_from_being_copied_does_not_let_it_fill_the_disk() {
+    let Some(disk) = SmallDisk::new(80) else { return };
+    let server = Place::within(disk.path()).serve(&[]);
+    server.deploy("resting", &source(PRINTS).with("reserved_mb", 0));
+    let reader = Connection::open(server.place().db()).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let seen: i64 = reader.query_row("SELECT count(*) FROM invocations", [], |row| row.get(0)).unwrap();
+    assert_eq!(seen, 0);
+    let event = format!("\"{}\"", "e".repeat(20_000));
+    let mut caller = server.caller();
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = caller.call("POST", "/v1/functions/resting/invoke?type=event", event.as_bytes());
+        if answer.status != 202 {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted < 5000, "the disk is never nearly full");
+    };
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    drop(reader);
+    let resumed = wait::within(RESUMES, || {
+        let answer = server.call("POST", "/v1/functions/resting/invoke?type=event", event.as_bytes());
+        (answer.status == 202).then_some(())
+    });
+    resumed.expect("events are taken again within five seconds");
+    assert_eq!(server.metric("fnlite_events_waiting"), accepted + 1);
+    assert_eq!(sql(&server.place().db(), "PRAGMA integrity_check"), "ok");
+}
