@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::Sender;
 use rusqlite::Connection;
 
 use crate::base::clock::Clock;
@@ -34,6 +34,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Job, Order, Recorder};
+use crate::store::reply::Reply;
 use crate::store::room::Gauge;
 use crate::store::sealing::Sealing;
 
@@ -54,6 +55,7 @@ mod queue;
 mod readers;
 mod recorder;
 mod records;
+mod reply;
 pub mod retention;
 pub mod room;
 mod sealing;
@@ -266,10 +268,10 @@ impl Store {
         })
     }
 
-    fn order_and_wait<T>(&self, order: impl FnOnce(Sender<Result<T>>) -> Order) -> Result<T> {
-        let (reply, answer) = bounded(1);
+    fn order_and_wait<T>(&self, order: impl FnOnce(Reply<Result<T>>) -> Order) -> Result<T> {
+        let (reply, answer) = reply::reply();
         self.0.queue.order_and_lead(order(reply), QUEUE_WAIT).map_err(|_| no_room())?;
-        answer.recv_timeout(COMMIT_WAIT).unwrap_or_else(|_| {
+        answer.wait(COMMIT_WAIT).unwrap_or_else(|| {
             Err(Error::new(Kind::Busy, "the database did not commit in time, or was closed; try again"))
         })
     }

@@ -18,7 +18,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
 use rusqlite::Connection;
 
 use crate::base::clock::Clock;
@@ -30,6 +29,7 @@ use crate::model::invocation::Record;
 use crate::model::log::LogLine;
 use crate::store::events::Accepting;
 use crate::store::minutes::{Minutes, Of};
+use crate::store::reply::Reply;
 use crate::store::room::{Gauge, Shedder};
 use crate::store::{Tx, checkpoint, events, fault, logs, records};
 
@@ -42,9 +42,9 @@ const LOCKED_MAX: Duration = Duration::from_secs(20);
 /// What can be queued.
 pub(super) enum Order {
     /// A run that ended, with its lines; answered with its record.
-    Run(Box<FinishedRun>, Sender<Result<Record>>),
+    Run(Box<FinishedRun>, Reply<Result<Record>>),
     /// An event to keep.
-    Accept(Box<Accepting>, Sender<Result<Acceptance>>),
+    Accept(Box<Accepting>, Reply<Result<Acceptance>>),
     /// A run that lasts: its row in state running.
     Begin(Box<Record>),
     /// Lines of a run that lasts.
@@ -74,7 +74,7 @@ pub(super) struct Job<T, F> {
     pub(super) durable: bool,
     pub(super) body: Option<F>,
     pub(super) value: Option<T>,
-    pub(super) reply: Sender<Result<T>>,
+    pub(super) reply: Reply<Result<T>>,
 }
 
 impl<T: Send, F: FnOnce(&Tx<'_>) -> Result<T> + Send> Work for Job<T, F> {
@@ -90,7 +90,7 @@ impl<T: Send, F: FnOnce(&Tx<'_>) -> Result<T> + Send> Work for Job<T, F> {
 
     fn finish(self: Box<Self>, committed: Result<()>) {
         let Job { value, reply, .. } = *self;
-        let _ = reply.send(committed.map(|()| value.expect("a job that committed has run")));
+        reply.send(committed.map(|()| value.expect("a job that committed has run")));
     }
 }
 
@@ -314,10 +314,10 @@ fn durable(order: &Order) -> bool {
 fn reply(order: Order, wrote: Result<()>) {
     match order {
         Order::Run(run, reply) => {
-            let _ = reply.send(wrote.map(|()| run.record));
+            reply.send(wrote.map(|()| run.record));
         }
         Order::Accept(accepting, reply) => {
-            let _ = reply.send(wrote.map(|()| accepting.acceptance));
+            reply.send(wrote.map(|()| accepting.acceptance));
         }
         Order::Work(work) => work.finish(wrote),
         Order::Begin(record) => told(wrote, record.id),
