@@ -229,6 +229,7 @@ fn queue(options: &Serve) -> events::Options {
         events_max: options.queue.events_max,
         bytes_max: options.queue.bytes_max,
         threads_max: threads_max.unwrap_or(usize::MAX).max(1),
+        few: 2 * std::thread::available_parallelism().map_or(1, usize::from),
         pace: options.queue.pace,
         account,
     }

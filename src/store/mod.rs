@@ -123,11 +123,10 @@ struct Inner {
     sealing: Sealing,
     /// Held while a backup is written: two at once would only take twice as long and twice the disk.
     copying: Mutex<()>,
-    /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it; then
-    /// who watches the disk.
+    /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it.
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Closing it ends the thread that watches the disk.
-    watch: Mutex<Option<Sender<()>>>,
+    /// The thread that watches the disk, and what ends it when it is dropped.
+    watch: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
     /// Dropped last: until then no other server may open the file.
     _lock: connection::Lock,
 }
@@ -315,8 +314,7 @@ impl Store {
 
     /// Keeps the thread that watches the disk, and what ends it.
     fn watched_by(&self, thread: JoinHandle<()>, stop: Sender<()>) {
-        self.0.threads.lock().expect("no holder of this lock can panic").push(thread);
-        *self.0.watch.lock().expect("no holder of this lock can panic") = Some(stop);
+        *self.0.watch.lock().expect("no holder of this lock can panic") = Some((stop, thread));
     }
 
     fn clock(&self) -> &Arc<dyn Clock> {
@@ -389,14 +387,19 @@ impl Inner {
         if threads.is_empty() {
             return;
         }
-        self.watch.lock().expect("no holder of this lock can panic").take();
-        self.readers.close();
-        self.queue.close();
-        for thread in threads {
+        let join = |thread: JoinHandle<()>| {
             if thread.join().is_err() {
                 log::error!("a thread of the store panicked");
             }
+        };
+        // Whoever only reads closes before the writer, or the log would not be tidied up.
+        if let Some((stop, thread)) = self.watch.lock().expect("no holder of this lock can panic").take() {
+            drop(stop);
+            join(thread);
         }
+        self.readers.close();
+        self.queue.close();
+        threads.into_iter().for_each(join);
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::base::thread;
 use crate::error::Result;
 use crate::model::event::Pace;
+use crate::service::events::crowd::Crowd;
 use crate::service::events::line::{Line, Taken};
 use crate::service::events::{Events, micros};
 use crate::service::invoke::Known;
@@ -28,6 +29,7 @@ pub(super) struct Desk {
     pub(super) line: Line,
     /// What functions are, by id, as far as somebody has looked; none for those that are gone.
     known: HashMap<i64, Option<Known>>,
+    crowd: Crowd,
     /// Threads that sleep.
     idle: usize,
     /// When the first of them wakes by itself.
@@ -40,14 +42,13 @@ pub(super) struct Desk {
 /// An event whose turn it is, and its room; none within where its function was taken for gone.
 pub(super) type Turn = Taken<Option<Room>>;
 
-impl Default for Desk {
-    fn default() -> Desk {
-        let (line, known) = (Line::default(), HashMap::new());
-        Desk { line, known, idle: 0, wake_us: i64::MAX, hired: 0, is_stopping: false }
-    }
-}
-
 impl Desk {
+    /// An empty desk; so many events may run at once in any case.
+    pub(super) fn new(few: usize) -> Desk {
+        let (line, known, crowd) = (Line::default(), HashMap::new(), Crowd::new(few));
+        Desk { line, known, crowd, idle: 0, wake_us: i64::MAX, hired: 0, is_stopping: false }
+    }
+
     /// Notes what a function is, unless something newer is known.
     pub(super) fn know(&mut self, id: i64, known: &Known, pace: Pace) {
         let is_known = matches!(self.known.get(&id), Some(Some(now)) if now.version.id >= known.version.id);
@@ -55,6 +56,12 @@ impl Desk {
             self.line.set_ttl(id, micros(pace.seconds(known.version.config.event.msg_ttl_s)));
             self.known.insert(id, Some(known.clone()));
         }
+    }
+
+    /// When somebody should look although nothing was said.
+    fn next_us(&self) -> i64 {
+        let crowd = self.line.has_more().then(|| self.crowd.next_us());
+        self.line.next_us().into_iter().chain(crowd).min().unwrap_or(i64::MAX)
     }
 
     /// Notes that a function is gone.
@@ -104,6 +111,7 @@ impl Events {
         self.see_to(turn);
         self.counts.running.fetch_sub(1, Ordering::Relaxed);
         let mut desk = self.lock();
+        desk.crowd.leave();
         desk.line.done(function_id, id);
         desk.line.unblock();
     }
@@ -118,13 +126,15 @@ impl Events {
             let now_us = self.now_us();
             // What is taken is claimed, run and settled, all of which is written.
             let has_room = self.parts.store.check_room_for_run().is_ok();
-            if has_room && let Some(turn) = self.take(&mut desk, now_us) {
+            let may_take = has_room && desk.crowd.has_place(now_us);
+            if may_take && let Some(turn) = self.take(&mut desk, now_us) {
+                desk.crowd.enter();
                 self.call_another(desk);
                 return Some(turn);
             }
-            let next_us =
-                if has_room { desk.line.next_us() } else { Some(now_us.saturating_add(micros(FULL_WAIT))) };
-            let wake_us = next_us.unwrap_or(i64::MAX);
+            let next_us = if has_room { desk.next_us() } else { now_us.saturating_add(micros(FULL_WAIT)) };
+            // One who wakes in time is enough.
+            let wake_us = if next_us < desk.wake_us { next_us } else { i64::MAX };
             desk.idle += 1;
             desk.wake_us = desk.wake_us.min(wake_us);
             desk = self.sleep(desk, wake_us.saturating_sub(now_us));
@@ -149,10 +159,11 @@ impl Events {
     }
 
     /// Where an event could go, or is due before anybody wakes, somebody is called to see to it.
-    pub(super) fn call_another(&self, desk: MutexGuard<'_, Desk>) {
+    pub(super) fn call_another(&self, mut desk: MutexGuard<'_, Desk>) {
         let has_more = desk.line.has_more();
         if desk.idle > 0 {
-            if has_more || desk.line.next_us().is_some_and(|next_us| next_us < desk.wake_us) {
+            let goes = has_more && desk.crowd.has_place(self.now_us());
+            if goes || desk.next_us() < desk.wake_us {
                 self.work.notify_one();
             }
         } else if has_more && desk.hired < self.options.threads_max {

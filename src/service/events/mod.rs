@@ -27,6 +27,7 @@ use crate::store::Store;
 
 mod accept;
 mod attempt;
+mod crowd;
 mod dispatch;
 mod line;
 mod message;
@@ -42,6 +43,8 @@ pub struct Options {
     pub bytes_max: u64,
     /// Most of them that run at once.
     pub threads_max: usize,
+    /// As many run at once in any case, where quotas let them; more only while they leave the processors idle.
+    pub few: usize,
     /// The pace of retries and ages.
     pub pace: Pace,
     /// What dead letters say of whose they are.
@@ -134,12 +137,12 @@ impl Events {
     }
 
     fn with(parts: Parts, runner: Arc<dyn Runner>, options: Options) -> Result<Arc<Events>> {
-        let start = parts.clock.now();
+        let (start, few) = (parts.clock.now(), options.few);
         let events = Arc::new_cyclic(|this| Events {
             parts,
             runner,
             options,
-            desk: Mutex::default(),
+            desk: Mutex::new(Desk::new(few)),
             work: Condvar::new(),
             stopping: Condvar::new(),
             refused: AtomicBool::new(false),

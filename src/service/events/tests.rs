@@ -413,6 +413,7 @@ fn open(folder: &TempDir, clock: &Arc<ManualClock>, told: Told) -> (Arc<Script>,
         bytes_max: 1024,
         // The test's own thread runs them.
         threads_max: 0,
+        few: 4,
         pace: Pace::default(),
         account: Account { appid: "1".to_owned(), uin: "2".to_owned() },
     };

@@ -77,6 +77,7 @@ fn queue(
         events_max: 3,
         bytes_max: 1024 * 1024,
         threads_max: 0,
+        few: 4,
         pace: Pace::default(),
         account: events::Account { appid: "1".into(), uin: "2".into() },
     };
