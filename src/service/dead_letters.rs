@@ -67,6 +67,11 @@ impl DeadLetters {
         found.ok_or_else(|| Error::not_found(format!("there is no dead letter {request_id}")))
     }
 
+    /// The dead letter of that event, if it is still there.
+    pub fn of(&self, request_id: &RequestId) -> Result<Option<DeadLetter>> {
+        self.store.dead_letter(request_id)
+    }
+
     /// Runs its event again, as a new invocation that takes its place; the new request id. Fails with `NotFound`, also when
     /// the function is not there any more, and with `Full` when the queue is.
     pub fn replay(&self, request_id: &RequestId) -> Result<RequestId> {

@@ -13,7 +13,7 @@ use crate::base::id::RequestId;
 use crate::error::{Error, Result};
 use crate::model::event::Attempt;
 use crate::model::function::{FunctionName, Namespace};
-use crate::model::invocation::Record;
+use crate::model::invocation::{Record, State};
 use crate::model::limits;
 use crate::model::query::{InvocationQuery, LogQuery, Order, Page, PageLimit, StatusFilter, StoredLine};
 use crate::service::invoke::Invoker;
@@ -132,9 +132,14 @@ impl Logs {
         self.run(request_id)
     }
 
-    /// The attempts of a run before the one its record tells of.
+    /// The attempts of a run that were followed by another one, or by giving its event up.
     pub fn attempts(&self, record: &Record) -> Result<Vec<Attempt>> {
-        if record.retry_num == 0 { Ok(Vec::new()) } else { self.store.attempts(record.id, record.retry_num) }
+        // An event that was given up while it waited for another attempt tells of the last one, which is over.
+        let is_given_up = matches!(record.state, State::Dead | State::Expired);
+        match record.retry_num + u32::from(is_given_up) {
+            0 => Ok(Vec::new()),
+            before => self.store.attempts(record.id, before),
+        }
     }
 
     /// The first lines of a run, as many as a page holds, and where the rest begins.

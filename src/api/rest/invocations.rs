@@ -17,7 +17,7 @@ use crate::http::head::Head;
 use crate::http::request::LineWatch;
 use crate::http::response::Response;
 use crate::model::event::Attempt;
-use crate::model::invocation::Record;
+use crate::model::invocation::{Record, State};
 use crate::model::query::StatusFilter;
 use crate::service::logs::RunsAsked;
 
@@ -57,10 +57,20 @@ struct WholeRunBody<'a> {
     event: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
+    /// When and why it was given up, while its dead letter is there.
+    #[serde(flatten)]
+    given_up: Option<GivenUp>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptBody<'a>>,
     log: Vec<LineBody<'a>>,
     log_next_cursor: Option<String>,
+}
+
+/// That an event was given up.
+#[derive(Serialize)]
+struct GivenUp {
+    died_us: i64,
+    reason: String,
 }
 
 /// An attempt that was followed by another one.
@@ -109,6 +119,9 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
         }
         None => rest.parts.logs.run(&request_id)?,
     };
+    let is_dead = matches!(record.state, State::Dead | State::Expired);
+    let letter = if is_dead { rest.parts.dead_letters.of(&request_id)? } else { None };
+    let given_up = letter.map(|letter| GivenUp { died_us: letter.died_us, reason: letter.reason });
     let attempts = rest.parts.logs.attempts(&record)?;
     let lines = rest.parts.logs.lines_of(&record)?;
     Ok(answer::json(
@@ -117,6 +130,7 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
             run: RunBody::of(&record),
             event: raw(&record.event),
             result: record.state.is_over().then(|| raw(&record.result)),
+            given_up,
             attempts: attempts.iter().map(AttemptBody::of).collect(),
             log: lines.rows.iter().map(LineBody::of).collect(),
             log_next_cursor: lines.next.map(|id| id.to_string()),

@@ -50,7 +50,7 @@ fn an_event_during_which_the_server_died_three_times_is_a_dead_letter() {
     }
     let server = place.serve(&[]);
     let record = server.over(&id);
-    assert_eq!((record.state.as_str(), record.status, record.attempts.len()), ("dead", 500, 2));
+    assert_eq!((record.state.as_str(), record.status, record.attempts.len()), ("dead", 500, 3));
     let letter = server.get(&format!("/v1/dead-letters/{id}"));
     assert_eq!(letter["reason"], "the server died three times while it ran");
     let other = server.accept("healthy", "{}");

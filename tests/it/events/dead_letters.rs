@@ -108,6 +108,9 @@ fn a_retry_that_was_not_due_yet_is_given_up_with_its_function() {
     let record = server.over(&id);
     assert_eq!((record.state.as_str(), record.status), ("dead", 430), "what its attempt ended with stays");
     assert_eq!(letters(&server)[0]["reason"], "its function was deleted");
+    let shown = server.get(&format!("/v1/invocations/{id}"));
+    assert_eq!(shown["reason"], "its function was deleted");
+    assert_eq!(record.attempts.len(), 1, "what it tells of was followed by giving it up");
     server.call("POST", &format!("/v1/dead-letters/{id}/replay"), b"");
     assert_eq!(letters(&server).len(), 1, "there is nobody to run it");
 }
