@@ -88,9 +88,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason.
-    pub const ALL: [Reason; 4] = [Reason::Retries, Reason::Age, Reason::Deaths, Reason::Deleted];
-
     /// The sentence stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -189,6 +186,15 @@ pub struct DeadLetter {
     /// The record, with event and result where one was asked for.
     pub record: Record,
     /// When it was given up, microseconds since the epoch.
+    pub died_us: i64,
+    /// Why, a sentence.
+    pub reason: String,
+}
+
+/// When and why an event was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// When, microseconds since the epoch.
     pub died_us: i64,
     /// Why, a sentence.
     pub reason: String,

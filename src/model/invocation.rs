@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::id::RequestId;
-use crate::model::function::Version;
+use crate::error::Result;
+use crate::model::function::{FunctionName, Namespace, Version};
 
 /// The JSON given to a handler, as the bytes that came. Whoever makes one has checked that it is RFC 8259 JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,6 +217,13 @@ impl State {
     /// The state of that word.
     pub fn parse(word: &str) -> Option<State> {
         State::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl Record {
+    /// The namespace and the function's name, as they are looked up.
+    pub fn key(&self) -> Result<(Namespace, FunctionName)> {
+        Ok((Namespace::parse(&self.namespace)?, FunctionName::parse(&self.function)?))
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
-use crate::model::event::DeadLetter;
+use crate::model::event::{DeadLetter, Death};
 use crate::model::function::{FunctionName, Namespace};
+use crate::model::invocation::Record;
 use crate::model::query::{DeadLetterQuery, Page, PageLimit};
 use crate::service::events::Events;
+use crate::service::logs::function_id;
 use crate::store::Store;
 
 /// Which dead letters are asked for.
@@ -43,16 +45,8 @@ impl DeadLetters {
     /// A page of them, the newest event first, without event and result. Fails with `NotFound` when the function was never
     /// there.
     pub fn list(&self, asked: &Asked) -> Result<Page<DeadLetter, i64>> {
-        let function_id = match &asked.function {
-            None => None,
-            Some(name) => {
-                let id = self.store.function_id(&asked.namespace, name)?;
-                let gone = || Error::not_found(format!("there is no function {name} in {}", asked.namespace));
-                Some(id.ok_or_else(gone)?)
-            }
-        };
         self.store.dead_letters(&DeadLetterQuery {
-            function_id,
+            function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
             namespace: Some(asked.namespace.to_string()),
             since_us: asked.since_us,
             until_us: asked.until_us,
@@ -67,9 +61,9 @@ impl DeadLetters {
         found.ok_or_else(|| Error::not_found(format!("there is no dead letter {request_id}")))
     }
 
-    /// The dead letter of that event, if it is still there.
-    pub fn of(&self, request_id: &RequestId) -> Result<Option<DeadLetter>> {
-        self.store.dead_letter(request_id)
+    /// When and why that invocation's event was given up, if its dead letter is still there.
+    pub fn death(&self, record: &Record) -> Result<Option<Death>> {
+        self.store.death(record.id)
     }
 
     /// Runs its event again, as a new invocation that takes its place; the new request id. Fails with `NotFound`, also when

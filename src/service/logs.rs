@@ -79,7 +79,7 @@ impl Logs {
     /// there; those of a deleted one are found.
     pub fn runs(&self, asked: &RunsAsked) -> Result<Page<Record, i64>> {
         let query = InvocationQuery {
-            function_id: self.function_id(&asked.namespace, asked.function.as_ref())?,
+            function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
             namespace: Some(asked.namespace.to_string()),
             status: asked.status,
             since_us: asked.since_us,
@@ -165,7 +165,7 @@ impl Logs {
             self.invoker.running().into_iter().map(|record| (record.id, record.request_id)).collect();
         let query = LogQuery {
             run_id: self.run_id(asked.request_id.as_ref(), &running)?,
-            function_id: self.function_id(&asked.namespace, asked.function.as_ref())?,
+            function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
             namespace: Some(asked.namespace.to_string()),
             since_us: asked.since_us,
             until_us: asked.until_us,
@@ -178,14 +178,6 @@ impl Logs {
             line.request_id = running.get(&line.run_id).cloned();
         }
         Ok(page)
-    }
-
-    fn function_id(&self, namespace: &Namespace, name: Option<&FunctionName>) -> Result<Option<i64>> {
-        let Some(name) = name else { return Ok(None) };
-        match self.store.function_id(namespace, name)? {
-            Some(id) => Ok(Some(id)),
-            None => Err(Error::not_found(format!("there is no function {name} in {namespace}"))),
-        }
     }
 
     fn run_id(
@@ -201,6 +193,19 @@ impl Logs {
             Some(id) => Ok(Some(id)),
             None => Err(no_run(request_id)),
         }
+    }
+}
+
+/// The id of the function asked for, also of a deleted one; fails with `NotFound` when there never was one.
+pub(super) fn function_id(
+    store: &Store,
+    namespace: &Namespace,
+    name: Option<&FunctionName>,
+) -> Result<Option<i64>> {
+    let Some(name) = name else { return Ok(None) };
+    match store.function_id(namespace, name)? {
+        Some(id) => Ok(Some(id)),
+        None => Err(Error::not_found(format!("there is no function {name} in {namespace}"))),
     }
 }
 

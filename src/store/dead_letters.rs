@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
-use crate::model::event::DeadLetter;
+use crate::model::event::{DeadLetter, Death};
 use crate::model::invocation::Record;
 use crate::model::query::{DeadLetterQuery, Page};
 use crate::store::minutes::{self, Of};
@@ -36,6 +36,15 @@ impl Store {
             );
             let row = |row: &Row<'_>| letter(row, records::whole_row(row)?, 21);
             Ok(tx.prepare_cached(&sql)?.query_row([request_id.as_str()], row).optional()?)
+        })
+    }
+
+    /// When and why that invocation's event was given up, if its dead letter is still there.
+    pub fn death(&self, id: i64) -> Result<Option<Death>> {
+        self.read(|tx| {
+            let sql = "SELECT died_us, reason FROM dead_letter WHERE invocation_id = ?1";
+            let row = |row: &Row<'_>| Ok(Death { died_us: row.get(0)?, reason: row.get(1)? });
+            Ok(tx.prepare_cached(sql)?.query_row([id], row).optional()?)
         })
     }
 

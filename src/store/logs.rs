@@ -26,9 +26,8 @@ impl Store {
     /// Queues lines of a run that lasts; they are committed with the next batch. Not waited for. Fails with `Busy`, and
     /// counts the lines as dropped, when the queue stays full.
     pub fn append_lines(&self, of: Of, lines: Vec<LogLine>) -> Result<()> {
-        let (count, Of { run_id, function_id, retry_num }) = (lines.len(), of);
-        self.order(recorder::Order::Lines { run_id, function_id, retry_num, lines })
-            .inspect_err(|_| self.dropped(count))
+        let count = lines.len();
+        self.order(recorder::Order::Lines { of, lines }).inspect_err(|_| self.dropped(count))
     }
 
     /// Lines in the order they were stored, or the reverse.

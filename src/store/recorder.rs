@@ -48,7 +48,7 @@ pub(super) enum Order {
     /// A run that lasts: its row in state running.
     Begin(Box<Record>),
     /// Lines of a run that lasts.
-    Lines { run_id: i64, function_id: i64, retry_num: u32, lines: Vec<LogLine> },
+    Lines { of: logs::Of, lines: Vec<LogLine> },
     /// Anything else.
     Work(Box<dyn Work>),
 }
@@ -256,10 +256,9 @@ impl Recorder {
                 records::begin(tx, record)?;
                 self.run_minutes.note(tx, record.created_us, record.id)
             }
-            Order::Lines { run_id, function_id, retry_num, lines } => {
-                self.shedder.shed(*run_id, lines, false);
-                let of = logs::Of { run_id: *run_id, function_id: *function_id, retry_num: *retry_num };
-                logs::append(tx, &mut self.log_minutes, of, lines)
+            Order::Lines { of, lines } => {
+                self.shedder.shed(of.run_id, lines, false);
+                logs::append(tx, &mut self.log_minutes, *of, lines)
             }
             Order::Work(work) => work.run(tx),
         }
@@ -321,7 +320,7 @@ fn reply(order: Order, wrote: Result<()>) {
         }
         Order::Work(work) => work.finish(wrote),
         Order::Begin(record) => told(wrote, record.id),
-        Order::Lines { run_id, .. } => told(wrote, run_id),
+        Order::Lines { of, .. } => told(wrote, of.run_id),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One request that was let in.
 
+use crate::api::rest::instant;
 use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
 use crate::http::body::Body;
@@ -41,6 +42,11 @@ impl Call {
     pub(super) fn function_asked(&self) -> Result<Option<FunctionName>> {
         let parse = |text| FunctionName::parse(text).map_err(|error| renamed(error, "name", "function"));
         self.query.text("function").map(parse).transpose()
+    }
+
+    /// The instant of a parameter, microseconds since the epoch.
+    pub(super) fn instant(&self, field: &str, now_us: i64) -> Result<Option<i64>> {
+        self.query.text(field).map(|text| instant::parse(field, text, now_us)).transpose()
     }
 
     /// The size of the page asked for.

@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
-use crate::api::rest::instant;
 use crate::api::rest::invocations::{RunBody, parse_id, raw};
 use crate::api::rest::invoke::Accepted;
 use crate::error::Result;
@@ -38,12 +37,11 @@ struct LettersBody<'a> {
 
 pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
     let now_us = rest.parts.clock.wall_us();
-    let at = |field| call.query.text(field).map(|text| instant::parse(field, text, now_us)).transpose();
     let asked = Asked {
         namespace: call.namespace()?,
         function: call.function_asked()?,
-        since_us: at("since")?,
-        until_us: at("until")?,
+        since_us: call.instant("since", now_us)?,
+        until_us: call.instant("until", now_us)?,
         before: call.cursor()?,
         limit: call.limit()?,
     };

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
-use crate::api::rest::instant;
 use crate::api::rest::logs::LineBody;
 use crate::base::id::RequestId;
 use crate::base::length::Length;
@@ -16,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::http::head::Head;
 use crate::http::request::LineWatch;
 use crate::http::response::Response;
-use crate::model::event::Attempt;
+use crate::model::event::{Attempt, Death};
 use crate::model::invocation::{Record, State};
 use crate::model::query::StatusFilter;
 use crate::service::logs::RunsAsked;
@@ -95,13 +94,12 @@ struct RunsBody<'a> {
 
 pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
     let now_us = rest.parts.clock.wall_us();
-    let at = |field| call.query.text(field).map(|text| instant::parse(field, text, now_us)).transpose();
     let asked = RunsAsked {
         namespace: call.namespace()?,
         function: call.function_asked()?,
         status: call.query.text("status").map(StatusFilter::parse).transpose()?,
-        since_us: at("since")?,
-        until_us: at("until")?,
+        since_us: call.instant("since", now_us)?,
+        until_us: call.instant("until", now_us)?,
         before: call.cursor()?,
         limit: call.limit()?,
     };
@@ -120,8 +118,8 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
         None => rest.parts.logs.run(&request_id)?,
     };
     let is_dead = matches!(record.state, State::Dead | State::Expired);
-    let letter = if is_dead { rest.parts.dead_letters.of(&request_id)? } else { None };
-    let given_up = letter.map(|letter| GivenUp { died_us: letter.died_us, reason: letter.reason });
+    let death = if is_dead { rest.parts.dead_letters.death(&record)? } else { None };
+    let given_up = death.map(|Death { died_us, reason }| GivenUp { died_us, reason });
     let attempts = rest.parts.logs.attempts(&record)?;
     let lines = rest.parts.logs.lines_of(&record)?;
     Ok(answer::json(

@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
-use crate::api::rest::instant;
 use crate::api::rest::invocations::parse_id;
 use crate::base::id::RequestId;
 use crate::error::Result;
@@ -58,7 +57,6 @@ impl LineBody<'_> {
 
 pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
     let now_us = rest.parts.clock.wall_us();
-    let at = |field| call.query.text(field).map(|text| instant::parse(field, text, now_us)).transpose();
     let request_id = call.query.text("request_id").map(|text| parse_id("request_id", text)).transpose()?;
     // One run is read from its beginning, everything else from its end.
     let order = if request_id.is_some() { Order::Ascending } else { Order::Descending };
@@ -66,8 +64,8 @@ pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
         namespace: call.namespace()?,
         request_id,
         function: call.function_asked()?,
-        since_us: at("since")?,
-        until_us: at("until")?,
+        since_us: call.instant("since", now_us)?,
+        until_us: call.instant("until", now_us)?,
         order: call.query.text("order").map_or(Ok(order), Order::parse)?,
         after: call.cursor()?,
         limit: call.limit()?,

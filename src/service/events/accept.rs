@@ -11,7 +11,6 @@ use crate::base::failpoint;
 use crate::base::id::RequestId;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Acceptance, IdempotencyKey};
-use crate::model::function::{FunctionName, Namespace};
 use crate::model::invocation::{Record, Source, State};
 use crate::model::limits;
 use crate::service::events::line::Entry;
@@ -47,8 +46,7 @@ impl Events {
     /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
     pub fn replay(&self, letter: &Record) -> Result<RequestId> {
         self.parts.store.check_room_for_event()?;
-        let (namespace, name) =
-            (Namespace::parse(&letter.namespace)?, FunctionName::parse(&letter.function)?);
+        let (namespace, name) = letter.key()?;
         let known = self.runner.find(&namespace, &name)?;
         let record = self.queued(&known, Source::Replay, letter.event.clone());
         self.keep(&known, record, |record| {

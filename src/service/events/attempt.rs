@@ -126,9 +126,7 @@ impl Events {
 
     /// The function an event was meant for; none where that one was deleted, even if there is another one of its name.
     fn meant(&self, claimed: &Claimed) -> Result<Option<Known>> {
-        let record = &claimed.record;
-        let (namespace, name) =
-            (Namespace::parse(&record.namespace)?, FunctionName::parse(&record.function)?);
+        let (namespace, name) = claimed.record.key()?;
         match self.runner.find(&namespace, &name) {
             Ok(known) if known.created_us == claimed.function_created_us => {
                 self.lock().know(known.version.function_id, &known, self.options.pace);

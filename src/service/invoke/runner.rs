@@ -62,7 +62,7 @@ impl Runner for Invoker {
         let retry_num = record.retry_num;
         self.drive(Wanted {
             id: record.id,
-            key: (Namespace::parse(&record.namespace)?, FunctionName::parse(&record.function)?),
+            key: record.key()?,
             request_id: record.request_id.clone(),
             event: Event(Arc::from(record.event.as_slice())),
             source,
