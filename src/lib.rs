@@ -20,6 +20,7 @@
 //! | [`pool`] | many Instances: who runs what and when; quotas; what stays parked |
 //! | [`instance`] | child processes: the launcher and its walls, the zygote, one run of one event |
 //! | [`store`] | SQLite: one writer, two durabilities, readers with deadlines |
+//! | [`search`] | the language in which lines are searched; pure |
 //! | [`model`] | the nouns and their rules: plain data, no I/O, no JSON |
 //! | [`error`], [`base`] | the one error type; clocks, ids, threads, the few raw system calls |
 //!
@@ -84,5 +85,6 @@ pub mod http;
 pub mod instance;
 pub mod model;
 pub mod pool;
+pub mod search;
 pub mod service;
 pub mod store;

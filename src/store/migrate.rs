@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_heart.sql"),
     include_str!("../../migrations/0002_network.sql"),
     include_str!("../../migrations/0003_events.sql"),
+    include_str!("../../migrations/0004_search.sql"),
 ];
 
 /// Brings the schema to this release's version, or says why the file is not for us (`Invalid`).

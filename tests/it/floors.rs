@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["base", "error"],
     &["model"],
+    &["search"],
     &["store"],
     &["instance"],
     &["pool"],
