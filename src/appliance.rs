@@ -39,6 +39,7 @@ use crate::service::dead_letters::DeadLetters;
 use crate::service::doctor::Doctor;
 use crate::service::events::{self, Events};
 use crate::service::functions::Functions;
+use crate::service::indexing::Indexing;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
 use crate::service::logs::Logs;
@@ -91,6 +92,8 @@ pub struct Server {
     front: http::server::Server,
     settling: JoinHandle<()>,
     retention: Retention,
+    /// None where nothing is indexed.
+    indexing: Option<Indexing>,
 }
 
 impl Server {
@@ -101,11 +104,13 @@ impl Server {
         let (front, address) = listen(&options, &parts)?;
         let settling = settle(&parts)?;
         let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
+        let start = || Indexing::start(parts.store.clone(), Arc::clone(&parts.clock));
+        let indexing = options.full_text.then(start).transpose()?;
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
         parts.events.start()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
-        Ok(Server { ready, options, parts, front, settling, retention })
+        Ok(Server { ready, options, parts, front, settling, retention, indexing })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
@@ -121,7 +126,7 @@ impl Server {
         if self.settling.join().is_err() {
             log::error!("what could wait for the start had panicked");
         }
-        drop(self.retention);
+        drop((self.retention, self.indexing));
         let Parts { store, rest, pool, events, invoker, .. } = self.parts;
         // Processes go before the database that keeps their records.
         drop((rest, events, invoker, pool));

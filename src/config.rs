@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::base::length::Length;
 use crate::base::size::Size;
-use crate::config::typed::{File, TypedClient, TypedPlace, TypedServe, read_file};
+use crate::config::typed::{File, Switch, TypedClient, TypedPlace, TypedServe, read_file};
 use crate::error::{Error, Result};
 use crate::model::event::Pace;
 use crate::model::limits;
@@ -71,6 +71,8 @@ pub struct Serve {
     pub keep: Keep,
     /// Free space on the database's disk below which things are given up, bytes; none for the store's own measure.
     pub disk_low_bytes: Option<u64>,
+    /// Whether the words of log lines are indexed.
+    pub full_text: bool,
     /// Bounds of the queue of asynchronous events.
     pub queue: Queue,
     /// What functions are told about where they run.
@@ -239,6 +241,7 @@ impl TypedServe {
             drain_timeout: timeout("drain-timeout", self.drain_timeout, 30)?,
             keep: keep(self.keep, self.keep_size, self.keep_dead)?,
             disk_low_bytes: self.disk_low.map(|size| size.0),
+            full_text: self.full_text != Some(Switch::Off),
             queue: Queue {
                 events_max: within(
                     "queue-events",

@@ -15,3 +15,11 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHan
         .spawn(body)
         .map_err(|cause| Error::internal(format!("no thread could be started for {name}")).because(cause))
 }
+
+/// Gives the calling thread less of the processor than others where there is not enough: `by` of Linux's 19 steps.
+pub fn yield_to_others(by: i32) {
+    // On Linux this is a thread's own.
+    if let Err(errno) = rustix::process::nice(by) {
+        log::debug!("a thread keeps its priority: {errno}");
+    }
+}

@@ -87,6 +87,10 @@ pub struct TypedServe {
     /// deploys, below a quarter no runs; 0 for never [default: 256MiB, or 2 % of the disk if that is less]
     #[arg(long, env = "FNLITE_DISK_LOW", value_name = "SIZE", help_heading = "What is kept")]
     pub disk_low: Option<Size>,
+    /// Whether the words of log lines are indexed, which takes some 15 bytes a line and makes searching fast: on or off
+    /// [default: on]
+    #[arg(long, env = "FNLITE_FULL_TEXT", value_name = "WHETHER", help_heading = "What is kept")]
+    pub full_text: Option<Switch>,
     /// Asynchronous events that may wait at once; more are refused for now [default: 100000]
     #[arg(long, env = "FNLITE_QUEUE_EVENTS", value_name = "N")]
     pub queue_events: Option<u64>,
@@ -189,6 +193,16 @@ impl TypedClient {
     }
 }
 
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
 impl TypedServe {
     /// What was typed over what the file says.
     pub(super) fn over(self, file: TypedServe) -> TypedServe {
@@ -203,6 +217,7 @@ impl TypedServe {
             keep_size: self.keep_size.or(file.keep_size),
             keep_dead: self.keep_dead.or(file.keep_dead),
             disk_low: self.disk_low.or(file.disk_low),
+            full_text: self.full_text.or(file.full_text),
             queue_events: self.queue_events.or(file.queue_events),
             queue_mb: self.queue_mb.or(file.queue_mb),
             event_pace: self.event_pace.or(file.event_pace),

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod endings;
 pub mod events;
 pub mod functions;
+pub mod indexing;
 pub mod invoke;
 pub mod keys;
 pub mod logs;

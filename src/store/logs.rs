@@ -1,15 +1,20 @@
 //! Log lines: appended by the recorder, read by run, function and time.
 
-use rusqlite::{Row, params};
+use std::ops::ControlFlow;
+use std::time::Duration;
 
-use crate::error::Result;
+use rusqlite::params;
+
+use crate::error::{Error, Kind, Result};
 use crate::model::log::{Level, LogLine, Stream};
-use crate::model::query::{LogQuery, Order, Page, StoredLine};
-use crate::store::minutes::{self, Minutes};
+use crate::model::query::{LogQuery, Page, StoredLine};
+use crate::store::minutes::Minutes;
 use crate::store::recorder;
-use crate::store::records::request_id;
-use crate::store::select::Select;
+use crate::store::search::{Over, Search};
 use crate::store::{Store, Tx};
+
+/// Longest look for lines by run, function and time alone.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Whose lines they are.
 #[derive(Clone, Copy, Debug)]
@@ -32,49 +37,18 @@ impl Store {
 
     /// Lines in the order they were stored, or the reverse.
     pub fn logs(&self, query: &LogQuery) -> Result<Page<StoredLine, i64>> {
-        self.read(|tx| {
-            let Some((first, last)) = minutes::ids(tx, minutes::Of::Log, query.since_us, query.until_us)?
-            else {
-                return Ok(Page::empty());
-            };
-            let (first, last) = match (query.after, query.order) {
-                (None, _) => (first, last),
-                (Some(after), Order::Ascending) => (first.max(after.saturating_add(1)), last),
-                (Some(after), Order::Descending) => (first, last.min(after.saturating_sub(1))),
-            };
-            let rows = select(query, first, last).rows(tx, row)?;
-            Ok(Page::cut(rows, query.limit, |line| line.id))
-        })
-    }
-}
-
-/// CROSS JOIN: the line first, then its names. The unary plus keeps the function's index out of the way when the run is
-/// known, which is far narrower.
-fn select(query: &LogQuery, first: i64, last: i64) -> Select {
-    let mut select = Select::between(
-        "SELECT l.id, l.invocation_id, i.request_id, f.namespace, f.name, l.ts_us, l.stream, l.level, l.message,
-             l.retry_num
-         FROM log l CROSS JOIN function f ON f.id = l.function_id LEFT JOIN invocation i ON i.id = l.invocation_id
-         WHERE l.id BETWEEN ? AND ?",
-        first,
-        last,
-    );
-    match (query.run_id, query.function_id, &query.namespace) {
-        (Some(run_id), function_id, _) => {
-            select.bind(" AND l.invocation_id = ?", run_id);
-            select.bind_some(" AND +l.function_id = ?", function_id);
+        let limit = usize::try_from(query.limit.get()).unwrap_or(usize::MAX);
+        let mut rows = Vec::new();
+        let search = Search { of: query, query: None, deadline: self.clock().now() + LOOK };
+        let over = self.search(&search, |found| {
+            rows.push(found.stored()?);
+            Ok(if rows.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        match over {
+            Over::Late(_) => Err(Error::new(Kind::Busy, "the log could not be read in time; try again")),
+            Over::End | Over::Stopped => Ok(Page::cut(rows, query.limit, |line| line.id)),
         }
-        (None, Some(function_id), _) => select.bind(" AND l.function_id = ?", function_id),
-        (None, None, namespace) => select.bind_some(" AND f.namespace = ?", namespace.clone()),
     }
-    select.bind_some(" AND l.ts_us >= ?", query.since_us);
-    select.bind_some(" AND l.ts_us <= ?", query.until_us);
-    select.push(match query.order {
-        Order::Ascending => " ORDER BY l.id",
-        Order::Descending => " ORDER BY l.id DESC",
-    });
-    select.bind(" LIMIT ?", i64::from(query.limit.get()) + 1);
-    select
 }
 
 /// Writes lines of one run, in order.
@@ -99,24 +73,6 @@ pub(super) fn append(tx: &Tx<'_>, minutes: &mut Minutes, of: Of, lines: &[LogLin
     Ok(())
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<StoredLine> {
-    let id = row.get_ref(2)?.as_str_or_null()?.map(|text| request_id(text, 2)).transpose()?;
-    Ok(StoredLine {
-        id: row.get(0)?,
-        run_id: row.get(1)?,
-        request_id: id,
-        namespace: row.get(3)?,
-        function: row.get(4)?,
-        retry_num: row.get(9)?,
-        line: LogLine {
-            ts_us: row.get(5)?,
-            stream: stream_of(row.get(6)?)?,
-            level: level_of(row.get(7)?)?,
-            message: row.get(8)?,
-        },
-    })
-}
-
 fn stream_number(stream: Stream) -> i64 {
     match stream {
         Stream::Platform => 0,
@@ -125,7 +81,7 @@ fn stream_number(stream: Stream) -> i64 {
     }
 }
 
-fn stream_of(number: i64) -> rusqlite::Result<Stream> {
+pub(super) fn stream_of(number: i64) -> rusqlite::Result<Stream> {
     match number {
         0 => Ok(Stream::Platform),
         1 => Ok(Stream::Stdout),
@@ -141,7 +97,7 @@ fn level_number(level: Level) -> i64 {
     }
 }
 
-fn level_of(number: i64) -> rusqlite::Result<Level> {
+pub(super) fn level_of(number: i64) -> rusqlite::Result<Level> {
     match number {
         0 => Ok(Level::Info),
         1 => Ok(Level::Error),

@@ -59,9 +59,11 @@ mod reply;
 pub mod retention;
 pub mod room;
 mod sealing;
+pub mod search;
 mod select;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 /// Longest wait for a place in the queue.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
@@ -113,6 +115,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
     readers: Readers,
+    /// For searches, which may take long.
+    searchers: Readers,
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
     deleted: retention::Counters,
@@ -178,7 +182,8 @@ impl Store {
         let Started { queue, threads, checkpoints } = threads(options, writer, &clock, &gauge)?;
         let store = Store(Arc::new(Inner {
             path: options.path.clone(),
-            readers: Readers::new(options.path.clone(), clock.clone()),
+            readers: Readers::new(options.path.clone(), clock.clone(), readers::READERS),
+            searchers: Readers::new(options.path.clone(), clock.clone(), readers::SEARCHERS),
             clock,
             queue,
             run_id: AtomicI64::new(run_id),
@@ -398,6 +403,7 @@ impl Inner {
             join(thread);
         }
         self.readers.close();
+        self.searchers.close();
         self.queue.close();
         threads.into_iter().for_each(join);
     }

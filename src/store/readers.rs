@@ -1,7 +1,8 @@
 //! A few read-only connections, and a deadline on whatever runs on them.
 //!
 //! Connections are opened when first needed and kept. A caller waits for one at most [`WAIT`]; a query is interrupted
-//! after [`QUERY`]. A connection whose transaction could not be ended is thrown away.
+//! after [`QUERY`], or when its caller says. A connection whose transaction could not be ended is thrown away. Searches have
+//! connections of their own, so that those that take long stand in nobody else's way.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use crate::error::{Error, Kind, Result};
 use crate::store::Tx;
 use crate::store::connection;
 
-/// Most connections.
-const READERS: usize = 4;
+/// Most connections for short reads.
+pub(super) const READERS: usize = 4;
+/// Most searches at once. More would not be faster on a small host, and take the time of those who invoke.
+pub(super) const SEARCHERS: usize = 2;
 /// Longest wait for a free connection.
 const WAIT: Duration = Duration::from_secs(5);
 /// Longest time one transaction may compute.
@@ -30,6 +33,7 @@ const STEPS: i32 = 4000;
 pub(super) struct Readers {
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    most: usize,
     opened: AtomicUsize,
     give: Sender<Reader>,
     take: Receiver<Reader>,
@@ -50,15 +54,25 @@ struct Deadline {
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, clock: Arc<dyn Clock>) -> Readers {
-        let (give, take) = bounded(READERS);
-        Readers { path, clock, opened: AtomicUsize::new(0), give, take }
+    /// At most `most` connections at once.
+    pub(super) fn new(path: PathBuf, clock: Arc<dyn Clock>, most: usize) -> Readers {
+        let (give, take) = bounded(most);
+        Readers { path, clock, most, opened: AtomicUsize::new(0), give, take }
     }
 
     /// Runs `body` in one read transaction: everything it sees is of one moment.
     pub(super) fn read<T>(&self, body: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        self.read_within(QUERY, body)
+    }
+
+    /// The same, interrupted after `patience`.
+    pub(super) fn read_within<T>(
+        &self,
+        patience: Duration,
+        body: impl FnOnce(&Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
         let reader = self.reader()?;
-        reader.deadline.set(QUERY);
+        reader.deadline.set(patience);
         let done = transaction(&reader.conn, self.clock.wall_us(), body);
         if reader.conn.is_autocommit() {
             // The channel holds as many as were ever opened, so it cannot be full.
@@ -78,7 +92,7 @@ impl Readers {
         if let Ok(reader) = self.take.try_recv() {
             return Ok(reader);
         }
-        let more = |opened| (opened < READERS).then_some(opened + 1);
+        let more = |opened| (opened < self.most).then_some(opened + 1);
         if self.opened.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok() {
             return self.open().inspect_err(|_| {
                 self.opened.fetch_sub(1, Ordering::Relaxed);

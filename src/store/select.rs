@@ -1,7 +1,7 @@
 //! A query whose conditions depend on what was asked: fixed texts, with values always bound.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, Rows, params_from_iter};
 
 use crate::error::Result;
 
@@ -34,6 +34,16 @@ impl Select {
         if let Some(value) = value {
             self.bind(text, value);
         }
+    }
+
+    /// Runs it and lets `read` read the rows.
+    pub(super) fn with_rows<T>(
+        self,
+        conn: &Connection,
+        read: impl FnOnce(Rows<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut statement = conn.prepare_cached(&self.sql)?;
+        read(statement.query(params_from_iter(self.values))?)
     }
 
     /// Runs it.

@@ -125,12 +125,13 @@ fn damage_is_found_and_nothing_is_counted() {
     let store = fixture.open();
     let function = deploy(&store, "hello");
     for _ in 0..200 {
-        store.record(run(&store, &function, &["a line"])).unwrap();
+        store.record(run(&store, &function, &["a line"; 20])).unwrap();
     }
     store.close();
     drop(store);
     let mut bytes = fs::read(fixture.path()).unwrap();
-    let from = bytes.len() / 2 / 4096 * 4096;
+    // Behind the schema, which is at the beginning.
+    let from = bytes.len() * 3 / 4 / 4096 * 4096;
     bytes[from..from + 8192].fill(0x5a);
     fs::write(fixture.path(), bytes).unwrap();
     let found = check_file(&fixture.path()).unwrap();

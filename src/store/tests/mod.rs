@@ -24,6 +24,7 @@ mod finding;
 mod opening;
 mod recording;
 mod retention;
+mod searching;
 
 /// A database in a folder of its own.
 struct Fixture {
