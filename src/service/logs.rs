@@ -5,7 +5,6 @@
 //! counts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,32 +40,11 @@ pub struct RunsAsked {
     pub limit: PageLimit,
 }
 
-/// Which lines a caller asks for, by names.
+/// Records and logs; cheap to clone. Lines are found in `service/search.rs`.
 #[derive(Clone, Debug)]
-pub struct LinesAsked {
-    /// The namespace; does not matter where a run is named.
-    pub namespace: Namespace,
-    /// Of that run only.
-    pub request_id: Option<RequestId>,
-    /// Of that function only.
-    pub function: Option<FunctionName>,
-    /// Read then or later, microseconds since the epoch.
-    pub since_us: Option<i64>,
-    /// Read then or earlier, microseconds since the epoch.
-    pub until_us: Option<i64>,
-    /// Oldest or newest first.
-    pub order: Order,
-    /// The cursor of the page before.
-    pub after: Option<i64>,
-    /// Page size.
-    pub limit: PageLimit,
-}
-
-/// Records and logs.
-#[derive(Debug)]
 pub struct Logs {
-    store: Store,
-    invoker: Arc<Invoker>,
+    pub(super) store: Store,
+    pub(super) invoker: Arc<Invoker>,
 }
 
 impl Logs {
@@ -158,42 +136,6 @@ impl Logs {
         page.rows.iter_mut().for_each(|line| line.request_id = Some(record.request_id.clone()));
         Ok(page)
     }
-
-    /// A page of lines. Fails with `NotFound` when the run or the function was never there.
-    pub fn lines(&self, asked: &LinesAsked) -> Result<Page<StoredLine, i64>> {
-        let running: BTreeMap<i64, RequestId> =
-            self.invoker.running().into_iter().map(|record| (record.id, record.request_id)).collect();
-        let query = LogQuery {
-            run_id: self.run_id(asked.request_id.as_ref(), &running)?,
-            function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
-            namespace: Some(asked.namespace.to_string()),
-            since_us: asked.since_us,
-            until_us: asked.until_us,
-            order: asked.order,
-            after: asked.after,
-            limit: asked.limit,
-        };
-        let mut page = self.store.logs(&query)?;
-        for line in page.rows.iter_mut().filter(|line| line.request_id.is_none()) {
-            line.request_id = running.get(&line.run_id).cloned();
-        }
-        Ok(page)
-    }
-
-    fn run_id(
-        &self,
-        request_id: Option<&RequestId>,
-        running: &BTreeMap<i64, RequestId>,
-    ) -> Result<Option<i64>> {
-        let Some(request_id) = request_id else { return Ok(None) };
-        if let Some((id, _)) = running.iter().find(|(_, running)| *running == request_id) {
-            return Ok(Some(*id));
-        }
-        match self.store.run_id(request_id)? {
-            Some(id) => Ok(Some(id)),
-            None => Err(no_run(request_id)),
-        }
-    }
 }
 
 /// The id of the function asked for, also of a deleted one; fails with `NotFound` when there never was one.
@@ -209,7 +151,7 @@ pub(super) fn function_id(
     }
 }
 
-fn no_run(request_id: &RequestId) -> Error {
+pub(super) fn no_run(request_id: &RequestId) -> Error {
     Error::not_found(format!("there is no invocation {request_id}"))
 }
 

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use rusqlite::Connection;
@@ -294,6 +294,11 @@ impl Store {
 
     fn pins(&self) -> packages::Pins {
         self.0.pins.clone()
+    }
+
+    /// Now, on the monotonic clock: what deadlines are counted from.
+    pub fn now(&self) -> Instant {
+        self.0.clock.now()
     }
 
     /// Whether environments are sealed with a key that is not in the file.

@@ -172,9 +172,9 @@ impl Handler for Rest {
         Ok(route.body_max)
     }
 
-    /// Who waits for an invocation's end may wait for long.
+    /// Who waits for an invocation's end may wait for long, and who searches may look at much.
     fn is_patient(&self, head: &Head) -> bool {
-        invocations::waits(head)
+        invocations::waits(head) || logs::takes_long(head)
     }
 
     fn refusal(&self, status: u16, sentence: &'static str) -> Response {

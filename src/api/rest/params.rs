@@ -24,6 +24,72 @@ pub(super) const CURSOR: Param = Param::new(
     r#"{"type":"string","pattern":"^[1-9][0-9]{0,17}$"}"#,
 );
 
+const REQUEST_ID: Param =
+    Param::new("request_id", "Of that run only.", r##"{"$ref":"#/components/schemas/RequestId"}"##);
+pub(super) const Q: Param = Param::new(
+    "q",
+    "What lines must say, in the query language of the README: error AND SCF_StatusCode>=430.",
+    r#"{"type":"string","maxLength":12288}"#,
+);
+pub(super) const CASE: Param = Param::new(
+    "case",
+    "Whether q tells upper and lower case apart.",
+    r#"{"type":"string","enum":["ignore","match"],"default":"ignore"}"#,
+);
+const DEADLINE: Param = Param::new(
+    "deadline",
+    "Stop looking after that time, 30s at the longest, and say that the answer is partial.",
+    r#"{"type":"string","pattern":"^([0-9]+(ms|s))+$","default":"5s"}"#,
+);
+
+/// Which lines, in which order, and how they are written.
+pub(super) const LINES: &[Param] = &[
+    NAMESPACE,
+    REQUEST_ID,
+    FUNCTION,
+    Q,
+    CASE,
+    SINCE,
+    UNTIL,
+    Param::new(
+        "order",
+        "Oldest or newest first; asc where one run is asked for, else desc.",
+        r#"{"type":"string","enum":["asc","desc"]}"#,
+    ),
+    Param::new(
+        "context",
+        "So many lines of the same run before and behind each.",
+        r#"{"type":"integer","minimum":0,"maximum":20,"default":0}"#,
+    ),
+    Param::new(
+        "format",
+        "json is a page; ndjson and csv are all lines, or as many as limit says, as a stream.",
+        r#"{"type":"string","enum":["json","ndjson","csv"],"default":"json"}"#,
+    ),
+    DEADLINE,
+    LIMIT,
+    CURSOR,
+];
+
+/// Which lines are counted.
+pub(super) const COUNTED: &[Param] = &[NAMESPACE, REQUEST_ID, FUNCTION, Q, CASE, SINCE, UNTIL, DEADLINE];
+/// The same, and in how many stretches of time.
+pub(super) const COUNTED_BY_TIME: &[Param] = &[
+    NAMESPACE,
+    REQUEST_ID,
+    FUNCTION,
+    Q,
+    CASE,
+    SINCE,
+    UNTIL,
+    DEADLINE,
+    Param::new(
+        "buckets",
+        "At most so many; their length is a round one.",
+        r#"{"type":"integer","minimum":1,"maximum":1000,"default":60}"#,
+    ),
+];
+
 /// With a zip as the body everything else is in the query.
 pub(super) const DEPLOY: &[Param] = &[
     NAMESPACE,

@@ -1,7 +1,9 @@
 //! The table: every path and method of this API, with the scope it needs, the parameters it knows, the largest body it
 //! takes, and what its description says. Routing, 404, 405, unknown parameters and `/openapi.json` all come from here.
 
-use crate::api::rest::params::{CURSOR, DEPLOY, FUNCTION, LIMIT, NAMESPACE, SINCE, UNTIL};
+use crate::api::rest::params::{
+    COUNTED, COUNTED_BY_TIME, CURSOR, DEPLOY, FUNCTION, LIMIT, LINES, NAMESPACE, SINCE, UNTIL,
+};
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
 use crate::api::rest::{appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics};
 use crate::model::key::Scope;
@@ -24,6 +26,8 @@ const DELETED: Told = (204, "It is gone.", Shape::Nothing);
 const NOT_FOUND: Told = (404, "There is no such thing.", Shape::Json("Error"));
 const TOO_LARGE: Told = (413, "Larger than promised.", Shape::Json("Error"));
 const BUSY: Told = (503, "Not now; try again.", Shape::Json("Error"));
+
+const TOO_MANY: Told = (429, "Too much is long under way at once.", Shape::Json("Error"));
 
 const RUN_FAILED: &str = "It did not return; X-Fnlite-Status says how, the body is the contract's.";
 
@@ -253,28 +257,45 @@ pub(super) static ROUTES: &[Route] = &[
     },
     Route {
         verb: Verb::Get,
-        path: "/v1/logs",
+        path: logs::PATH,
         access: READ,
         handle: logs::list,
-        query: &[
-            NAMESPACE,
-            Param::new("request_id", "Of that run only.", r##"{"$ref":"#/components/schemas/RequestId"}"##),
-            FUNCTION,
-            SINCE,
-            UNTIL,
-            Param::new(
-                "order",
-                "Oldest or newest first; asc where request_id is given, else desc.",
-                r#"{"type":"string","enum":["asc","desc"]}"#,
-            ),
-            LIMIT,
-            CURSOR,
-        ],
+        query: LINES,
         body_max: SMALL_BODY_BYTES,
         id: "listLogs",
-        summary: "What runs printed, line by line.",
+        summary: "What runs printed, line by line. With format=ndjson or csv a stream of them. Where q is a request id, the run \
+                  and all of its lines.",
         takes: Shape::Nothing,
-        tells: &[(200, "A page.", Shape::Json("Lines")), NOT_FOUND],
+        tells: &[
+            (200, "A page, or a stream.", Shape::Either("Lines", "application/x-ndjson")),
+            NOT_FOUND,
+            TOO_MANY,
+            BUSY,
+        ],
+    },
+    Route {
+        verb: Verb::Get,
+        path: logs::HISTOGRAM,
+        access: READ,
+        handle: logs::counts::histogram,
+        query: COUNTED_BY_TIME,
+        body_max: SMALL_BODY_BYTES,
+        id: "countLogsByTime",
+        summary: "How many lines there are, by time.",
+        takes: Shape::Nothing,
+        tells: &[(200, "Their number.", Shape::Json("Histogram")), NOT_FOUND, TOO_MANY, BUSY],
+    },
+    Route {
+        verb: Verb::Get,
+        path: logs::FACETS,
+        access: READ,
+        handle: logs::counts::facets,
+        query: COUNTED,
+        body_max: SMALL_BODY_BYTES,
+        id: "countLogsByKind",
+        summary: "How many lines there are, by function, level, status and version.",
+        takes: Shape::Nothing,
+        tells: &[(200, "Their number.", Shape::Json("Facets")), NOT_FOUND, TOO_MANY, BUSY],
     },
     Route {
         verb: Verb::Get,

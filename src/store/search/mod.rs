@@ -14,19 +14,21 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Row, Rows};
+use rusqlite::{OptionalExtension, Row, Rows};
 
 use crate::base::clock::Clock;
 use crate::error::Result;
 use crate::model::query::{LogQuery, Order, StoredLine};
 use crate::search::Query;
 use crate::search::narrow::Narrow;
-use crate::store::search::subject::{Facts, Found};
+use crate::store::search::subject::Facts;
 use crate::store::select::Select;
 use crate::store::words::{self, bits::Bits};
 use crate::store::{Store, Tx, minutes};
 
-pub(super) mod subject;
+mod subject;
+
+pub use subject::Found;
 
 /// Rows between two looks at the clock: some hundred microseconds where nothing matches.
 const ROWS: usize = 256;
@@ -53,8 +55,8 @@ pub enum Over {
     End,
     /// The visitor stopped it.
     Stopped,
-    /// It took too long. Everything up to that id was looked at; nothing where not even one line was.
-    Late(Option<i64>),
+    /// It took too long. Everything up to that id, in order, was looked at: it is where to go on.
+    Late(i64),
 }
 
 impl Store {
@@ -66,10 +68,12 @@ impl Store {
     ) -> Result<Over> {
         let clock = self.clock().as_ref();
         let patience = search.deadline.saturating_duration_since(clock.now()) + GRACE;
-        self.0.searchers.read_within(patience, |tx| {
+        // Without a query it is over soon, and must not wait for those that are not.
+        let readers = if search.query.is_some() { &self.0.searchers } else { &self.0.readers };
+        readers.read_within(patience, |tx| {
             let facts = Facts::new(tx, search.of.namespace.as_deref())?;
             let Some(ids) = ids(tx, search.of)? else { return Ok(Over::End) };
-            let mut walk = Walk { tx, search, facts: &facts, clock, rows: 0, at: None, visit: &mut visit };
+            let mut walk = Walk { tx, search, facts: &facts, clock, rows: 0, visit: &mut visit };
             Ok(match walk.along(ids)? {
                 ControlFlow::Continue(()) => Over::End,
                 ControlFlow::Break(over) => over,
@@ -77,9 +81,25 @@ impl Store {
         })
     }
 
+    /// When the oldest line was read, microseconds since the epoch.
+    pub fn oldest_line_us(&self) -> Result<Option<i64>> {
+        self.read(|tx| {
+            let sql = "SELECT ts_us FROM log ORDER BY id LIMIT 1";
+            Ok(tx.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// When the line of that id was read, microseconds since the epoch.
+    pub fn line_us(&self, id: i64) -> Result<Option<i64>> {
+        self.read(|tx| {
+            let sql = "SELECT ts_us FROM log WHERE id = ?1";
+            Ok(tx.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
+        })
+    }
+
     /// Up to `most` lines of the run right before and right behind the line `id`, in order.
     pub fn lines_around(&self, line: &StoredLine, most: u32) -> Result<(Vec<StoredLine>, Vec<StoredLine>)> {
-        self.0.searchers.read_within(GRACE, |tx| {
+        self.read(|tx| {
             let facts = Facts::new(tx, None)?;
             let mut before = around(tx, &facts, line, " AND id < ? ORDER BY id DESC LIMIT ?", most)?;
             before.reverse();
@@ -133,8 +153,6 @@ struct Walk<'a, 't, 'c> {
     clock: &'a dyn Clock,
     /// Rows since the clock was looked at.
     rows: usize,
-    /// Everything up to there was looked at.
-    at: Option<i64>,
     visit: &'a mut dyn FnMut(&Found<'_>) -> Result<ControlFlow<()>>,
 }
 
@@ -182,12 +200,11 @@ impl Walk<'_, '_, '_> {
             if step.is_break() {
                 return Ok(step);
             }
-            self.at = Some(match self.search.of.order {
-                Order::Ascending => ids.1,
-                Order::Descending => ids.0,
-            });
             if self.is_late() {
-                return Ok(ControlFlow::Break(Over::Late(self.at)));
+                return Ok(ControlFlow::Break(Over::Late(match self.search.of.order {
+                    Order::Ascending => ids.1,
+                    Order::Descending => ids.0,
+                })));
             }
         }
         Ok(ControlFlow::Continue(()))
@@ -238,10 +255,9 @@ impl Walk<'_, '_, '_> {
             if can_match && self.look(row)?.is_break() {
                 return Ok(ControlFlow::Break(Over::Stopped));
             }
-            self.at = Some(id);
             self.rows += 1;
             if self.rows >= ROWS && self.is_late() {
-                return Ok(ControlFlow::Break(Over::Late(self.at)));
+                return Ok(ControlFlow::Break(Over::Late(id)));
             }
         }
         Ok(ControlFlow::Continue(()))

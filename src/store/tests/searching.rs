@@ -50,7 +50,7 @@ fn found(store: &Store, of: &LogQuery, text: &str, patience: Duration) -> Vec<St
             Ok(ControlFlow::Continue(()))
         });
         match over.unwrap() {
-            Over::Late(at) => of.after = at,
+            Over::Late(at) => of.after = Some(at),
             Over::End => return messages,
             Over::Stopped => unreachable!("nobody stops it"),
         }
