@@ -221,10 +221,12 @@ mod tests {
             (0u16..16384, 1u16..8)
                 .prop_map(|(from, step)| (from..16384).step_by(usize::from(step)).collect()),
         ];
-        prop::collection::btree_map("[ab]{1,4}|[a-zé0-9._-]{1,20}", places, 0..300)
+        prop::collection::btree_map("[ab]{1,4}|[a-zé0-9._-]{1,20}", places, 0..40)
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn every_word_and_every_beginning_is_found(words in words(), asked in "[abé]{0,3}") {
             let packed = pack(&words);
