@@ -18,6 +18,12 @@ impl RequestId {
         (dashed || plain).then(|| RequestId(text.to_ascii_lowercase()))
     }
 
+    /// The same digits without the dashes, or with them.
+    pub fn other_form(&self) -> RequestId {
+        let uuid = uuid::Uuid::try_parse(&self.0).expect("both forms are 32 hexadecimal digits");
+        RequestId(if self.0.len() == 36 { uuid.simple().to_string() } else { uuid.hyphenated().to_string() })
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -19,12 +19,19 @@ use crate::service::check;
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Forget the words of log lines first; a server indexes them anew in the background
+    #[arg(long)]
+    rebuild_index: bool,
+}
 
-pub(super) fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut api = context.api()?;
-    let (json, of) =
-        if is_stopped(&api) { (offline(context)?, "file") } else { (online(&mut api)?, "server") };
+    let (json, of) = if is_stopped(&api) {
+        (offline(args, context)?, "file")
+    } else {
+        (online(args, &mut api)?, "server")
+    };
     let checked: Checked = serde_json::from_slice(&json)
         .map_err(|cause| Failure::new(Exit::Error, format!("the answer is no check: {cause}")))?;
     if context.out.json {
@@ -40,13 +47,15 @@ fn is_stopped(api: &Api) -> bool {
     matches!(api.address(), Address::Unix(_)) && api.address().connect(LOOK).is_err()
 }
 
-fn online(api: &mut Api) -> Result<Vec<u8>, Failure> {
-    Ok(api.send("POST", "/v1/check", Vec::new(), b"")?.accepted()?.body().to_vec())
+fn online(args: &Args, api: &mut Api) -> Result<Vec<u8>, Failure> {
+    let query = vec![("rebuild_index", args.rebuild_index.then(|| "true".to_owned()))];
+    Ok(api.send("POST", "/v1/check", query, b"")?.accepted()?.body().to_vec())
 }
 
-fn offline(context: &Context) -> Result<Vec<u8>, Failure> {
+fn offline(args: &Args, context: &Context) -> Result<Vec<u8>, Failure> {
     let db = config::database(context.place.clone()).map_err(|error| Failure::unusable(&error))?;
-    let report = check::of_file(&db).map_err(|error| match error.kind {
+    let forgotten = if args.rebuild_index { check::forget_index_of_file(&db) } else { Ok(()) };
+    let report = forgotten.and_then(|()| check::of_file(&db)).map_err(|error| match error.kind {
         Kind::Internal => error.into(),
         // It is not there, is in use, or is no database.
         _ => Failure::unusable(&error),
@@ -77,7 +86,7 @@ fn render(checked: &Checked, of: &str, out: &Out) -> String {
     for (name, value) in [
         ("functions", checked.functions.to_string()),
         ("invocations", invocations),
-        ("log lines", checked.lines.to_string()),
+        ("log lines", format!("{}, {} of them indexed by their words", checked.lines, checked.indexed_lines)),
         ("queued", checked.queued.to_string()),
         ("dead letters", checked.dead_letters.to_string()),
         ("size", format!("{}, {} of it free", text::size(checked.bytes), text::size(checked.free_bytes))),

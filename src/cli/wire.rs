@@ -189,6 +189,7 @@ pub(super) struct Checked {
     /// By state.
     pub(super) invocations: serde_json::Map<String, serde_json::Value>,
     pub(super) lines: u64,
+    pub(super) indexed_lines: u64,
     pub(super) queued: u64,
     pub(super) dead_letters: u64,
     pub(super) bytes: u64,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::error::Result;
-use crate::store::Store;
 use crate::store::check::{self, Counts, Found, Rule};
+use crate::store::{Store, words};
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,17 @@ pub fn of_file(path: &Path) -> Result<Report> {
     Ok(report(check::check_file(path)?))
 }
 
+/// Forgets the words of all log lines. A server makes them anew in the background, from the newest line on.
+pub fn forget_index(store: &Store) -> Result<()> {
+    while store.forget_blocks()? {}
+    Ok(())
+}
+
+/// The same in a file that no server uses: the next one to use it makes them anew. Fails as [`of_file`].
+pub fn forget_index_of_file(path: &Path) -> Result<()> {
+    words::forget_in_file(path)
+}
+
 fn report(found: Found) -> Report {
     let Found { integrity, foreign_keys, broken, counts } = found;
     let damage = integrity.into_iter().map(|words| format!("the file is damaged: {words}"));
@@ -46,5 +57,10 @@ fn sentence(rule: Rule, rows: u64) -> String {
         Rule::WaitingIsQueued => format!("{rows} invocations wait that are not queued"),
         Rule::DeadLetterIsDead => format!("{rows} dead letters are of no invocation that was given up"),
         Rule::AttemptHasInvocation => format!("{rows} attempts are of no invocation"),
+        Rule::WordsFindLines => {
+            format!(
+                "{rows} blocks of the log are indexed wrongly; `fnlite check --rebuild-index` makes them anew"
+            )
+        }
     }
 }

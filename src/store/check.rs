@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::invocation::State;
-use crate::store::{Store, connection, migrate, records};
+use crate::store::{Store, Tx, connection, migrate, records, words};
 
 /// Longest look at a file that is in use: its log cannot be begun anew meanwhile.
 const LOOK_MAX: Duration = Duration::from_secs(60);
@@ -43,6 +43,8 @@ pub enum Rule {
     DeadLetterIsDead,
     /// An attempt is one of an invocation.
     AttemptHasInvocation,
+    /// The words of a block of lines can be read, and find its newest line.
+    WordsFindLines,
 }
 
 /// How much there is.
@@ -54,6 +56,8 @@ pub struct Counts {
     pub invocations: Vec<(State, u64)>,
     /// Log lines.
     pub lines: u64,
+    /// Of them, those whose words are indexed.
+    pub indexed_lines: u64,
     /// Events in the queue.
     pub queued: u64,
     /// Dead letters.
@@ -185,6 +189,10 @@ fn broken(conn: &Connection) -> Result<Vec<(Rule, u64)>> {
             broken.push((rule, rows));
         }
     }
+    let blocks = words::blocks_that_fail(&Tx::new(conn, 0))?;
+    if blocks > 0 {
+        broken.push((Rule::WordsFindLines, blocks));
+    }
     Ok(broken)
 }
 
@@ -195,6 +203,7 @@ fn counts(conn: &Connection) -> Result<Counts> {
         functions: number(conn, "SELECT count(*) FROM function WHERE deleted_us IS NULL")?,
         invocations: by_state(conn)?,
         lines: number(conn, "SELECT count(*) FROM log")?,
+        indexed_lines: number(conn, words::COUNT_INDEXED)?,
         queued: number(conn, "SELECT count(*) FROM queued")?,
         dead_letters: number(conn, "SELECT count(*) FROM dead_letter")?,
         bytes: pragma("page_count")? * page_bytes,

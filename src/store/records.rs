@@ -35,8 +35,8 @@ impl Store {
     /// The run of that request id, with event and result.
     pub fn invocation(&self, request_id: &RequestId) -> Result<Option<Record>> {
         self.read(|tx| {
-            let sql = format!("SELECT {COLUMNS}, {BLOBS} FROM {TABLES} WHERE i.request_id = ?1");
-            let found = tx.prepare_cached(&sql)?.query_row([request_id.as_str()], whole_row).optional()?;
+            let sql = format!("SELECT {COLUMNS}, {BLOBS} FROM {TABLES} WHERE i.request_id IN (?1, ?2)");
+            let found = tx.prepare_cached(&sql)?.query_row(both_forms(request_id), whole_row).optional()?;
             Ok(found)
         })
     }
@@ -44,9 +44,9 @@ impl Store {
     /// The id of the run of that request id.
     pub fn run_id(&self, request_id: &RequestId) -> Result<Option<i64>> {
         self.read(|tx| {
-            let sql = "SELECT id FROM invocation WHERE request_id = ?1";
+            let sql = "SELECT id FROM invocation WHERE request_id IN (?1, ?2)";
             let found =
-                tx.prepare_cached(sql)?.query_row([request_id.as_str()], |row| row.get(0)).optional()?;
+                tx.prepare_cached(sql)?.query_row(both_forms(request_id), |row| row.get(0)).optional()?;
             Ok(found)
         })
     }
@@ -63,6 +63,11 @@ impl Store {
             Ok(Page::cut(rows, query.limit, |record| record.id))
         })
     }
+}
+
+/// An id as it was asked for, and with or without its dashes: people paste either.
+fn both_forms(request_id: &RequestId) -> [String; 2] {
+    [request_id.as_str().to_owned(), request_id.other_form().as_str().to_owned()]
 }
 
 /// The run of that id, with event and result.

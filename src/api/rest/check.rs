@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::api::rest::call::Call;
 use crate::api::rest::{Rest, answer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::response::Response;
 use crate::service::check::{self, Report};
 
@@ -15,13 +15,19 @@ struct Body<'a> {
     functions: u64,
     invocations: serde_json::Map<String, serde_json::Value>,
     lines: u64,
+    indexed_lines: u64,
     queued: u64,
     dead_letters: u64,
     bytes: u64,
     free_bytes: u64,
 }
 
-pub(super) fn post(rest: &Rest, _: Call) -> Result<Response> {
+pub(super) fn post(rest: &Rest, call: Call) -> Result<Response> {
+    match call.query.text("rebuild_index") {
+        None | Some("false") => {}
+        Some("true") => check::forget_index(&rest.parts.store)?,
+        Some(_) => return Err(Error::invalid("rebuild_index must be true or false")),
+    }
     Ok(answer::json_bytes(200, body(&check::of_store(&rest.parts.store)?)))
 }
 
@@ -35,6 +41,7 @@ pub fn body(report: &Report) -> Vec<u8> {
         functions: counts.functions,
         invocations: invocations.map(|(state, runs)| (state.as_str().to_owned(), (*runs).into())).collect(),
         lines: counts.lines,
+        indexed_lines: counts.indexed_lines,
         queued: counts.queued,
         dead_letters: counts.dead_letters,
         bytes: counts.bytes,

@@ -354,7 +354,14 @@ pub(super) static ROUTES: &[Route] = &[
         path: "/v1/check",
         access: ADMIN,
         handle: check::post,
-        query: &[NAMESPACE],
+        query: &[
+            NAMESPACE,
+            Param::new(
+                "rebuild_index",
+                "Forget the words of log lines first; they are indexed anew in the background.",
+                r#"{"type":"boolean","default":false}"#,
+            ),
+        ],
         body_max: SMALL_BODY_BYTES,
         id: "check",
         summary: "Is the database sound, and what is in it? Reads all of the file.",

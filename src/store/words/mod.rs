@@ -16,6 +16,8 @@
 //!   migration that empties both tables.
 //! * Line ids rise for ever (`retention` keeps the newest line), so no line can come into a block after it was indexed.
 
+use std::path::Path;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::error::{Error, Result};
@@ -23,7 +25,7 @@ use crate::search::narrow::Narrow;
 use crate::search::words;
 use crate::store::words::bits::Bits;
 use crate::store::words::pack::{Gathered, Packed};
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, connection, migrate};
 
 pub(super) mod bits;
 mod pack;
@@ -123,7 +125,39 @@ impl Store {
     }
 }
 
-pub(super) fn indexed(tx: &Tx<'_>) -> Result<Indexed> {
+/// How many lines are in blocks that are indexed.
+pub(super) const COUNT_INDEXED: &str =
+    "SELECT count(*) FROM log WHERE id >> 14 IN (SELECT block FROM log_block)";
+
+/// Forgets the words of all lines in a file that no server uses. Fails with `Conflict` when one does, and with `Invalid` when
+/// it is no database of this release.
+pub fn forget_in_file(path: &Path) -> Result<()> {
+    let _no_server_starts = connection::Lock::look(path)?;
+    let conn = connection::writer(path, false)?;
+    if !migrate::is_current(&conn)? {
+        return Err(Error::invalid(format!("{} was written by an older release", path.display())));
+    }
+    conn.execute_batch("BEGIN IMMEDIATE; DELETE FROM log_block; DELETE FROM log_words; COMMIT")?;
+    Ok(())
+}
+
+/// How many indexed blocks do not find their newest line by each of its words.
+pub(super) fn blocks_that_fail(tx: &Tx<'_>) -> Result<u64> {
+    let mut statement = tx.prepare("SELECT block, directory FROM log_block")?;
+    let mut rows = statement.query([])?;
+    let mut fail = 0;
+    while let Some(row) = rows.next()? {
+        let words = Words { tx, block: row.get(0)?, directory: row.get(1)? };
+        match words.find_newest_line() {
+            Ok(true) => {}
+            Ok(false) | Err(Unknown::Damaged) => fail += 1,
+            Err(Unknown::Failed(error)) => return Err(error),
+        }
+    }
+    Ok(fail)
+}
+
+fn indexed(tx: &Tx<'_>) -> Result<Indexed> {
     let blocks: i64 = tx.prepare_cached("SELECT count(*) FROM log_block")?.query_row([], |row| row.get(0))?;
     let full_blocks = full_blocks(tx)?.map_or(0, |(first, last)| (last - first + 1).max(0));
     let count = |number| u64::try_from(number).unwrap_or(0);
@@ -220,6 +254,23 @@ struct Words<'t, 'c> {
 }
 
 impl Words<'_, '_> {
+    fn find_newest_line(&self) -> Met<bool> {
+        let (first, last) = ids_of(self.block);
+        let sql = "SELECT id, message FROM log WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let newest: Option<(i64, String)> =
+            self.tx.prepare_cached(sql)?.query_row([first, last], row).optional()?;
+        let Some((id, message)) = newest else { return Ok(true) };
+        let mut has = Vec::new();
+        words::index(&message, |word| has.push(word.to_owned()));
+        for word in has {
+            if !self.with(&word, true)?.has(place_of(id)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The lines that meet it; nothing where that is all of them.
     fn meet(&self, narrow: &Narrow) -> Met<Option<Bits>> {
         match narrow {
