@@ -4,6 +4,7 @@
   events.py     what is promised of asynchronous events
   beside.py     the same handler under other servers, in turns with ours
   queues.py     our queue of events beside another one
+  search.py     what is promised of finding log lines
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
   fnlite.py     our server and the load generator
@@ -28,6 +29,7 @@ import events
 import levels
 import queues
 import rows
+import search
 from fnlite import Fnlite
 from process import ROOT, load_average
 
@@ -47,6 +49,7 @@ MEASUREMENTS = {
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,
+    "search": search.search,
 }
 
 

@@ -63,7 +63,8 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
     let (sizes, pool) = (rest.parts.store.sizes()?, rest.parts.pool.numbers());
     let (running, events) = (rest.parts.invoker.running().len(), rest.parts.events.numbers());
     let room = rest.parts.store.room() as u8;
-    let gauges: [(&str, &str, String); 16] = [
+    let indexed = rest.parts.store.indexed()?;
+    let gauges: [(&str, &str, String); 17] = [
         ("fnlite_runs_running", "Runs that have not ended.", running.to_string()),
         (
             "fnlite_events_waiting",
@@ -91,6 +92,11 @@ fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
             "fnlite_store_disk_level",
             "0: plenty of space; 1: log lines of users are not stored; 2: nor are events and deploys; 3: nor runs.",
             room.to_string(),
+        ),
+        (
+            "fnlite_log_lines_unindexed",
+            "Log lines whose words could be indexed and are not.",
+            indexed.missing_lines().to_string(),
         ),
         ("fnlite_pool_zygotes", "Loaded versions that fork.", pool.zygotes.to_string()),
         ("fnlite_pool_instances_parked", "Instances waiting for an event.", pool.parked.to_string()),

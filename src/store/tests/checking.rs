@@ -40,8 +40,16 @@ fn a_sound_database_is_counted() {
     let found = store.check().unwrap();
     let invocations = vec![(State::Succeeded, 1), (State::Queued, 1), (State::Dead, 1)];
     let Counts { bytes, free_bytes, .. } = found.counts;
-    let counts =
-        Counts { functions: 1, invocations, lines: 3, indexed_lines: 0, queued: 1, dead_letters: 1, bytes, free_bytes };
+    let counts = Counts {
+        functions: 1,
+        invocations,
+        lines: 3,
+        indexed_lines: 0,
+        queued: 1,
+        dead_letters: 1,
+        bytes,
+        free_bytes,
+    };
     assert_eq!(found, Found { counts, ..Found::default() });
     assert!(bytes > 50_000 && free_bytes < bytes && bytes.is_multiple_of(4096), "{bytes} {free_bytes}");
 }

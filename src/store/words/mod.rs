@@ -46,6 +46,13 @@ pub struct Indexed {
     pub full_blocks: u64,
 }
 
+impl Indexed {
+    /// Lines of full blocks that are not indexed, as far as their ids tell.
+    pub fn missing_lines(self) -> u64 {
+        self.full_blocks.saturating_sub(self.blocks) * LINES as u64
+    }
+}
+
 /// The block of a line.
 pub(super) fn block_of(id: i64) -> i64 {
     id >> SHIFT
