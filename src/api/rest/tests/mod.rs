@@ -42,6 +42,7 @@ mod finding;
 mod json_texts;
 mod keys;
 mod schema;
+mod searching;
 mod serving;
 mod uploads;
 
@@ -191,7 +192,6 @@ impl Door {
         assert!(matches!(reply.status, 200 | 201), "{reply:?}");
     }
 
-    /// Puts a run of `function` on record, as the invoker would.
     /// Accepts an event of that function and gives it up after one attempt; its request id.
     fn dead_letter(&self, function: &str) -> RequestId {
         let reply = self.ask(&format!("POST /v1/functions/{function}/invoke?type=event"), r#"{"n":1.10}"#);
@@ -207,6 +207,7 @@ impl Door {
         id
     }
 
+    /// Puts a run of `function` on record, as the invoker would.
     fn record(&self, function: &str, lines: &[&str]) -> Record {
         let namespace = Namespace::default();
         let function =
