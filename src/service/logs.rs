@@ -75,6 +75,14 @@ impl Logs {
         Logs { store, invoker }
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn invoker(&self) -> &Arc<Invoker> {
+        &self.invoker
+    }
+
     /// A page of records, newest first, without event and result. Fails with `NotFound` when the function was never
     /// there; those of a deleted one are found.
     pub fn runs(&self, asked: &RunsAsked) -> Result<Page<Record, i64>> {
@@ -161,8 +169,7 @@ impl Logs {
 
     /// A page of lines. Fails with `NotFound` when the run or the function was never there.
     pub fn lines(&self, asked: &LinesAsked) -> Result<Page<StoredLine, i64>> {
-        let running: BTreeMap<i64, RequestId> =
-            self.invoker.running().into_iter().map(|record| (record.id, record.request_id)).collect();
+        let running = running_ids(&self.invoker);
         let query = LogQuery {
             run_id: self.run_id(asked.request_id.as_ref(), &running)?,
             function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
@@ -180,7 +187,7 @@ impl Logs {
         Ok(page)
     }
 
-    fn run_id(
+    pub(super) fn run_id(
         &self,
         request_id: Option<&RequestId>,
         running: &BTreeMap<i64, RequestId>,
@@ -194,6 +201,11 @@ impl Logs {
             None => Err(no_run(request_id)),
         }
     }
+}
+
+/// The request ids of the runs that go on, by row id.
+pub(super) fn running_ids(invoker: &Invoker) -> BTreeMap<i64, RequestId> {
+    invoker.running().into_iter().map(|record| (record.id, record.request_id)).collect()
 }
 
 /// The id of the function asked for, also of a deleted one; fails with `NotFound` when there never was one.

@@ -99,7 +99,8 @@ pub(super) fn append(tx: &Tx<'_>, minutes: &mut Minutes, of: Of, lines: &[LogLin
     Ok(())
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<StoredLine> {
+/// The line of a row whose first columns are those of `select`.
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<StoredLine> {
     let id = row.get_ref(2)?.as_str_or_null()?.map(|text| request_id(text, 2)).transpose()?;
     Ok(StoredLine {
         id: row.get(0)?,

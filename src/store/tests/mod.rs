@@ -24,6 +24,7 @@ mod finding;
 mod opening;
 mod recording;
 mod retention;
+mod tailing;
 
 /// A database in a folder of its own.
 struct Fixture {

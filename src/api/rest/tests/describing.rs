@@ -76,6 +76,8 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("getInvocation", "GET /v1/invocations/x", ""),
         request("listLogs", &format!("GET /v1/logs?request_id={id}"), ""),
         request("listLogs", "GET /v1/logs?order=x", ""),
+        request("tailLogs", "GET /v1/logs/tail?function=hello", ""),
+        request("tailLogs", "GET /v1/logs/tail?function=nobody", ""),
         request("listKeys", "GET /v1/keys", ""),
         request("createKey", "POST /v1/keys", key),
         request("createKey", "POST /v1/keys", key),
