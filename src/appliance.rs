@@ -116,7 +116,8 @@ impl Server {
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
     pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
         self.parts.stopping.store(true, Ordering::Relaxed);
-        // Those that wait for an end are told to look now.
+        // Those that wait for an end are told to look now, those that follow the log that nothing comes any more.
+        self.parts.store.end_listening();
         self.parts.events.stop();
         self.parts.invoker.endings().close();
         drain(self.front, &self.parts, signals, self.options.drain_timeout)?;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::cli::client::{Address, Call, Client, Reply};
 use crate::cli::exit::{Exit, Failure};
 use crate::config::{self, Reach};
-use crate::error::{Error, Kind};
+use crate::error::{self, Error, Kind};
 use crate::model::function::NAMESPACE_DEFAULT;
 use crate::model::limits;
 
@@ -107,6 +107,23 @@ impl Api {
         let call = Call { method: "POST", target: &target, headers: &headers, body: b"" };
         let reply = self.client.send_to(&call, sink);
         reply.map(Answer).map_err(|error| self.unreachable(error))?.accepted().map(drop)
+    }
+
+    /// Asks for `path` on a connection of its own and gives what comes to `sink` while it comes, for as long as it does; the
+    /// server may be silent that long.
+    pub(super) fn listen(
+        &self,
+        path: &str,
+        query: Query,
+        more: &[(&str, &str)],
+        silence_max: Duration,
+        sink: &mut dyn Write,
+    ) -> error::Result<Answer> {
+        let (target, mut headers) = self.prepared(path, query);
+        headers.extend(more);
+        let call = Call { method: "GET", target: &target, headers: &headers, body: b"" };
+        let mut client = Client::new(self.client.address().clone(), silence_max);
+        client.send_to(&call, sink).map(Answer)
     }
 
     /// The target and headers of a request that somebody else sends.

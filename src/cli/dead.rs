@@ -11,6 +11,7 @@ use crate::cli::api::{Answer, Api, Query, encoded};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Style;
 use crate::cli::table::Table;
+use crate::cli::times::Times;
 use crate::cli::wire::{Accepted, DeadLetters, Run};
 use crate::cli::{Context, show, state, text};
 use crate::model::limits;
@@ -81,8 +82,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn list(args: &ListArgs, context: &Context) -> Result<Exit, Failure> {
-    let (mut api, now_us) = (context.api()?, context.now_us());
-    let (filters, cursor) = (filters(args, now_us), args.cursor.clone());
+    let (mut api, times) = (context.api()?, context.times());
+    let (filters, cursor) = (filters(args, times.now_us), args.cursor.clone());
     let pages = match args.all {
         true => whole_list(&mut api, &filters, cursor)?,
         false => vec![page(&mut api, &filters, args.limit, cursor)?],
@@ -96,7 +97,7 @@ fn list(args: &ListArgs, context: &Context) -> Result<Exit, Failure> {
         context.out.note("no such dead letters");
         return Ok(Exit::Done);
     }
-    context.out.data(table(&letters, now_us).render(&context.out).as_bytes())?;
+    context.out.data(table(&letters, times).render(&context.out).as_bytes())?;
     if has_more {
         context.out.note(&format!("there are more than {}; see --limit, --all and --since", args.limit));
     }
@@ -109,7 +110,7 @@ fn show(id: &str, context: &Context) -> Result<Exit, Failure> {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let letter: Run = answer.json()?;
-    context.out.data(show::render(&letter, context.now_us(), &context.out).as_bytes())?;
+    context.out.data(show::render(&letter, context.times(), &context.out).as_bytes())?;
     context.out.note(&format!("`fnlite show {id}` tells of every attempt, with its log"));
     Ok(Exit::Done)
 }
@@ -229,7 +230,7 @@ fn letters(pages: &[Answer]) -> Result<(Vec<Run>, bool), Failure> {
     Ok((letters, has_more))
 }
 
-fn table(letters: &[Run], now_us: i64) -> Table {
+fn table(letters: &[Run], times: Times) -> Table {
     let mut table =
         Table::new(&["REQUEST", "FUNCTION", "STATUS", "RETRY", "ACCEPTED", "GIVEN UP", "WHY", "ERROR"]);
     for letter in letters {
@@ -238,8 +239,8 @@ fn table(letters: &[Run], now_us: i64) -> Table {
             letter.function.clone(),
             state::brief(letter),
             state::retry_cell(letter),
-            text::ago(now_us, letter.created_us),
-            text::ago(now_us, letter.died_us),
+            times.past(letter.created_us),
+            times.past(letter.died_us),
             text::first_line(&letter.reason),
             text::first_line(&letter.error),
         ]);
@@ -262,10 +263,11 @@ mod tests {
             "reason":"the function failed and its retries are used up"}],"next_cursor":null}"#,
         )
         .unwrap();
+        let times = Times { now_us: 130_000_000, are_utc: false };
         let expected = "\
 REQUEST  FUNCTION  STATUS      RETRY  ACCEPTED   GIVEN UP  WHY                                              ERROR
 a1       hello     dead (430)  2      2 min ago  8 s ago   the function failed and its retries are used up  user code exception caught
 ";
-        assert_eq!(table(&page.dead_letters, 130_000_000).render(&Out::plain()), expected);
+        assert_eq!(table(&page.dead_letters, times).render(&Out::plain()), expected);
     }
 }

@@ -72,7 +72,7 @@ fn list(context: &Context) -> Result<Exit, Failure> {
     }
     let mut table = Table::new(&["ID", "SCOPE", "MADE", "NAME"]);
     for key in answer.json::<Keys>()?.keys {
-        let made = text::ago(context.now_us(), key.created_us);
+        let made = context.times().past(key.created_us);
         table.row([key.id.to_string(), key.scope, made, text::first_line(&key.name)]);
     }
     context.out.data(table.render(&context.out).as_bytes())?;

@@ -4,6 +4,7 @@ use crate::cli::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::Table;
 use crate::cli::text;
+use crate::cli::times::Times;
 use crate::cli::wire::{Function, Functions};
 
 /// Functions of one page: as many as the server gives at once.
@@ -27,14 +28,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         context.out.note("no functions yet; deploy one with `fnlite deploy NAME FOLDER`");
         return Ok(Exit::Done);
     }
-    context.out.data(table(&page.functions, context.now_us()).render(&context.out).as_bytes())?;
+    context.out.data(table(&page.functions, context.times()).render(&context.out).as_bytes())?;
     if let Some(cursor) = page.next_cursor {
         context.out.note(&format!("there are more; go on with --cursor {cursor}"));
     }
     Ok(Exit::Done)
 }
 
-fn table(functions: &[Function], now_us: i64) -> Table {
+fn table(functions: &[Function], times: Times) -> Table {
     let mut table = Table::new(&[
         "NAME",
         "RUNTIME",
@@ -55,7 +56,7 @@ fn table(functions: &[Function], now_us: i64) -> Table {
             format!("{} s", function.timeout_s),
             function.network.clone(),
             text::size(function.code_bytes),
-            text::ago(now_us, function.modified_us),
+            times.past(function.modified_us),
             text::first_line(&function.description),
         ]);
     }

@@ -1,11 +1,12 @@
-//! `fnlite logs`: what functions printed, oldest line first, gathered by run.
+//! `fnlite logs`: what functions printed, oldest line first, gathered by run; with `-f`, what they print from now on.
 
 use crate::base::length::Length;
 use crate::cli::api::{Answer, Api, Query};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::{Out, Style};
-use crate::cli::wire::{Line, Lines, Runs};
-use crate::cli::{Context, state, text};
+use crate::cli::follow_logs::{self, Followed};
+use crate::cli::lines::Printer;
+use crate::cli::wire::{Lines, Runs};
+use crate::cli::{Context, text};
 use crate::model::limits;
 
 /// Lines shown unless asked otherwise, where they are not all of one run.
@@ -32,10 +33,19 @@ pub(super) struct Args {
     /// The newest that many lines, 1 to 1000 [default: 100]; with --status, of the newest that many runs [default: 10]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: Option<u32>,
+    /// That match only, with --follow
+    #[arg(long, short, value_name = "QUERY", requires = "follow")]
+    query: Option<String>,
+    /// Go on with what is printed from now on; --since, --limit and --request-id show older lines first
+    #[arg(long, short, conflicts_with_all = ["until", "status"])]
+    follow: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let answers = ask(args, &mut context.api()?, context.now_us())?;
+    if args.follow {
+        return follow_logs::run(followed(args, context.times().now_us), context).map(|never| match never {});
+    }
+    let answers = ask(args, &mut context.api()?, context.times().now_us)?;
     if context.out.json {
         answers.iter().try_for_each(|answer| context.out.data(answer.body()))?;
         return Ok(Exit::Done);
@@ -52,8 +62,26 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         context.out.note("no such lines");
         return Ok(Exit::Done);
     }
-    context.out.data(render(&lines, &context.out).as_bytes())?;
+    let text = Printer::new(context.out, context.times()).lines(&lines);
+    context.out.data(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// What is followed. Older lines are shown where something says which.
+fn followed(args: &Args, now_us: i64) -> Followed {
+    let filters = vec![
+        ("function", args.function.clone()),
+        ("request_id", args.request_id.clone()),
+        ("q", args.query.clone()),
+    ];
+    let has_backlog = args.since.is_some() || args.limit.is_some() || args.request_id.is_some();
+    let limit_default = if args.request_id.is_some() { limits::PAGE_MAX } else { LINES_DEFAULT };
+    let backlog = has_backlog.then(|| {
+        let limit = args.limit.unwrap_or(limit_default).to_string();
+        let since = args.since.map(|length| text::before(now_us, length));
+        [filters.clone(), vec![("since", since), ("limit", Some(limit))]].concat()
+    });
+    Followed { filters, backlog }
 }
 
 /// The pages of lines that were asked for.
@@ -107,74 +135,5 @@ fn whole_log(api: &mut Api, request_id: &str) -> Result<Vec<Answer>, Failure> {
         if cursor.is_none() {
             return Ok(pages);
         }
-    }
-}
-
-/// The lines, with a heading wherever another run begins.
-fn render(lines: &[Line], out: &Out) -> String {
-    let is_of_one =
-        |one: &Line, other: &Line| (&one.function, &one.request_id) == (&other.function, &other.request_id);
-    let runs = lines.chunk_by(is_of_one).map(|run| heading(&run[0], out) + &render_lines(run, out));
-    runs.collect()
-}
-
-fn heading(first: &Line, out: &Out) -> String {
-    let day = text::instant(first.ts_us);
-    let day = day.split(' ').next().unwrap_or_default();
-    let heading = format!("{}  {}  {day} UTC", first.function, first.request_id);
-    format!("{}\n", out.paint(Style::Bold, &heading))
-}
-
-/// The lines of one run, with a heading wherever another attempt begins.
-pub(super) fn render_lines(lines: &[Line], out: &Out) -> String {
-    let attempts = lines.chunk_by(|one, other| one.retry_num == other.retry_num);
-    let attempts = attempts.map(|lines| {
-        let heading = match lines[0].retry_num {
-            0 => String::new(),
-            number => format!("  {}\n", out.paint(Style::Dim, &state::attempt(number))),
-        };
-        heading + &lines.iter().map(|line| render_line(line, out)).collect::<String>()
-    });
-    attempts.collect()
-}
-
-fn render_line(line: &Line, out: &Out) -> String {
-    let time = out.paint(Style::Dim, &text::clock(line.ts_us));
-    let mut message = out.foreign(line.message.trim_end()).replace('\n', "\n                 ");
-    if line.level == "ERROR" {
-        message = out.paint(Style::Bad, &message);
-    } else if line.stream == "platform" {
-        message = out.paint(Style::Dim, &message);
-    }
-    let mark = if line.stream == "stderr" { '!' } else { ' ' };
-    format!("  {time} {mark} {message}\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_gathered_by_run() {
-        let lines: Lines = serde_json::from_str(
-            r#"{"lines":[
-                {"ts_us":1767323045678901,"request_id":"a1","function":"hello","stream":"platform","level":"INFO","message":"START RequestId: a1"},
-                {"ts_us":1767323045679901,"request_id":"a1","function":"hello","stream":"stderr","level":"INFO","message":"one\ntwo\n"},
-                {"ts_us":1767323045690000,"request_id":"b2","function":"hello","stream":"stdout","level":"INFO","message":"x"},
-                {"ts_us":1767323045691000,"request_id":"b2","function":"hello","retry_num":1,"stream":"stdout","level":"INFO","message":"y"}
-            ]}"#,
-        )
-        .unwrap();
-        let expected = "\
-hello  a1  2026-01-02 UTC
-  03:04:05.678   START RequestId: a1
-  03:04:05.679 ! one
-                 two
-hello  b2  2026-01-02 UTC
-  03:04:05.690   x
-  retry 1
-  03:04:05.691   y
-";
-        assert_eq!(render(&lines.lines, &Out::plain()), expected);
     }
 }

@@ -15,6 +15,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::cli::api::Api;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
+use crate::cli::times::Times;
 use crate::config;
 use crate::config::typed::{TypedClient, TypedPlace};
 
@@ -29,12 +30,16 @@ mod dead;
 mod delete;
 mod deploy;
 mod doctor;
+mod event_stream;
 mod exit;
 mod folder;
 mod follow;
+mod follow_logs;
 pub mod histogram;
 mod invoke;
 mod keys;
+mod level;
+mod lines;
 mod list;
 pub mod load;
 mod logs;
@@ -48,6 +53,7 @@ mod show;
 mod state;
 mod table;
 mod text;
+mod times;
 mod wire;
 
 /// Serverless functions on a small host: one binary, one SQLite file.
@@ -63,6 +69,9 @@ struct Cli {
     /// Print JSON for programs
     #[arg(long, global = true)]
     json: bool,
+    /// Show when something was, in UTC, instead of how long ago
+    #[arg(long, global = true)]
+    utc: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -111,6 +120,8 @@ struct Context {
     place: TypedPlace,
     client: TypedClient,
     out: Out,
+    /// Whether instants are shown in UTC.
+    utc: bool,
 }
 
 impl Context {
@@ -120,9 +131,9 @@ impl Context {
         Api::new(client.map_err(|error| Failure::unusable(&error))?)
     }
 
-    /// Microseconds since the epoch, for "3 min ago".
-    fn now_us(&self) -> i64 {
-        SystemClock.wall_us()
+    /// How instants are shown, seen from now.
+    fn times(&self) -> Times {
+        Times { now_us: SystemClock.wall_us(), are_utc: self.utc }
     }
 }
 
@@ -136,7 +147,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    let context = Context { place: cli.place, client: cli.client, out: Out::new(cli.json) };
+    let context = Context { place: cli.place, client: cli.client, out: Out::new(cli.json), utc: cli.utc };
     // A panic has been printed where it happened; here it becomes an ordinary exit code instead of 101.
     let ended = catch_unwind(AssertUnwindSafe(|| run(cli.command, &context)));
     let failure = match ended {
@@ -197,9 +208,12 @@ mod tests {
             "show --wait 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
             "show --wait=10s 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
             "logs hello --since 15m --status failed",
+            "logs -f",
+            "logs hello -f -q timeout --since 15m --json",
             "logs --request-id 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
             "runs hello --since 2h --until 1h --limit 5",
             "list --json",
+            "list --utc",
             "dead list",
             "dead list hello --since 2h --limit 5",
             "dead list --all --json",

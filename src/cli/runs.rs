@@ -5,6 +5,7 @@ use crate::cli::Context;
 use crate::cli::api::Query;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::Table;
+use crate::cli::times::Times;
 use crate::cli::wire::{Run, Runs};
 use crate::cli::{state, text};
 
@@ -30,7 +31,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let answer = context.api()?.get("/v1/invocations", query(args, context.now_us()))?;
+    let times = context.times();
+    let answer = context.api()?.get("/v1/invocations", query(args, times.now_us))?;
     if context.out.json {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
@@ -39,7 +41,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         context.out.note("no such runs");
         return Ok(Exit::Done);
     }
-    context.out.data(table(&page.invocations, context.now_us()).render(&context.out).as_bytes())?;
+    context.out.data(table(&page.invocations, times).render(&context.out).as_bytes())?;
     if page.next_cursor.is_some() {
         context.out.note(&format!("there are more than {}; see --limit, --since and --status", args.limit));
     }
@@ -57,7 +59,7 @@ fn query(args: &Args, now_us: i64) -> Query {
     ]
 }
 
-fn table(runs: &[Run], now_us: i64) -> Table {
+fn table(runs: &[Run], times: Times) -> Table {
     let mut table =
         Table::new(&["REQUEST", "FUNCTION", "STATUS", "RETRY", "ACCEPTED", "DURATION", "MEMORY", "ERROR"]);
     for run in runs {
@@ -66,7 +68,7 @@ fn table(runs: &[Run], now_us: i64) -> Table {
             run.function.clone(),
             state::brief(run),
             state::retry_cell(run),
-            text::ago(now_us, run.created_us),
+            times.past(run.created_us),
             if run.ended_us > 0 { text::length(run.duration_us) } else { "-".to_owned() },
             text::memory(run.memory_used_kb).unwrap_or_else(|| "-".to_owned()),
             text::first_line(&run.error),

@@ -4,8 +4,9 @@ use serde_json::value::RawValue;
 
 use crate::base::length::Length;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::logs::render_lines;
+use crate::cli::lines::render_lines;
 use crate::cli::output::{Out, Style};
+use crate::cli::times::Times;
 use crate::cli::wire::{Attempt, Run, RunError};
 use crate::cli::{Context, follow, state, text};
 
@@ -33,12 +34,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let run: Run = answer.json()?;
-    context.out.data(render(&run, context.now_us(), &context.out).as_bytes())?;
+    context.out.data(render(&run, context.times(), &context.out).as_bytes())?;
     Ok(Exit::Done)
 }
 
 /// The run on one screen.
-pub(super) fn render(run: &Run, now_us: i64, out: &Out) -> String {
+pub(super) fn render(run: &Run, times: Times, out: &Out) -> String {
     let mut text = String::new();
     let mut field = |name: &str, value: &str| {
         let indented = value.trim_end().replace('\n', "\n           ");
@@ -52,16 +53,13 @@ pub(super) fn render(run: &Run, now_us: i64, out: &Out) -> String {
             run.function, run.qualifier, run.namespace, run.source
         ),
     );
-    field("status", &out.paint(state::style(run), &state::whole(run, now_us)));
+    field("status", &out.paint(state::style(run), &state::whole(run, times)));
     if run.died_us > 0 {
-        field("given up", &format!("{}, {}", text::ago(now_us, run.died_us), run.reason));
+        field("given up", &format!("{}, {}", times.past(run.died_us), run.reason));
     }
-    field(
-        "accepted",
-        &format!("{}, {} UTC", text::ago(now_us, run.created_us), text::instant(run.created_us)),
-    );
+    field("accepted", &times.exact(run.created_us));
     if !run.attempts.is_empty() {
-        field("attempts", &attempts(&run.attempts, now_us));
+        field("attempts", &attempts(&run.attempts, times));
     }
     if is_told_whole(run) {
         field(
@@ -84,7 +82,7 @@ pub(super) fn render(run: &Run, now_us: i64, out: &Out) -> String {
     if !run.log.is_empty() {
         text += &format!("{}\n", out.paint(Style::Dim, "log"));
     }
-    text += &render_lines(&run.log, out);
+    text += &render_lines(&run.log, times, out);
     if run.log_next_cursor.is_some() {
         let rest = format!("  ... `fnlite logs --request-id {}` prints the rest", run.request_id);
         text += &format!("{}\n", out.paint(Style::Dim, &rest));
@@ -99,13 +97,13 @@ fn is_told_whole(run: &Run) -> bool {
 }
 
 /// A line each: which, its status, when it ended, how long it took, the error.
-fn attempts(attempts: &[Attempt], now_us: i64) -> String {
+fn attempts(attempts: &[Attempt], times: Times) -> String {
     let lines = attempts.iter().map(|attempt| {
         format!(
             "{:<8}  {}  {:<10}  {:<8}  {}",
             state::attempt(attempt.retry_num),
             attempt.status,
-            text::ago(now_us, attempt.ended_us),
+            times.past(attempt.ended_us),
             text::length(attempt.duration_us),
             text::first_line(&attempt.error)
         )
@@ -131,14 +129,16 @@ fn error(run: &Run, result: &RawValue, out: &Out) -> String {
     }
 }
 
-/// The parts of a run's time, in order; with retries, of the last attempt's, which waited since the end of the one before.
+/// The parts of a run's time, in order: until an Instance began with the event, less what loading the code took; the handler;
+/// and from there until the record was handed to the database: reading the last of what was printed and, unless it returned,
+/// ending its processes. The commit comes after that and cannot be told in what it commits. With retries, of the last attempt's, which waited since the end of the one before.
 fn spans(run: &Run) -> [(&'static str, i64); 4] {
     let before = run.attempts.iter().rfind(|attempt| attempt.retry_num < run.retry_num);
     let since_us = before.map_or(run.created_us, |attempt| attempt.ended_us);
     let waited_us = (run.started_us - since_us).max(0);
     let init_us = run.init_us.clamp(0, waited_us);
     let after_us = (run.ended_us - run.started_us - run.duration_us).max(0);
-    [("queue", waited_us - init_us), ("init", init_us), ("run", run.duration_us.max(0)), ("end", after_us)]
+    [("queue", waited_us - init_us), ("init", init_us), ("run", run.duration_us.max(0)), ("finish", after_us)]
 }
 
 /// `queue 0.10 ms, init 12.00 ms, run 1.20 ms` over a bar in proportion.
@@ -177,6 +177,11 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Seen that many seconds after the run was accepted.
+    fn ago(seconds: i64) -> Times {
+        Times { now_us: 1_767_323_045_000_000 + seconds * 1_000_000, are_utc: false }
+    }
+
     #[test]
     fn a_run_that_returned() {
         let run = sample(
@@ -189,13 +194,13 @@ function   hello ($LATEST) in namespace default, called by rest
 status     succeeded (200)
 accepted   1 min ago, 2026-01-02 03:04:05.000 UTC
 took       1.24 ms, 9.0 MB of 128 MB
-timeline   · queue 500 µs  ▒ init 12.00 ms  █ run 1.24 ms  ░ end 260 µs
+timeline   · queue 500 µs  ▒ init 12.00 ms  █ run 1.24 ms  ░ finish 260 µs
 event      {\"n\":1.10}
 returned   [1, 2]
 log
   03:04:05.013   hi
 ";
-        assert_eq!(render(&run, 1_767_323_105_000_000, &Out::plain()), expected);
+        assert_eq!(render(&run, ago(60), &Out::plain()), expected);
     }
 
     #[test]
@@ -204,7 +209,7 @@ log
             r#""state":"failed","status":430,"error":"user code exception caught",
             "result":{"errorCode":-1,"errorMessage":"user code exception caught","requestId":"x","stackTrace":"Traceback\n  line","statusCode":430}"#,
         );
-        let text = render(&run, 1_767_323_105_000_000, &Out::plain());
+        let text = render(&run, ago(60), &Out::plain());
         assert!(text.contains("status     failed (430)\n"), "{text}");
         assert!(text.contains("error      Traceback\n             line\n"), "{text}");
     }
@@ -231,7 +236,7 @@ log
   retry 1
   03:05:05.013   again
 ";
-        assert_eq!(render(&run, 1_767_323_165_014_000, &Out::plain()), expected);
+        assert_eq!(render(&run, ago(121), &Out::plain()), expected);
     }
 
     #[test]
@@ -240,7 +245,7 @@ log
             r#""state":"expired","status":430,"attempts":[{"retry_num":0,"status":430,"started_us":1767323045012500,
             "ended_us":1767323045014000,"duration_us":1240,"error":"no"}],"log":[],"log_next_cursor":"7""#,
         );
-        let text = render(&run, 1_767_323_105_000_000, &Out::plain());
+        let text = render(&run, ago(60), &Out::plain());
         assert!(text.contains("attempts   first     430") && !text.contains("timeline"), "{text}");
         assert!(
             text.ends_with(

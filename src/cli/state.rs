@@ -4,7 +4,7 @@
 //! shown as it comes. Attempts are told by their number of the API: the first has none, "retry 1" is the one after it.
 
 use crate::cli::output::Style;
-use crate::cli::text;
+use crate::cli::times::Times;
 use crate::cli::wire::Run;
 
 /// The colour of a state.
@@ -27,15 +27,11 @@ pub(super) fn brief(run: &Run) -> String {
 
 /// The state with what comes next: `queued, due in 42 s`, `running, retry 1`, `retrying (430), retry 2 in 42 s`,
 /// `dead (430), retry 2`.
-pub(super) fn whole(run: &Run, now_us: i64) -> String {
+pub(super) fn whole(run: &Run, times: Times) -> String {
     let mut words = brief(run);
     match (run.state.as_str(), run.retry_num) {
-        ("retrying", number) => {
-            words += &format!(", retry {} {}", number + 1, text::until(now_us, run.due_us))
-        }
-        ("queued", _) if run.due_us > now_us => {
-            words += &format!(", due {}", text::until(now_us, run.due_us))
-        }
+        ("retrying", number) => words += &format!(", retry {} {}", number + 1, times.future(run.due_us)),
+        ("queued", _) if run.due_us > times.now_us => words += &format!(", due {}", times.future(run.due_us)),
         (_, 0) => {}
         (_, number) => words += &format!(", {}", attempt(number)),
     }
@@ -62,7 +58,7 @@ mod tests {
             "created_us":1000000,"memory_mb":128,{rest}}}"#
         );
         let run: Run = serde_json::from_str(&text).unwrap();
-        let seen = (brief(&run), whole(&run, 2_000_000), style(&run));
+        let seen = (brief(&run), whole(&run, Times { now_us: 2_000_000, are_utc: false }), style(&run));
         assert_eq!(seen, (in_table.to_owned(), alone.to_owned(), style_of_it), "{rest}");
     }
 

@@ -46,6 +46,14 @@ pub(super) fn instant(us: i64) -> String {
     }
 }
 
+/// The same to the second, with what it is of: `2026-01-02 03:04:05 UTC`.
+pub(super) fn second(us: i64) -> String {
+    match Timestamp::from_microsecond(us) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => us.to_string(),
+    }
+}
+
 /// The time of day of an instant in UTC, to the millisecond.
 pub(super) fn clock(us: i64) -> String {
     instant(us).split(' ').next_back().unwrap_or_default().to_owned()

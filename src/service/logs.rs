@@ -5,6 +5,7 @@
 //! counts.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,6 +137,11 @@ impl Logs {
         page.rows.iter_mut().for_each(|line| line.request_id = Some(record.request_id.clone()));
         Ok(page)
     }
+}
+
+/// The request ids of the runs that go on, by row id.
+pub(super) fn running_ids(invoker: &Invoker) -> BTreeMap<i64, RequestId> {
+    invoker.running().into_iter().map(|record| (record.id, record.request_id)).collect()
 }
 
 /// The id of the function asked for, also of a deleted one; fails with `NotFound` when there never was one.

@@ -14,3 +14,4 @@ pub mod metrics;
 pub mod retention;
 mod run_log;
 pub mod search;
+pub mod tail;

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::query::{LogQuery, Order, PageLimit, StoredLine};
 use crate::search::Query;
-use crate::service::logs::{Logs, function_id, no_run};
+use crate::service::logs::{Logs, function_id, no_run, running_ids};
 use crate::store::search::{Found, Over, Search};
 
 pub mod counts;
@@ -81,7 +81,7 @@ impl Logs {
     pub fn lines(&self, asked: &LinesAsked) -> Result<Hits> {
         let Some(place) = self.place(asked)? else { return Ok(Hits::default()) };
         let mut page = Page::new(asked.limit);
-        let over = self.each(asked, &place, |found| page.take(found))?;
+        let over = self.each(asked, &place, asked.query.is_some(), |found| page.take(found))?;
         let mut hits = Hits { next: page.next(), is_partial: false, rows: Vec::new() };
         if let Over::Late(at) = over {
             (hits.next, hits.is_partial) = (Some(at), true);
@@ -92,11 +92,10 @@ impl Logs {
 
     /// Where the lines are; nothing where the query names what is not there.
     fn place(&self, asked: &LinesAsked) -> Result<Option<Place>> {
-        let running: BTreeMap<i64, RequestId> =
-            self.invoker.running().into_iter().map(|record| (record.id, record.request_id)).collect();
+        let running = running_ids(&self.invoker);
         let bounds = asked.query.as_ref().map(|query| query.bounds()).unwrap_or_default();
         let run_id = match (&asked.request_id, &bounds.request_id) {
-            (Some(asked), _) => Some(self.run_id(asked, &running)?.ok_or_else(|| no_run(asked))?),
+            (Some(asked), _) => Some(self.known_run_id(asked, &running)?),
             (None, Some(meant)) => match self.run_id(meant, &running)? {
                 None => return Ok(None),
                 found => found,
@@ -130,8 +129,18 @@ impl Logs {
         Ok(self.invoker.running_run(request_id).is_some() || self.store.run_id(request_id)?.is_some())
     }
 
+    /// The row id of a run; fails with `NotFound` where there never was one.
+    pub(super) fn known_run_id(
+        &self,
+        request_id: &RequestId,
+        running: &BTreeMap<i64, RequestId>,
+    ) -> Result<i64> {
+        self.run_id(request_id, running)?.ok_or_else(|| no_run(request_id))
+    }
+
     fn run_id(&self, request_id: &RequestId, running: &BTreeMap<i64, RequestId>) -> Result<Option<i64>> {
-        match running.iter().find(|(_, running)| *running == request_id) {
+        let other = request_id.other_form();
+        match running.iter().find(|(_, running)| *running == request_id || **running == other) {
             Some((id, _)) => Ok(Some(*id)),
             None => self.store.run_id(request_id),
         }
@@ -142,11 +151,12 @@ impl Logs {
         &self,
         asked: &LinesAsked,
         place: &Place,
+        looks_at_much: bool,
         visit: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<Over> {
         let query = asked.query.as_deref();
         let deadline = self.store.now() + asked.patience;
-        self.store.search(&Search { of: &place.of, query, deadline }, visit)
+        self.store.search(&Search { of: &place.of, query, deadline, looks_at_much }, visit)
     }
 
     /// The lines with those around them, until the page is full.
@@ -157,26 +167,30 @@ impl Logs {
         place: &Place,
         hits: &mut Hits,
     ) -> Result<()> {
-        let named = |mut line: StoredLine| {
-            line.request_id = line.request_id.or_else(|| place.running.get(&line.run_id).cloned());
-            line
-        };
         let mut bytes = 0;
-        for line in rows {
-            let (before, after) = match context {
+        for mut line in rows {
+            name_run(&mut line, &place.running);
+            let (mut before, mut after) = match context {
                 0 => (Vec::new(), Vec::new()),
                 context => self.store.lines_around(&line, context)?,
             };
+            before.iter_mut().chain(&mut after).for_each(|line| name_run(line, &place.running));
             bytes += before.iter().chain(&after).map(|line| line.line.message.len()).sum::<usize>();
             let id = line.id;
-            let named_all = |lines: Vec<StoredLine>| lines.into_iter().map(named).collect();
-            hits.rows.push(Hit { line: named(line), before: named_all(before), after: named_all(after) });
+            hits.rows.push(Hit { line, before, after });
             if bytes > PAGE_BYTES_MAX {
                 (hits.next, hits.is_partial) = (Some(id), false);
                 break;
             }
         }
         Ok(())
+    }
+}
+
+/// Gives a line the request id of its run where only the memory has it.
+pub(super) fn name_run(line: &mut StoredLine, running: &BTreeMap<i64, RequestId>) {
+    if line.request_id.is_none() {
+        line.request_id = running.get(&line.run_id).cloned();
     }
 }
 

@@ -39,7 +39,7 @@ impl Store {
     pub fn logs(&self, query: &LogQuery) -> Result<Page<StoredLine, i64>> {
         let limit = usize::try_from(query.limit.get()).unwrap_or(usize::MAX);
         let mut rows = Vec::new();
-        let search = Search { of: query, query: None, deadline: self.clock().now() + LOOK };
+        let search = Search { of: query, query: None, deadline: self.now() + LOOK, looks_at_much: false };
         let over = self.search(&search, |found| {
             rows.push(found.stored()?);
             Ok(if rows.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

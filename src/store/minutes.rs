@@ -24,6 +24,8 @@ pub(super) enum Of {
 pub(super) struct Minutes {
     of: Of,
     open: Option<Minute>,
+    /// The largest id noted.
+    newest_id: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +37,17 @@ struct Minute {
 
 impl Minutes {
     pub(super) fn new(of: Of) -> Minutes {
-        Minutes { of, open: None }
+        Minutes { of, open: None, newest_id: 0 }
+    }
+
+    /// The largest id noted since the start; 0 before the first.
+    pub(super) fn newest_id(&self) -> i64 {
+        self.newest_id
     }
 
     /// Notes that row `id` has the time `ts_us`.
     pub(super) fn note(&mut self, tx: &Tx<'_>, ts_us: i64, id: i64) -> Result<()> {
+        self.newest_id = self.newest_id.max(id);
         let minute = ts_us.div_euclid(MINUTE_US);
         match &mut self.open {
             Some(open) if open.minute == minute && id >= open.first_id => {

@@ -37,6 +37,7 @@ use crate::store::recorder::{Job, Order, Recorder};
 use crate::store::reply::Reply;
 use crate::store::room::Gauge;
 use crate::store::sealing::Sealing;
+use crate::store::tail::Bell;
 
 mod backup;
 pub mod check;
@@ -61,6 +62,7 @@ pub mod room;
 mod sealing;
 pub mod search;
 mod select;
+pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod words;
@@ -121,6 +123,7 @@ struct Inner {
     lines_dropped: AtomicU64,
     deleted: retention::Counters,
     gauge: Arc<Gauge>,
+    bell: Arc<Bell>,
     /// None where another program checkpoints.
     checkpoints: Option<Arc<checkpoint::Signals>>,
     pins: packages::Pins,
@@ -178,8 +181,9 @@ impl Store {
         let key = options.seal_key.as_deref();
         let sealing = Sealing::prepare(&mut writer, key, !options.external_checkpointer)?;
         let run_id = settle(&mut writer, clock.wall_us())?;
+        let bell = Arc::new(Bell::new(tail::newest(&Tx::new(&writer, clock.wall_us()))?));
         let gauge = Arc::new(Gauge::new());
-        let Started { queue, threads, checkpoints } = threads(options, writer, &clock, &gauge)?;
+        let Started { queue, threads, checkpoints } = threads(options, writer, &clock, &gauge, &bell)?;
         let store = Store(Arc::new(Inner {
             path: options.path.clone(),
             readers: Readers::new(options.path.clone(), clock.clone(), readers::READERS),
@@ -191,6 +195,7 @@ impl Store {
             deleted: retention::Counters::default(),
             checkpoints,
             gauge,
+            bell,
             pins: packages::Pins::default(),
             sealing,
             copying: Mutex::new(()),
@@ -322,6 +327,10 @@ impl Store {
         &self.0.gauge
     }
 
+    fn bell(&self) -> &Arc<Bell> {
+        &self.0.bell
+    }
+
     /// Keeps the thread that watches the disk, and what ends it.
     fn watched_by(&self, thread: JoinHandle<()>, stop: Sender<()>) {
         *self.0.watch.lock().expect("no holder of this lock can panic") = Some((stop, thread));
@@ -371,6 +380,7 @@ fn threads(
     mut writer: Connection,
     clock: &Arc<dyn Clock>,
     gauge: &Arc<Gauge>,
+    bell: &Arc<Bell>,
 ) -> Result<Started> {
     let start = |recorder| -> Result<(Arc<Queue>, JoinHandle<()>)> {
         let queue = Arc::new(Queue::new(recorder));
@@ -378,13 +388,15 @@ fn threads(
         Ok((queue, thread::spawn("recorder", move || working.work())?))
     };
     if options.external_checkpointer {
-        let (queue, recorder) = start(Recorder::new(writer, clock.clone(), None, gauge.clone()))?;
+        let (queue, recorder) =
+            start(Recorder::new(writer, clock.clone(), None, gauge.clone(), bell.clone()))?;
         return Ok(Started { queue, threads: vec![recorder], checkpoints: None });
     }
     let checkpoint::Watched { signals, open, woken } = checkpoint::watch(&mut writer, Arc::clone(gauge))?;
     let checkpointer = connection::checkpointer(&options.path)?;
+    let watched = Some((signals.clone(), open));
     let (queue, recorder) =
-        start(Recorder::new(writer, clock.clone(), Some((signals.clone(), open)), gauge.clone()))?;
+        start(Recorder::new(writer, clock.clone(), watched, gauge.clone(), bell.clone()))?;
     let (clock, checkpoints) = (clock.clone(), Some(signals.clone()));
     let checkpoint =
         thread::spawn("checkpoint", move || checkpoint::run(checkpointer, clock, signals, woken))?;
@@ -402,6 +414,7 @@ impl Inner {
                 log::error!("a thread of the store panicked");
             }
         };
+        self.bell.close();
         // Whoever only reads closes before the writer, or the log would not be tidied up.
         if let Some((stop, thread)) = self.watch.lock().expect("no holder of this lock can panic").take() {
             drop(stop);

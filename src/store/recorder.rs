@@ -31,6 +31,7 @@ use crate::store::events::Accepting;
 use crate::store::minutes::{Minutes, Of};
 use crate::store::reply::Reply;
 use crate::store::room::{Gauge, Shedder};
+use crate::store::tail::Bell;
 use crate::store::{Tx, checkpoint, events, fault, logs, records};
 
 /// Most orders of one commit: bounds what the first one waits for.
@@ -104,6 +105,7 @@ pub(super) struct Recorder {
     checkpoints: Option<Arc<checkpoint::Signals>>,
     full: bool,
     shedder: Shedder,
+    bell: Arc<Bell>,
     log_minutes: Minutes,
     run_minutes: Minutes,
     /// The last field: dropped when the connection is closed.
@@ -117,6 +119,7 @@ impl Recorder {
         clock: Arc<dyn Clock>,
         checkpoints: Option<(Arc<checkpoint::Signals>, checkpoint::Open)>,
         gauge: Arc<Gauge>,
+        bell: Arc<Bell>,
     ) -> Recorder {
         let (checkpoints, _open) = checkpoints.unzip();
         let log_minutes = Minutes::new(Of::Log);
@@ -129,6 +132,7 @@ impl Recorder {
             checkpoints,
             full: false,
             shedder,
+            bell,
             log_minutes,
             run_minutes,
             _open,
@@ -165,6 +169,7 @@ impl Recorder {
             (self.log_minutes, self.run_minutes) = before;
             self.roll_back().unwrap_or_else(|error| give_up(&error));
         }
+        let wrote_lines = committed.is_ok() && self.log_minutes.newest_id() > before.0.newest_id();
         let told = committed.and_then(|()| caught(|| failpoint::here("record.reply")));
         let mut done = done.into_iter();
         for order in batch.drain(..) {
@@ -173,6 +178,10 @@ impl Recorder {
                 Err(error) => Err(fault::again(error)),
             };
             reply(order, wrote);
+        }
+        // Last: whoever was answered need not share the processor with those who follow the log.
+        if wrote_lines {
+            self.bell.ring(self.log_minutes.newest_id());
         }
     }
 

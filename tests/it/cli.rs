@@ -178,6 +178,7 @@ fn the_servers_refusals_have_exit_codes_of_their_own() {
             "doctor",
             "runs",
             "logs",
+            "logs -f",
         ] {
             let mut place = place(vec![refused(status, "said so")]);
             expect(&place.run(command), code, "", "fnlite: said so");
@@ -202,6 +203,8 @@ fn wrong_usage_is_2_and_unusable_configuration_78() {
         "list --port 1",
         "keys create",
         "logs --since 5",
+        "logs -f --until 1h",
+        "logs -f --status failed",
         "bench",
         "man fly",
         "deploy a b --env X",

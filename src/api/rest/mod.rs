@@ -60,6 +60,7 @@ mod params;
 mod query;
 mod route;
 mod routes;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -172,9 +173,9 @@ impl Handler for Rest {
         Ok(route.body_max)
     }
 
-    /// Who waits for an invocation's end may wait for long, and who searches may look at much.
+    /// Who waits for an invocation's end or follows the log may wait for long, and who searches may look at much.
     fn is_patient(&self, head: &Head) -> bool {
-        invocations::waits(head) || logs::takes_long(head)
+        invocations::waits(head) || logs::takes_long(head) || tail::is_asked(head)
     }
 
     fn refusal(&self, status: u16, sentence: &'static str) -> Response {

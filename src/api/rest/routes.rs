@@ -5,7 +5,9 @@ use crate::api::rest::params::{
     COUNTED, COUNTED_BY_TIME, CURSOR, DEPLOY, FUNCTION, LIMIT, LINES, NAMESPACE, SINCE, UNTIL,
 };
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
-use crate::api::rest::{appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics};
+use crate::api::rest::{
+    appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics, tail,
+};
 use crate::model::key::Scope;
 use crate::model::limits;
 
@@ -296,6 +298,40 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "How many lines there are, by function, level, status and version.",
         takes: Shape::Nothing,
         tells: &[(200, "Their number.", Shape::Json("Facets")), NOT_FOUND, TOO_MANY, BUSY],
+    },
+    Route {
+        verb: Verb::Get,
+        path: tail::PATH,
+        access: READ,
+        handle: tail::get,
+        query: &[
+            NAMESPACE,
+            Param::new("request_id", "Of that run only.", r##"{"$ref":"#/components/schemas/RequestId"}"##),
+            FUNCTION,
+            Param::new("q", "Lines that match only.", r#"{"type":"string"}"#),
+            Param::new(
+                "last_event_id",
+                "As Last-Event-ID, for clients that cannot send it; the header comes first.",
+                r#"{"type":"string","pattern":"^[0-9]{1,18}$"}"#,
+            ),
+            Param::new(
+                "Last-Event-ID",
+                "Go on after the line of that id; without it, only what comes from now on is sent.",
+                r#"{"type":"string","pattern":"^[0-9]{1,18}$"}"#,
+            )
+            .header(),
+        ],
+        body_max: SMALL_BODY_BYTES,
+        id: "tailLogs",
+        summary: "What runs print, as it is stored: server-sent events, each with a line of /v1/logs as its data and the \
+                  line's id. Where more than 10,000 lines wait for a client, they are passed over up to the newest 1,000, \
+                  and an event `missed` says {\"lines\": n}: how many were not looked at, of whatever function.",
+        takes: Shape::Nothing,
+        tells: &[
+            (200, "Events, until the server stops.", Shape::Bytes("text/event-stream")),
+            NOT_FOUND,
+            (429, "Too many follow the log or wait for runs already.", Shape::Json("Error")),
+        ],
     },
     Route {
         verb: Verb::Get,

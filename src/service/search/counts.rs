@@ -59,7 +59,7 @@ impl Logs {
             ..asked.clone()
         };
         let Some(place) = self.place(asked)? else { return Ok(histogram) };
-        let over = self.each(asked, &place, |found| {
+        let over = self.each(asked, &place, true, |found| {
             histogram.count(found.ts_us);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -71,7 +71,7 @@ impl Logs {
     pub fn facets(&self, asked: &LinesAsked) -> Result<Facets> {
         let Some(place) = self.place(asked)? else { return Ok(Facets::default()) };
         let mut counts = Counts::default();
-        let over = self.each(asked, &place, |found| {
+        let over = self.each(asked, &place, true, |found| {
             counts.lines += 1;
             count(&mut counts.function, found.function());
             count(&mut counts.level, found.level.as_str());

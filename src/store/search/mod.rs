@@ -46,6 +46,8 @@ pub struct Search<'a> {
     pub query: Option<&'a Query>,
     /// When to stop.
     pub deadline: Instant,
+    /// Whether it may look at many lines, and so must not stand in the way of short reads.
+    pub looks_at_much: bool,
 }
 
 /// Why a search is over.
@@ -68,8 +70,7 @@ impl Store {
     ) -> Result<Over> {
         let clock = self.clock().as_ref();
         let patience = search.deadline.saturating_duration_since(clock.now()) + GRACE;
-        // Without a query it is over soon, and must not wait for those that are not.
-        let readers = if search.query.is_some() { &self.0.searchers } else { &self.0.readers };
+        let readers = if search.looks_at_much { &self.0.searchers } else { &self.0.readers };
         readers.read_within(patience, |tx| {
             let facts = Facts::new(tx, search.of.namespace.as_deref())?;
             let Some(ids) = ids(tx, search.of)? else { return Ok(Over::End) };

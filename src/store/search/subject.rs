@@ -125,12 +125,14 @@ impl<'t, 'c> Facts<'t, 'c> {
         })
     }
 
-    /// As the view `logs` has it: an earlier attempt tells of itself, else the run's own row does.
+    /// An earlier attempt has a row of its own, the last one the run's; one that is neither goes on.
     fn run_row(&self, id: i64, retry_num: u32) -> Result<Option<RunRow>> {
         let mut statement = self.tx.prepare_cached(
-            "SELECT i.request_id, i.qualifier, coalesce(a.started_us, i.started_us),
-                    coalesce(a.duration_us, i.duration_us), coalesce(a.memory_used_kb, i.memory_used_kb),
-                    coalesce(a.status, i.status)
+            "SELECT i.request_id, i.qualifier,
+                    coalesce(a.started_us, iif(i.retry_num = ?2, i.started_us, 0)),
+                    coalesce(a.duration_us, iif(i.retry_num = ?2, i.duration_us, 0)),
+                    coalesce(a.memory_used_kb, iif(i.retry_num = ?2, i.memory_used_kb, 0)),
+                    coalesce(a.status, iif(i.retry_num = ?2, i.status, 202))
              FROM invocation i LEFT JOIN attempt a ON a.invocation_id = i.id AND a.retry_num = ?2 WHERE i.id = ?1",
         )?;
         let row = |row: &Row<'_>| {

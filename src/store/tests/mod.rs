@@ -25,6 +25,7 @@ mod opening;
 mod recording;
 mod retention;
 mod searching;
+mod tailing;
 
 /// A database in a folder of its own.
 struct Fixture {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::{Fixture, all_lines, deploy, name, namespace, run, run_at};
+use super::{Fixture, all_lines, deploy, line, name, namespace, of, run, run_at, running};
 use crate::base::clock::{Clock, SystemClock};
 use crate::model::function::Function;
 use crate::model::query::{LogQuery, Order};
-use crate::search::{Case, Query};
+use crate::search::field::{Field, Value};
+use crate::search::{Case, Query, Subject};
 use crate::store::Store;
 use crate::store::search::{Over, Search};
 
@@ -44,7 +45,12 @@ fn found(store: &Store, of: &LogQuery, text: &str, patience: Duration) -> Vec<St
     let query = Query::parse(text, Case::Ignored).unwrap();
     let (mut of, mut messages) = (of.clone(), Vec::new());
     loop {
-        let search = Search { of: &of, query: Some(&query), deadline: SystemClock.now() + patience };
+        let search = Search {
+            of: &of,
+            query: Some(&query),
+            deadline: SystemClock.now() + patience,
+            looks_at_much: true,
+        };
         let over = store.search(&search, |found| {
             messages.push(found.stored()?.line.message);
             Ok(ControlFlow::Continue(()))
@@ -134,7 +140,7 @@ fn a_visitor_stops_the_search() {
     let query = Query::parse("common", Case::Ignored).unwrap();
     let deadline = SystemClock.now() + Duration::from_secs(60);
     let mut seen = 0;
-    let search = Search { of: &all_lines(), query: Some(&query), deadline };
+    let search = Search { of: &all_lines(), query: Some(&query), deadline, looks_at_much: true };
     let over = store.search(&search, |_| {
         seen += 1;
         Ok(if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -194,4 +200,42 @@ fn lines_around_a_line_are_of_its_run() {
         assert_eq!((texts(before).as_str(), texts(after).as_str()), expected, "{at} {most}");
     }
     assert_eq!(lines.iter().map(|line| line.id).collect::<BTreeSet<_>>().len(), 5);
+}
+
+/// What the lines tell of themselves and of their runs, in the order they were stored.
+fn told(store: &Store, fields: &[Field]) -> Vec<String> {
+    let deadline = SystemClock.now() + Duration::from_secs(60);
+    let search = Search { of: &all_lines(), query: None, deadline, looks_at_much: false };
+    let mut told = Vec::new();
+    let over = store.search(&search, |found| {
+        let values = fields.iter().map(|field| match found.field(*field) {
+            Value::Text(text) => text.to_owned(),
+            Value::Number(number) => number.to_string(),
+        });
+        told.push(values.collect::<Vec<_>>().join(" "));
+        Ok(ControlFlow::Continue(()))
+    });
+    assert_eq!(over.unwrap(), Over::End);
+    told
+}
+
+#[test]
+fn a_line_knows_its_run() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let hello = deploy(&store, "hello");
+    let finished = run_at(&store, &hello, 5_000_000, &["over"]);
+    store.begin(running(&finished)).unwrap();
+    store.append_lines(of(finished.record.id, &hello), vec![line(2_000, "early")]).unwrap();
+    store.flush().unwrap();
+    let id = finished.record.request_id.clone();
+    let run = [Field::RequestId, Field::StatusCode, Field::Qualifier];
+    assert_eq!(told(&store, &run), [format!("{id} 202 $LATEST")]);
+    store.record(finished).unwrap();
+    assert_eq!(told(&store, &run), [format!("{id} 200 $LATEST"), format!("{id} 200 $LATEST")]);
+    let numbers = [Field::LogTime, Field::StartTime, Field::Duration, Field::MemUsage, Field::RetryNum];
+    assert_eq!(told(&store, &numbers), ["2 5000 1 8.7890625 0", "5000 5000 1 8.7890625 0"]);
+    let texts =
+        [Field::FunctionName, Field::Namespace, Field::Alias, Field::Level, Field::Type, Field::Message];
+    assert_eq!(told(&store, &texts), ["hello default  INFO Custom early", "hello default  INFO Custom over"]);
 }

@@ -82,6 +82,8 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("countLogsByTime", "GET /v1/logs/histogram?buckets=0", ""),
         request("countLogsByKind", "GET /v1/logs/facets?since=1h", ""),
         request("countLogsByKind", "GET /v1/logs/facets?function=nobody", ""),
+        request("tailLogs", "GET /v1/logs/tail?function=hello", ""),
+        request("tailLogs", "GET /v1/logs/tail?function=nobody", ""),
         request("listKeys", "GET /v1/keys", ""),
         request("createKey", "POST /v1/keys", key),
         request("createKey", "POST /v1/keys", key),

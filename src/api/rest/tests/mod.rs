@@ -1,6 +1,7 @@
 //! The door as a client sees it, over a real store, without sockets and without running functions (that is what the
 //! tests over a real server do).
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ mod keys;
 mod schema;
 mod searching;
 mod serving;
+mod tailing;
 mod uploads;
 
 /// A door before a store of its own.
@@ -145,27 +147,36 @@ impl Door {
     }
 
     fn ask_from(&self, peer: Peer, headers: &[(&str, &str)], line: &str, body: impl AsRef<[u8]>) -> Reply {
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
-        let head = Head::parse(head.as_bytes()).unwrap();
-        let response = self.answer(head, peer, body.as_ref().to_vec());
+        let response = self.answer(head(headers, line), peer, body.as_ref().to_vec());
         let body = match response.content {
             Content::Bytes(bytes) => bytes.into_owned(),
             Content::File { mut file, length } => {
                 let mut bytes = Vec::new();
-                std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+                file.read_to_end(&mut bytes).unwrap();
                 assert_eq!(bytes.len() as u64, length);
                 bytes
             }
-            Content::Stream(mut stream) => {
+            // It need not have an end: what comes first must do.
+            Content::Stream(mut reader) if is_endless(&response.headers) => {
+                let mut bytes = vec![0; 1000];
+                let length = reader.read(&mut bytes).unwrap();
+                bytes.truncate(length);
+                bytes
+            }
+            Content::Stream(mut reader) => {
                 let mut bytes = Vec::new();
                 // What gives nothing yet is asked again, as the front does.
-                std::io::Read::read_to_end(&mut stream, &mut bytes).unwrap();
+                reader.read_to_end(&mut bytes).unwrap();
                 bytes
             }
         };
         let headers = response.headers.into_iter().map(|header| (header.name.into(), header.value.into()));
         Reply { status: response.status.0, headers: headers.collect(), body }
+    }
+
+    /// The answer as the front gets it.
+    fn response(&self, headers: &[(&str, &str)], line: &str) -> Response {
+        self.answer(head(headers, line), Peer::Tcp(STRANGER.parse().unwrap()), Vec::new())
     }
 
     /// As the front does it: the door is asked about a body before there is one.
@@ -245,6 +256,16 @@ impl Door {
         let run = FinishedRun { record, lines: lines.iter().map(line).collect(), settlement: None };
         self.store.record(run).unwrap()
     }
+}
+
+fn head(headers: &[(&str, &str)], line: &str) -> Head {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    Head::parse(format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").as_bytes()).unwrap()
+}
+
+/// Whether a stream of these headers goes on until somebody leaves.
+fn is_endless(headers: &[crate::http::response::Header]) -> bool {
+    headers.iter().any(|header| header.value == "text/event-stream")
 }
 
 impl Reply {

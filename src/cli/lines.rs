@@ -1,0 +1,129 @@
+//! Log lines as people read them: gathered by run, the time before each, graver ones in colour.
+//!
+//! Lines come one after another, all at once or as they are printed; a heading stands wherever another run begins, or
+//! another attempt of it.
+
+use crate::cli::output::{Out, Style};
+use crate::cli::times::Times;
+use crate::cli::wire::Line;
+use crate::cli::{level, state, text};
+
+/// Writes lines, and keeps in mind whose the last one was.
+#[derive(Debug)]
+pub(super) struct Printer {
+    out: Out,
+    times: Times,
+    /// Function and request id.
+    run: Option<(String, String)>,
+    retry_num: u32,
+}
+
+impl Printer {
+    pub(super) fn new(out: Out, times: Times) -> Printer {
+        Printer { out, times, run: None, retry_num: 0 }
+    }
+
+    /// The line, below headings where they are due.
+    pub(super) fn line(&mut self, line: &Line) -> String {
+        let mut text = String::new();
+        let run = (line.function.clone(), line.request_id.clone());
+        if self.run.as_ref() != Some(&run) {
+            text += &heading(line, &self.out);
+            (self.run, self.retry_num) = (Some(run), 0);
+        }
+        if self.retry_num != line.retry_num {
+            self.retry_num = line.retry_num;
+            let attempt = state::attempt(line.retry_num);
+            text += &format!("  {}\n", self.out.paint(Style::Dim, &attempt));
+        }
+        text + &render_line(line, self.times, &self.out)
+    }
+
+    /// All of them.
+    pub(super) fn lines(&mut self, lines: &[Line]) -> String {
+        lines.iter().map(|line| self.line(line)).collect()
+    }
+}
+
+/// The lines of one run, whose name the reader has before him.
+pub(super) fn render_lines(lines: &[Line], times: Times, out: &Out) -> String {
+    let mut printer = Printer::new(*out, times);
+    printer.run = lines.first().map(|line| (line.function.clone(), line.request_id.clone()));
+    printer.lines(lines)
+}
+
+fn heading(first: &Line, out: &Out) -> String {
+    let day = text::instant(first.ts_us);
+    let day = day.split(' ').next().unwrap_or_default();
+    let heading = format!("{}  {}  {day} UTC", first.function, first.request_id);
+    format!("{}\n", out.paint(Style::Bold, &heading))
+}
+
+fn render_line(line: &Line, times: Times, out: &Out) -> String {
+    let time = times.clock(line.ts_us);
+    let below = format!("\n{}", " ".repeat(time.len() + 5));
+    let mut message = out.foreign(line.message.trim_end()).replace('\n', &below);
+    if let Some(style) = level::style(line) {
+        message = out.paint(style, &message);
+    }
+    let mark = if line.stream == "stderr" { '!' } else { ' ' };
+    format!("  {} {mark} {message}\n", out.paint(Style::Dim, &time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::wire::Lines;
+
+    fn check(are_utc: bool, expected: &str) {
+        let lines: Lines = serde_json::from_str(
+            r#"{"lines":[
+                {"ts_us":1767323045678901,"request_id":"a1","function":"hello","stream":"platform","level":"INFO","message":"START RequestId: a1"},
+                {"ts_us":1767323045679901,"request_id":"a1","function":"hello","stream":"stderr","level":"INFO","message":"one\ntwo\n"},
+                {"ts_us":1767323045690000,"request_id":"b2","function":"hello","stream":"stdout","level":"INFO","message":"x"},
+                {"ts_us":1767323045691000,"request_id":"b2","function":"hello","retry_num":1,"stream":"stdout","level":"INFO","message":"y"}
+            ]}"#,
+        )
+        .unwrap();
+        let times = Times { now_us: 0, are_utc };
+        assert_eq!(Printer::new(Out::plain(), times).lines(&lines.lines), expected);
+    }
+
+    #[test]
+    fn lines_are_gathered_by_run() {
+        let expected = "\
+hello  a1  2026-01-02 UTC
+  03:04:05.678   START RequestId: a1
+  03:04:05.679 ! one
+                 two
+hello  b2  2026-01-02 UTC
+  03:04:05.690   x
+  retry 1
+  03:04:05.691   y
+";
+        check(false, expected);
+    }
+
+    #[test]
+    fn each_line_has_its_day_where_that_is_asked_for() {
+        let expected = "\
+hello  a1  2026-01-02 UTC
+  2026-01-02 03:04:05.678   START RequestId: a1
+  2026-01-02 03:04:05.679 ! one
+                            two
+hello  b2  2026-01-02 UTC
+  2026-01-02 03:04:05.690   x
+  retry 1
+  2026-01-02 03:04:05.691   y
+";
+        check(true, expected);
+    }
+
+    #[test]
+    fn graver_lines_are_coloured() {
+        let line = r#"{"ts_us":0,"stream":"stdout","level":"INFO","message":"[WARNING] x"}"#;
+        let line: Line = serde_json::from_str(line).unwrap();
+        let text = render_lines(&[line], Times { now_us: 0, are_utc: false }, &Out::coloured());
+        assert_eq!(text, "  \x1b[2m00:00:00.000\x1b[0m   \x1b[33m[WARNING] x\x1b[0m\n");
+    }
+}
