@@ -100,11 +100,17 @@ impl Api {
         reply.map(Answer).map_err(|error| self.unreachable(error))
     }
 
-    /// Asks for `path` by POST and gives what comes to `sink` while it comes; nothing, if the server says no.
-    pub(super) fn download(&mut self, path: &str, sink: &mut dyn Write) -> Result<(), Failure> {
-        let target = target(path, Vec::new(), &self.namespace);
+    /// Asks for `path` and gives what comes to `sink` while it comes; nothing, if the server says no.
+    pub(super) fn download(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: Query,
+        sink: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let target = target(path, query, &self.namespace);
         let headers = headers(self.authorization.as_deref());
-        let call = Call { method: "POST", target: &target, headers: &headers, body: b"" };
+        let call = Call { method, target: &target, headers: &headers, body: b"" };
         let reply = self.client.send_to(&call, sink);
         reply.map(Answer).map_err(|error| self.unreachable(error))?.accepted().map(drop)
     }

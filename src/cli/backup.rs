@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
                 "a database is nothing for a terminal; name a file, or redirect the output",
             ));
         }
-        api.download("/v1/backup", &mut io::stdout().lock())?;
+        api.download("POST", "/v1/backup", Vec::new(), &mut io::stdout().lock())?;
         return Ok(Exit::Done);
     }
     if args.file.exists() && !args.force {
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
             format!("{} is there already; --force replaces it", args.file.display()),
         ));
     }
-    let bytes = keep(&args.file, |file| api.download("/v1/backup", file))?;
+    let bytes = keep(&args.file, |file| api.download("POST", "/v1/backup", Vec::new(), file))?;
     let name = args.file.display().to_string();
     if context.out.json {
         context.out.data(serde_json::json!({ "file": name, "size_bytes": bytes }).to_string().as_bytes())?;

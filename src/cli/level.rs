@@ -52,7 +52,18 @@ mod tests {
         let style = |stream: &str, level: &str, message: &str| {
             let (stream, level, message) = (stream.to_owned(), level.to_owned(), message.to_owned());
             let (request_id, function) = (String::new(), String::new());
-            style(&Line { ts_us: 0, request_id, function, retry_num: 0, stream, level, message })
+            style(&Line {
+                id: 0,
+                ts_us: 0,
+                request_id,
+                function,
+                retry_num: 0,
+                stream,
+                level,
+                message,
+                before: Vec::new(),
+                after: Vec::new(),
+            })
         };
         assert_eq!(style("platform", "ERROR", "ERROR RequestId: x"), Some(Style::Bad));
         assert_eq!(style("platform", "INFO", "START RequestId: x"), Some(Style::Dim));

@@ -16,16 +16,49 @@ pub(super) struct Printer {
     /// Function and request id.
     run: Option<(String, String)>,
     retry_num: u32,
+    /// The id of the last line.
+    shown: i64,
 }
 
 impl Printer {
     pub(super) fn new(out: Out, times: Times) -> Printer {
-        Printer { out, times, run: None, retry_num: 0 }
+        Printer { out, times, run: None, retry_num: 0, shown: 0 }
     }
 
-    /// The line, below headings where they are due.
+    /// The line between those around it, below headings where they are due.
     pub(super) fn line(&mut self, line: &Line) -> String {
+        let around = !line.before.is_empty() || !line.after.is_empty();
+        if !around {
+            return self.alone(line, false);
+        }
         let mut text = String::new();
+        let (first, shown) = (line.before.first().unwrap_or(line), self.shown);
+        if shown > 0 && first.id > shown + 1 && self.is_of_run(line) {
+            text += &format!("  {}\n", self.out.paint(Style::Dim, "..."));
+        }
+        for (other, is_hit) in line
+            .before
+            .iter()
+            .map(|other| (other, false))
+            .chain([(line, true)])
+            .chain(line.after.iter().map(|other| (other, false)))
+        {
+            // What stands around the hit before is not repeated.
+            if is_hit || !self.is_of_run(other) || other.id > self.shown {
+                text += &self.alone(other, !is_hit);
+            }
+        }
+        text
+    }
+
+    fn is_of_run(&self, line: &Line) -> bool {
+        self.run.as_ref().is_some_and(|(function, id)| (function, id) == (&line.function, &line.request_id))
+    }
+
+    /// One line; those around a hit are dimmed.
+    fn alone(&mut self, line: &Line, is_around: bool) -> String {
+        let mut text = String::new();
+        self.shown = line.id;
         let run = (line.function.clone(), line.request_id.clone());
         if self.run.as_ref() != Some(&run) {
             text += &heading(line, &self.out);
@@ -36,7 +69,7 @@ impl Printer {
             let attempt = state::attempt(line.retry_num);
             text += &format!("  {}\n", self.out.paint(Style::Dim, &attempt));
         }
-        text + &render_line(line, self.times, &self.out)
+        text + &render_line(line, self.times, &self.out, is_around.then_some(Style::Dim))
     }
 
     /// All of them.
@@ -59,11 +92,11 @@ fn heading(first: &Line, out: &Out) -> String {
     format!("{}\n", out.paint(Style::Bold, &heading))
 }
 
-fn render_line(line: &Line, times: Times, out: &Out) -> String {
+fn render_line(line: &Line, times: Times, out: &Out, instead: Option<Style>) -> String {
     let time = times.clock(line.ts_us);
     let below = format!("\n{}", " ".repeat(time.len() + 5));
     let mut message = out.foreign(line.message.trim_end()).replace('\n', &below);
-    if let Some(style) = level::style(line) {
+    if let Some(style) = instead.or(level::style(line)) {
         message = out.paint(style, &message);
     }
     let mark = if line.stream == "stderr" { '!' } else { ' ' };
@@ -125,5 +158,27 @@ hello  b2  2026-01-02 UTC
         let line: Line = serde_json::from_str(line).unwrap();
         let text = render_lines(&[line], Times { now_us: 0, are_utc: false }, &Out::coloured());
         assert_eq!(text, "  \x1b[2m00:00:00.000\x1b[0m   \x1b[33m[WARNING] x\x1b[0m\n");
+    }
+
+    #[test]
+    fn what_is_around_a_line_is_shown_once() {
+        let line = |id: i64, around: &str| {
+            format!(
+                r#"{{"id":{id},"ts_us":1767323045678901,"request_id":"a1","function":"hello","stream":"stdout","level":"INFO",
+                "message":"line {id}"{around}}}"#
+            )
+        };
+        let hit = |id: i64| {
+            line(id, &format!(r#","before":[{}],"after":[{}]"#, line(id - 1, ""), line(id + 1, "")))
+        };
+        let lines: Lines =
+            serde_json::from_str(&format!(r#"{{"lines":[{},{},{}]}}"#, hit(2), hit(4), hit(9))).unwrap();
+        let times = Times { now_us: 0, are_utc: false };
+        let text = Printer::new(Out::plain(), times).lines(&lines.lines);
+        let said: Vec<&str> = text.lines().skip(1).map(|line| line.rsplit("  ").next().unwrap()).collect();
+        assert_eq!(
+            said,
+            ["line 1", "line 2", "line 3", "line 4", "line 5", "...", "line 8", "line 9", "line 10"]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! `fnlite logs`: what functions printed, oldest line first, gathered by run; with `-f`, what they print from now on.
 
+use std::io::{self, Write};
+
 use crate::base::length::Length;
 use crate::cli::api::{Answer, Api, Query};
 use crate::cli::exit::{Exit, Failure};
@@ -8,6 +10,8 @@ use crate::cli::lines::Printer;
 use crate::cli::wire::{Lines, Runs};
 use crate::cli::{Context, text};
 use crate::model::limits;
+
+mod counts;
 
 /// Lines shown unless asked otherwise, where they are not all of one run.
 const LINES_DEFAULT: u32 = 100;
@@ -28,31 +32,74 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME")]
     until: Option<Length>,
     /// Of runs with that ending only: succeeded, failed, expired, dead, or a status code such as 433
-    #[arg(long, conflicts_with = "request_id")]
+    #[arg(long, conflicts_with_all = ["request_id", "query"])]
     status: Option<String>,
     /// The newest that many lines, 1 to 1000 [default: 100]; with --status, of the newest that many runs [default: 10]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: Option<u32>,
-    /// That match only, with --follow
-    #[arg(long, short, value_name = "QUERY", requires = "follow")]
+    /// That match only: 'error AND NOT timeout', 'SCF_StatusCode>=430', 'user:42', '/took [0-9]{4}ms/'
+    #[arg(long, short, value_name = "QUERY")]
     query: Option<String>,
+    /// Tell upper and lower case apart in the query
+    #[arg(long, requires = "query")]
+    case: bool,
+    /// Show so many lines of the same run before and behind each, 0 to 20
+    #[arg(long, short = 'C', value_name = "N", conflicts_with_all = ["follow", "request_id", "status"])]
+    context: Option<u32>,
+    /// Print all lines, or as many as --limit says, for programs, as they come from the server
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["follow", "status"])]
+    export: Option<Export>,
+    /// Count them instead, by time or by function, level, status and version
+    #[arg(long, value_name = "BY", conflicts_with_all = ["follow", "status", "context", "export", "limit"])]
+    count: Option<Count>,
     /// Go on with what is printed from now on; --since, --limit and --request-id show older lines first
     #[arg(long, short, conflicts_with_all = ["until", "status"])]
     follow: bool,
+}
+
+/// How all lines are written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Export {
+    /// A JSON object for each line
+    Ndjson,
+    /// Comma-separated values under a head
+    Csv,
+}
+
+/// What lines are counted by.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Count {
+    /// When they were printed
+    Time,
+    /// What they have in common
+    Kind,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if args.follow {
         return follow_logs::run(followed(args, context.times().now_us), context).map(|never| match never {});
     }
-    let answers = ask(args, &mut context.api()?, context.times().now_us)?;
+    let now_us = context.times().now_us;
+    match (args.count, args.export) {
+        (Some(Count::Time), _) => return counts::by_time(filters(args, now_us), context),
+        (Some(Count::Kind), _) => return counts::by_kind(filters(args, now_us), context),
+        (None, Some(format)) => return export(args, format, context),
+        (None, None) => {}
+    }
+    let answers = ask(args, &mut context.api()?, now_us)?;
     if context.out.json {
         answers.iter().try_for_each(|answer| context.out.data(answer.body()))?;
         return Ok(Exit::Done);
     }
     let mut lines = Vec::new();
     for answer in &answers {
-        lines.extend(answer.json::<Lines>()?.lines);
+        let page: Lines = answer.json()?;
+        if page.partial {
+            context.out.note(
+                "looking took too long, so older lines may be missing; --since says how far back to look",
+            );
+        }
+        lines.extend(page.lines);
     }
     if args.request_id.is_none() && args.status.is_none() {
         // Asked for newest first, so that the limit leaves out old ones.
@@ -73,6 +120,7 @@ fn followed(args: &Args, now_us: i64) -> Followed {
         ("function", args.function.clone()),
         ("request_id", args.request_id.clone()),
         ("q", args.query.clone()),
+        ("case", case(args)),
     ];
     let has_backlog = args.since.is_some() || args.limit.is_some() || args.request_id.is_some();
     let limit_default = if args.request_id.is_some() { limits::PAGE_MAX } else { LINES_DEFAULT };
@@ -87,25 +135,78 @@ fn followed(args: &Args, now_us: i64) -> Followed {
 /// The pages of lines that were asked for.
 fn ask(args: &Args, api: &mut Api, now_us: i64) -> Result<Vec<Answer>, Failure> {
     match (&args.request_id, &args.status) {
-        (Some(id), _) => whole_log(api, id),
+        (Some(id), _) => whole_log(args, api, id),
         (None, None) => Ok(vec![api.get("/v1/logs", newest_lines(args, now_us))?]),
         (None, Some(status)) => {
             let runs: Runs = api.get("/v1/invocations", newest_runs(args, status, now_us))?.json()?;
             // The server lists the newest run first; a log reads the other way.
-            let logs = runs.invocations.iter().rev().map(|run| whole_log(api, &run.request_id));
+            let logs = runs.invocations.iter().rev().map(|run| whole_log(args, api, &run.request_id));
             Ok(logs.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
         }
     }
 }
 
 fn newest_lines(args: &Args, now_us: i64) -> Query {
-    vec![
-        ("function", args.function.clone()),
-        ("since", args.since.map(|length| text::before(now_us, length))),
-        ("until", args.until.map(|length| text::before(now_us, length))),
+    let page = vec![
+        ("context", args.context.map(|lines| lines.to_string())),
         ("order", Some("desc".to_owned())),
         ("limit", Some(args.limit.unwrap_or(LINES_DEFAULT).to_string())),
+    ];
+    [filters(args, now_us), page].concat()
+}
+
+/// Which lines are meant.
+fn filters(args: &Args, now_us: i64) -> Query {
+    vec![
+        ("function", args.function.clone()),
+        ("request_id", args.request_id.clone()),
+        ("q", args.query.clone()),
+        ("case", case(args)),
+        ("since", args.since.map(|length| text::before(now_us, length))),
+        ("until", args.until.map(|length| text::before(now_us, length))),
     ]
+}
+
+fn case(args: &Args) -> Option<String> {
+    args.case.then(|| "match".to_owned())
+}
+
+/// Passes on what the server writes.
+fn export(args: &Args, format: Export, context: &Context) -> Result<Exit, Failure> {
+    let format = match format {
+        Export::Ndjson => "ndjson",
+        Export::Csv => "csv",
+    };
+    let rest = vec![
+        ("format", Some(format.to_owned())),
+        ("context", args.context.map(|lines| lines.to_string())),
+        ("order", Some("asc".to_owned()).filter(|_| args.limit.is_none())),
+        ("limit", args.limit.map(|limit| limit.to_string())),
+    ];
+    let query = [filters(args, context.times().now_us), rest].concat();
+    let mut out = Passed::default();
+    match context.api()?.download("GET", "/v1/logs", query, &mut out) {
+        Err(failure) if !out.is_closed => Err(failure),
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// Standard output. That nobody reads it any more (`| head`) is an end like any other.
+#[derive(Debug, Default)]
+struct Passed {
+    is_closed: bool,
+}
+
+impl Write for Passed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = io::stdout().write(bytes);
+        self.is_closed = written.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
 }
 
 fn newest_runs(args: &Args, status: &str, now_us: i64) -> Query {
@@ -118,13 +219,15 @@ fn newest_runs(args: &Args, status: &str, now_us: i64) -> Query {
     ]
 }
 
-/// Every line of one run, page by page. The caps on a run's log bound it.
-fn whole_log(api: &mut Api, request_id: &str) -> Result<Vec<Answer>, Failure> {
+/// Every line of one run that matches, page by page. The caps on a run's log bound it.
+fn whole_log(args: &Args, api: &mut Api, request_id: &str) -> Result<Vec<Answer>, Failure> {
     let mut pages = Vec::new();
     let mut cursor = None;
     loop {
         let query = vec![
             ("request_id", Some(request_id.to_owned())),
+            ("q", args.query.clone()),
+            ("case", case(args)),
             ("order", Some("asc".to_owned())),
             ("limit", Some(limits::PAGE_MAX.to_string())),
             ("cursor", cursor),

@@ -134,6 +134,8 @@ pub(super) struct DeadLetters {
 /// One line of a log.
 #[derive(Debug, Deserialize)]
 pub(super) struct Line {
+    #[serde(default)]
+    pub(super) id: i64,
     pub(super) ts_us: i64,
     #[serde(default)]
     pub(super) request_id: String,
@@ -145,6 +147,12 @@ pub(super) struct Line {
     pub(super) stream: String,
     pub(super) level: String,
     pub(super) message: String,
+    /// Lines of its run before it, where they were asked for.
+    #[serde(default)]
+    pub(super) before: Vec<Line>,
+    /// Lines of its run behind it, where they were asked for.
+    #[serde(default)]
+    pub(super) after: Vec<Line>,
 }
 
 /// A page of log lines.
@@ -152,6 +160,39 @@ pub(super) struct Line {
 pub(super) struct Lines {
     pub(super) lines: Vec<Line>,
     pub(super) next_cursor: Option<String>,
+    /// Whether looking for them took too long.
+    #[serde(default)]
+    pub(super) partial: bool,
+}
+
+/// How many lines there are, by time.
+#[derive(Debug, Deserialize)]
+pub(super) struct Histogram {
+    pub(super) from_us: i64,
+    pub(super) bucket_us: i64,
+    pub(super) lines: u64,
+    pub(super) buckets: Vec<u64>,
+    /// Where not all were counted: the time of the oldest that was.
+    pub(super) stopped_us: Option<i64>,
+}
+
+/// How many lines there are, by what they have in common.
+#[derive(Debug, Deserialize)]
+pub(super) struct Facets {
+    pub(super) lines: u64,
+    pub(super) function: Vec<Facet>,
+    pub(super) level: Vec<Facet>,
+    pub(super) status: Vec<Facet>,
+    pub(super) version: Vec<Facet>,
+    /// Where not all were counted: the time of the oldest that was.
+    pub(super) stopped_us: Option<i64>,
+}
+
+/// A value and how many lines have it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Facet {
+    pub(super) value: String,
+    pub(super) lines: u64,
 }
 
 /// A key; the secret only in the answer that makes it.
