@@ -25,6 +25,8 @@ enum Way {
         words: Vec<String>,
         /// Whether the last one may go on.
         is_open: bool,
+        /// The byte of the first word that is looked for.
+        rarest: usize,
     },
     /// As it stands. `is_bytewise` if it has no letters of two cases, so that nothing must be folded.
     Substring { is_bytewise: bool },
@@ -40,7 +42,8 @@ impl Phrase {
             return Phrase { text, way: Way::Substring { is_bytewise }, case };
         }
         let is_open = is_open && take_joints(&text, &mut found);
-        Phrase { text, way: Way::Words { words: found, is_open }, case }
+        let rarest = found.first().map_or(0, |word| rarest(word));
+        Phrase { text, way: Way::Words { words: found, is_open, rarest }, case }
     }
 
     /// How many words are sought.
@@ -51,7 +54,7 @@ impl Phrase {
     /// The words sought, and whether the last may go on; none if the term is sought as it stands.
     pub(super) fn words(&self) -> Option<(&[String], bool)> {
         match &self.way {
-            Way::Words { words, is_open } => Some((words, *is_open)),
+            Way::Words { words, is_open, .. } => Some((words, *is_open)),
             Way::Substring { .. } => None,
         }
     }
@@ -59,16 +62,16 @@ impl Phrase {
     /// Whether the text has it.
     pub(super) fn is_in(&self, text: &str) -> bool {
         match &self.way {
-            Way::Words { words, is_open } => self.has_words(text, words, *is_open),
+            Way::Words { words, is_open, rarest } => self.has_words(text, words, *is_open, *rarest),
             Way::Substring { is_bytewise: true } => text.contains(&self.text),
             Way::Substring { is_bytewise: false } => words::folded(text).contains(&self.text),
         }
     }
 
-    fn has_words(&self, text: &str, words: &[String], is_open: bool) -> bool {
+    fn has_words(&self, text: &str, words: &[String], is_open: bool, rarest: usize) -> bool {
         let Some((first, rest)) = words.split_first() else { return false };
         let mut from = 0;
-        while let Some(start) = self.next_start(text, first, from) {
+        while let Some(start) = self.next_start(text, first, rarest, from) {
             if self.follow(text, start, first, rest, is_open) {
                 return true;
             }
@@ -77,24 +80,33 @@ impl Phrase {
         false
     }
 
-    /// Where the next word begins, at `from` or later, that has the first character of `word`.
-    fn next_start(&self, text: &str, word: &str, from: usize) -> Option<usize> {
-        let byte = *word.as_bytes().first()?;
-        if !byte.is_ascii() {
+    /// Where the next word begins, at `from` or later, that has two bytes of `word` in their place: the rarest one, by which
+    /// it is found, and the first one. Both are ASCII if the first one is.
+    fn next_start(&self, text: &str, word: &str, rarest: usize, from: usize) -> Option<usize> {
+        let (bytes, sought) = (text.as_bytes(), word.as_bytes());
+        if !sought[0].is_ascii() {
             return next_word_beyond_ascii(text, from);
         }
-        let bytes = text.as_bytes();
-        let mut at = from;
+        let mut at = from + rarest;
         loop {
-            at += match self.case {
-                Case::Ignored => memchr::memchr2(byte, byte.to_ascii_uppercase(), &bytes[at..])?,
-                Case::Matters => memchr::memchr(byte, &bytes[at..])?,
-            };
-            if words::is_start(text, at) {
-                return Some(at);
+            at += self.find(sought[rarest], bytes.get(at..)?)?;
+            let start = at - rarest;
+            if self.is_same(sought[0], bytes[start]) && words::is_start(text, start) {
+                return Some(start);
             }
             at += 1;
         }
+    }
+
+    fn find(&self, byte: u8, bytes: &[u8]) -> Option<usize> {
+        match self.case {
+            Case::Ignored => memchr::memchr2(byte, byte.to_ascii_uppercase(), bytes),
+            Case::Matters => memchr::memchr(byte, bytes),
+        }
+    }
+
+    fn is_same(&self, sought: u8, found: u8) -> bool {
+        sought == if self.case == Case::Ignored { found.to_ascii_lowercase() } else { found }
     }
 
     /// Whether `first` stands at `start`, and `rest` behind it.
@@ -143,6 +155,14 @@ fn take_joints(text: &str, words: &mut [String]) -> bool {
 
 fn is_cased(c: char) -> bool {
     c.is_lowercase() || c.is_uppercase()
+}
+
+/// Where in a word its rarest byte stands, as far as it is ASCII, by how often letters stand in English text and log lines.
+fn rarest(word: &str) -> usize {
+    const FREQUENT_FIRST: &[u8] = b"etaoinsr0-1._hld2cu3mfp45g6w7y89bvkxjqz";
+    let rank = |byte: &u8| FREQUENT_FIRST.iter().position(|frequent| *frequent == byte.to_ascii_lowercase());
+    let bytes = word.bytes().enumerate().take_while(|(_, byte)| byte.is_ascii());
+    bytes.max_by_key(|(_, byte)| rank(byte)).map_or(0, |(at, _)| at)
 }
 
 /// Words that begin beyond ASCII are rare enough to be looked at one by one.
