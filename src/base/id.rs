@@ -28,6 +28,16 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same 32 digits without dashes, or with them if there were none.
+    pub fn other_form(&self) -> RequestId {
+        let digits = self.0.replace('-', "");
+        if digits.len() < self.0.len() {
+            return RequestId(digits);
+        }
+        let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+        RequestId(parts.join("-"))
+    }
 }
 
 impl fmt::Display for RequestId {
@@ -91,6 +101,16 @@ mod tests {
             ["", "4ca7089c", "73837518616af99bbeace9952292639x", "{ca7089c-3bb0-48cf-bcdb-26d130fed2a}"]
         {
             assert_eq!(RequestId::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_two_forms() {
+        for text in ["4ca7089c-3bb0-48cf-bcdb-26d130fed2ae", "73837518616af99bbeace99522926399"] {
+            let id = RequestId::parse(text).unwrap();
+            assert_ne!(id.other_form(), id);
+            assert!(RequestId::parse(id.other_form().as_str()).is_some());
+            assert_eq!(id.other_form().other_form(), id);
         }
     }
 
