@@ -28,16 +28,6 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The same 32 digits without dashes, or with them if there were none.
-    pub fn other_form(&self) -> RequestId {
-        let digits = self.0.replace('-', "");
-        if digits.len() < self.0.len() {
-            return RequestId(digits);
-        }
-        let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
-        RequestId(parts.join("-"))
-    }
 }
 
 impl fmt::Display for RequestId {

@@ -137,11 +137,6 @@ impl Query {
         narrow::of(&self.expr)
     }
 
-    /// The request id, where the query is nothing else.
-    pub fn only_request_id(&self) -> Option<RequestId> {
-        None
-    }
-
     /// What narrows the search otherwise.
     pub fn bounds(&self) -> Bounds {
         bounds::of(&self.expr)
