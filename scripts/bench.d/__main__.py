@@ -4,6 +4,7 @@
   events.py     what is promised of asynchronous events
   beside.py     the same handler under other servers, in turns with ours
   queues.py     our queue of events beside another one
+  tail.py       what is promised of following the log
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
   fnlite.py     our server and the load generator
@@ -28,6 +29,7 @@ import events
 import levels
 import queues
 import rows
+import tail
 from fnlite import Fnlite
 from process import ROOT, load_average
 
@@ -44,6 +46,7 @@ MEASUREMENTS = {
     "executed": events.executed,
     "mixed": events.mixed,
     "recovery": events.recovery,
+    "tail": tail.tail,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,
