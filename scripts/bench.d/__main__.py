@@ -5,6 +5,7 @@
   beside.py     the same handler under other servers, in turns with ours
   queues.py     our queue of events beside another one
   search.py     what is promised of finding log lines
+  tail.py       what is promised of following the log
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
   fnlite.py     our server and the load generator
@@ -30,6 +31,7 @@ import levels
 import queues
 import rows
 import search
+import tail
 from fnlite import Fnlite
 from process import ROOT, load_average
 
@@ -46,6 +48,7 @@ MEASUREMENTS = {
     "executed": events.executed,
     "mixed": events.mixed,
     "recovery": events.recovery,
+    "tail": tail.tail,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,

@@ -43,14 +43,14 @@ class Log:
         self.server = server
         self.runs = runs
         server.function("hello")
-        server.deploy("lines", FUNCTIONS / "lines", 256).load(1, 1)
+        server.deploy("shop", FUNCTIONS / "shop", 256).load(1, 1)
         self.before_bytes = self.bytes()
 
     def bytes(self):
         return sum(path.stat().st_size for path in self.server.db.parent.glob("search.db*") if "wal" in path.name or path == self.server.db)
 
     def print_all(self):
-        door = self.server.door("/v1/functions/lines/invoke")
+        door = self.server.door("/v1/functions/shop/invoke")
         before = self.lines()
         began = time.perf_counter()
         marked = max(1, self.runs // RUNS_BETWEEN_MARKS)
@@ -93,7 +93,7 @@ class Log:
     def questions(self):
         request = json.loads(get(self.server, "/v1/invocations?function=hello&limit=1")[0])["invocations"][0]["request_id"]
         yield "its log by request ID", 1, f"/v1/logs?request_id={request}"
-        yield "the newest 100 lines of a function", 1, "/v1/logs?function=lines&limit=100"
+        yield "the newest 100 lines of a function", 1, "/v1/logs?function=shop&limit=100"
         yield "one word, in 1 of all lines", 100, "/v1/logs?q=needle-0&limit=100"
         yield "one word, in every 500,000th line", 100, "/v1/logs?q=haystack&limit=100"
         yield "one word, in every third line", 100, "/v1/logs?q=checkout&limit=100"
@@ -118,7 +118,7 @@ class Log:
         peak_kb, taken, began = memory_kb(self.server.pid, "status", "VmRSS"), 0, time.perf_counter()
         at_start_kb = peak_kb
         with connected(self.server) as connection:
-            connection.request("GET", "/v1/logs?function=lines&format=ndjson", headers=authorized(self.server))
+            connection.request("GET", "/v1/logs?function=shop&format=ndjson", headers=authorized(self.server))
             answer = connection.getresponse()
             while time.perf_counter() - began < seconds and (part := answer.read(1 << 20)):
                 taken += len(part)
@@ -133,7 +133,7 @@ class Log:
         """The same lines as files, of which the oldest are compressed as logrotate leaves them."""
         plain = folder / "lines.csv"
         words = ["curl", "-sS", "-o", plain, "-H", f"Authorization: Bearer {self.server.key}",
-                 f"{self.server.url}/v1/logs?function=lines&format=csv"]
+                 f"{self.server.url}/v1/logs?function=shop&format=csv"]
         subprocess.run([str(word) for word in words], check=True)
         packed = folder / "lines.csv.gz"
         with open(packed, "wb") as out:
