@@ -138,7 +138,11 @@ fn states(place: &Place) -> Vec<(String, String)> {
 }
 
 fn check_kept(place: &Place, promised: &Promised, round: usize) {
-    assert_eq!(sql(&place.db(), "PRAGMA integrity_check"), "ok");
+    // Reading all of a file that grows would take longer than the rounds, where there are a thousand.
+    let looks_at_all = round < 100 || round.is_multiple_of(50);
+    if looks_at_all {
+        assert_eq!(sql(&place.db(), "PRAGMA integrity_check"), "ok");
+    }
     let kept: BTreeSet<String> = states(place).into_iter().map(|(id, _)| id).collect();
     for id in promised.accepted.lock().unwrap().iter().chain(promised.answered.lock().unwrap().iter()) {
         assert!(kept.contains(id), "round {round}: {id} is lost");
@@ -148,12 +152,16 @@ fn check_kept(place: &Place, promised: &Promised, round: usize) {
     assert_eq!(sql(&place.db(), torn), "0", "round {round}: accepted = finished + waiting");
 }
 
+/// Between two attempts are three seconds, and an event may wait for eighteen minutes: a server that is killed all the time must
+/// not let its events become too old.
+const AGEING_SLOWLY: [&str; 2] = ["--event-pace", "0.05"];
+
 #[test]
 fn kill_9_under_load_loses_no_accepted_event_and_no_answered_run() {
     let mut place = Place::new();
     let promised = Promised::default();
     for round in 0..rounds() {
-        let server = place.serve(&QUICK);
+        let server = place.serve(&AGEING_SLOWLY);
         if round == 0 {
             server.deploy(
                 "counted",
@@ -163,14 +171,16 @@ fn kill_9_under_load_loses_no_accepted_event_and_no_answered_run() {
         let (never, count) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             let loading = scope.spawn(|| load(&server, &promised, &never, &count));
-            wait::until("some are accepted", || (count.load(Ordering::SeqCst) >= 150 + round).then_some(()));
+            wait::until("some are accepted", || {
+                (count.load(Ordering::SeqCst) >= 150 + round % 100).then_some(())
+            });
             server.kill();
             loading.join().unwrap();
         });
         place = server.kill9();
         check_kept(&place, &promised, round);
     }
-    let server = place.serve(&QUICK);
+    let server = place.serve(&AGEING_SLOWLY);
     wait::until("all have run", || {
         let left = server.metric("fnlite_events_waiting") + server.metric("fnlite_events_running");
         (left == 0).then_some(())
