@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::QUICK;
 use crate::function::{expression, folder, source};
 use crate::gate::Gate;
 use crate::keeping::{rounds, sql};
