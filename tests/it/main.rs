@@ -37,6 +37,7 @@ mod raw;
 mod rig;
 mod schemathesis;
 mod seal;
+mod search;
 mod server;
 mod slowhttptest;
 mod small_disk;
