@@ -100,6 +100,7 @@ impl Server {
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
         let settling = settle(&parts)?;
+        note(&parts);
         let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
@@ -335,6 +336,12 @@ fn socket_file(path: &Path) -> Result<http::listener::Listener> {
     let bound = UnixListener::bind(path).map_err(refused);
     rustix::process::umask(before);
     Ok(http::listener::Listener::Unix(bound?))
+}
+
+/// Writes down which server has the file. A disk that is full is not to keep it from starting.
+fn note(parts: &Parts) {
+    let noted = parts.store.note_server(env!("CARGO_PKG_VERSION"), parts.host.sandbox.level);
+    noted.unwrap_or_else(|error| log::warn!("the database does not tell of this server: {error:#}"));
 }
 
 /// What can wait until requests are answered: finds out and tells which network policies there are, and removes the unpacked

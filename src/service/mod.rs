@@ -12,3 +12,4 @@ pub mod logs;
 pub mod metrics;
 pub mod retention;
 mod run_log;
+pub mod sql;

@@ -37,6 +37,7 @@ use crate::store::recorder::{Job, Order, Recorder};
 use crate::store::reply::Reply;
 use crate::store::room::Gauge;
 use crate::store::sealing::Sealing;
+use crate::store::sql::turns::Turns;
 
 mod backup;
 pub mod check;
@@ -60,6 +61,8 @@ pub mod retention;
 pub mod room;
 mod sealing;
 mod select;
+mod server;
+pub mod sql;
 #[cfg(test)]
 mod tests;
 
@@ -113,6 +116,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     queue: Arc<Queue>,
     readers: Readers,
+    turns: Turns,
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
     deleted: retention::Counters,
@@ -179,6 +183,7 @@ impl Store {
         let store = Store(Arc::new(Inner {
             path: options.path.clone(),
             readers: Readers::new(options.path.clone(), clock.clone()),
+            turns: Turns::new(),
             clock,
             queue,
             run_id: AtomicI64::new(run_id),
@@ -398,6 +403,7 @@ impl Inner {
             join(thread);
         }
         self.readers.close();
+        self.turns.close();
         self.queue.close();
         threads.into_iter().for_each(join);
     }
