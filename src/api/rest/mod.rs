@@ -60,6 +60,7 @@ mod params;
 mod query;
 mod route;
 mod routes;
+pub mod sql;
 #[cfg(test)]
 mod tests;
 
@@ -172,9 +173,9 @@ impl Handler for Rest {
         Ok(route.body_max)
     }
 
-    /// Who waits for an invocation's end may wait for long.
+    /// Who waits for an invocation's end may wait for long, and a statement of SQL may compute for long.
     fn is_patient(&self, head: &Head) -> bool {
-        invocations::waits(head)
+        invocations::waits(head) || sql::is_asked(head)
     }
 
     fn refusal(&self, status: u16, sentence: &'static str) -> Response {

@@ -3,7 +3,9 @@
 
 use crate::api::rest::params::{CURSOR, DEPLOY, FUNCTION, LIMIT, NAMESPACE, SINCE, UNTIL};
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
-use crate::api::rest::{appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics};
+use crate::api::rest::{
+    appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics, sql,
+};
 use crate::model::key::Scope;
 use crate::model::limits;
 
@@ -11,6 +13,8 @@ use crate::model::limits;
 pub(super) const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// An event, and some more, so that one that is a little too large gets our own words.
 const EVENT_BODY_BYTES: u64 = limits::EVENT_BYTES_MAX as u64 + 64 * 1024;
+/// A statement, in which JSON may write a byte as six, and as much again for its parameters and more.
+const SQL_BODY_BYTES: u64 = 12 * limits::SQL_BYTES_MAX as u64;
 /// The largest package in base64, and the rest of its JSON.
 const PACKAGE_BODY_BYTES: u64 = 75 * 1024 * 1024;
 
@@ -275,6 +279,24 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "What runs printed, line by line.",
         takes: Shape::Nothing,
         tells: &[(200, "A page.", Shape::Json("Lines")), NOT_FOUND],
+    },
+    Route {
+        verb: Verb::Post,
+        path: sql::PATH,
+        access: READ,
+        handle: sql::post,
+        query: &[NAMESPACE],
+        body_max: SQL_BODY_BYTES,
+        id: "sql",
+        summary: "Read by SQL: the views invocations, logs, functions, dead_letters and appliance, of all namespaces. One \
+                  statement, 2 seconds of computing, 8 MiB of values.",
+        takes: Shape::Json("Statement"),
+        tells: &[
+            (200, "What was read.", Shape::Json("Rows")),
+            TOO_LARGE,
+            (429, "Too many long requests are served already.", Shape::Json("Error")),
+            BUSY,
+        ],
     },
     Route {
         verb: Verb::Get,

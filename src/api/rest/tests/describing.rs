@@ -76,6 +76,8 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("getInvocation", "GET /v1/invocations/x", ""),
         request("listLogs", &format!("GET /v1/logs?request_id={id}"), ""),
         request("listLogs", "GET /v1/logs?order=x", ""),
+        request("sql", "POST /v1/sql", r#"{"sql":"SELECT 1, 2.5, 'x', NULL","params":[],"limit":10}"#),
+        request("sql", "POST /v1/sql", r#"{"sql":"SELEC"}"#),
         request("listKeys", "GET /v1/keys", ""),
         request("createKey", "POST /v1/keys", key),
         request("createKey", "POST /v1/keys", key),
