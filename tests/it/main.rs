@@ -40,6 +40,7 @@ mod seal;
 mod server;
 mod slowhttptest;
 mod small_disk;
+mod sql;
 mod tree;
 mod unit;
 mod uploads;
