@@ -103,6 +103,7 @@ impl Server {
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
         let settling = settle(&parts)?;
+        note(&parts);
         let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
         let start = || Indexing::start(parts.store.clone(), Arc::clone(&parts.clock));
         let indexing = options.full_text.then(start).transpose()?;
@@ -341,6 +342,12 @@ fn socket_file(path: &Path) -> Result<http::listener::Listener> {
     let bound = UnixListener::bind(path).map_err(refused);
     rustix::process::umask(before);
     Ok(http::listener::Listener::Unix(bound?))
+}
+
+/// Writes down which server has the file. A disk that is full is not to keep it from starting.
+fn note(parts: &Parts) {
+    let noted = parts.store.note_server(env!("CARGO_PKG_VERSION"), parts.host.sandbox.level);
+    noted.unwrap_or_else(|error| log::warn!("the database does not tell of this server: {error:#}"));
 }
 
 /// What can wait until requests are answered: finds out and tells which network policies there are, and removes the unpacked

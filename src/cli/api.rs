@@ -17,6 +17,9 @@ use crate::model::limits;
 const SILENCE_MAX: Duration =
     Duration::from_secs((limits::INIT_TIMEOUT_S_MAX + limits::TIMEOUT_S_MAX + 60) as u64);
 
+/// Longest wait of a look whether a server answers.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Parameters of a query; none is sent for a `None`.
 pub(super) type Query = Vec<(&'static str, Option<String>)>;
 
@@ -61,6 +64,11 @@ impl Api {
             authorization: key.map(|key| format!("Bearer {key}")),
             namespace: found.namespace,
         })
+    }
+
+    /// Whether a server of this host is meant, and none is there.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.address(), Address::Unix(_)) && self.address().connect(LOOK).is_err()
     }
 
     /// Where the server is.

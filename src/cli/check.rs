@@ -1,12 +1,9 @@
 //! `fnlite check`: is the database sound, and what is in it. A server that answers is asked; where none does, the file itself
 //! is looked at, without changing it.
 
-use std::time::Duration;
-
 use crate::api::rest::check::body;
 use crate::cli::Context;
 use crate::cli::api::Api;
-use crate::cli::client::Address;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
 use crate::cli::text;
@@ -14,9 +11,6 @@ use crate::cli::wire::Checked;
 use crate::config;
 use crate::error::Kind;
 use crate::service::check;
-
-/// Longest wait of a look whether a server answers.
-const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,7 +21,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut api = context.api()?;
-    let (json, of) = if is_stopped(&api) {
+    let (json, of) = if api.is_stopped() {
         (offline(args, context)?, "file")
     } else {
         (online(args, &mut api)?, "server")
@@ -40,11 +34,6 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         context.out.data(render(&checked, of, &context.out).as_bytes())?;
     }
     Ok(if checked.sound { Exit::Done } else { Exit::Error })
-}
-
-/// Whether a server of this host is meant, and none is there.
-fn is_stopped(api: &Api) -> bool {
-    matches!(api.address(), Address::Unix(_)) && api.address().connect(LOOK).is_err()
 }
 
 fn online(args: &Args, api: &mut Api) -> Result<Vec<u8>, Failure> {

@@ -2,7 +2,7 @@
 //!
 //! A command reads its arguments, asks the server over REST like anybody else, and prints. Data goes to stdout, the rest
 //! to stderr; with `--json` the data is the server's own. Nothing here opens the database, which is the server's alone, but
-//! `check`, and that only where no server runs.
+//! `check` and `sql`, which look at the file where no server runs.
 //! The exit codes (`exit.rs`) are part of the promise.
 
 use std::ffi::OsString;
@@ -35,6 +35,7 @@ mod exit;
 mod folder;
 mod follow;
 mod follow_logs;
+mod grid;
 pub mod histogram;
 mod invoke;
 mod keys;
@@ -50,6 +51,7 @@ mod runs;
 mod self_test;
 mod serve;
 mod show;
+mod sql;
 mod state;
 mod table;
 mod text;
@@ -92,6 +94,8 @@ enum Command {
     Runs(runs::Args),
     /// Print log lines
     Logs(logs::Args),
+    /// Read runs, lines and functions by SQL; reads the file where no server runs
+    Sql(sql::Args),
     /// List functions
     List(list::Args),
     /// Look at events that were given up, run them again, or let them go
@@ -169,6 +173,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Show(args) => show::run(&args, context),
         Command::Runs(args) => runs::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),
+        Command::Sql(args) => sql::run(&args, context),
         Command::List(args) => list::run(&args, context),
         Command::Dead(args) => dead::run(&args, context),
         Command::Delete(args) => delete::run(&args, context),
@@ -212,6 +217,11 @@ mod tests {
             "logs hello -f -q timeout --since 15m --json",
             "logs --request-id 4ca7089c-3bb0-48cf-bcdb-26d130fed2ae",
             "runs hello --since 2h --until 1h --limit 5",
+            "sql SELECT",
+            "sql - -p 1 -p -2 --limit 10 --csv",
+            "sql SELECT --file other.db --json",
+            "sql --schema",
+            "sql --schema logs",
             "list --json",
             "list --utc",
             "dead list",

@@ -53,6 +53,12 @@ impl Out {
         Ok(stdout.flush()?)
     }
 
+    /// Columns of the terminal that a person watches.
+    pub(super) fn columns(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|_| self.is_watched)?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
     /// Says something about it. What cannot be said (a closed stderr) is let go.
     pub(super) fn note(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");

@@ -55,7 +55,7 @@ fn aligned(row: &[String], widths: &[usize], paint: impl Fn(usize, &str) -> Stri
 }
 
 /// Columns of a terminal that `text` takes; East Asian characters take two.
-fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     let is_wide = |c: char| matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd);
     text.chars().map(|c| 1 + usize::from(is_wide(c))).sum()
 }

@@ -237,6 +237,14 @@ pub(super) struct Checked {
     pub(super) free_bytes: u64,
 }
 
+/// What a statement of SQL has read; the values as they came.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rows {
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<Vec<Box<RawValue>>>,
+    pub(super) truncated: bool,
+}
+
 /// What a server found out about its host.
 #[derive(Debug, Deserialize)]
 pub(super) struct Doctor {

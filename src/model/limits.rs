@@ -109,3 +109,18 @@ pub const KEY_NAME_CHARS_MAX: usize = 60;
 pub const PAGE_DEFAULT: u32 = 50;
 /// Most rows of one page of a list.
 pub const PAGE_MAX: u32 = 1000;
+
+/// Longest statement of SQL, bytes.
+pub const SQL_BYTES_MAX: usize = 100_000;
+/// Largest text or blob that a statement of SQL handles, bytes.
+pub const SQL_VALUE_BYTES_MAX: usize = 1_000_000;
+/// Rows of a statement's answer unless asked otherwise.
+pub const SQL_ROWS_DEFAULT: u32 = 1000;
+/// Most rows of a statement's answer.
+pub const SQL_ROWS_MAX: u32 = 10_000;
+/// Most bytes of the values in a statement's answer.
+pub const SQL_ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest time a statement may compute, seconds.
+pub const SQL_TIME_S: u64 = 2;
+/// Most memory a statement may take, MiB.
+pub const SQL_MEMORY_MIB: u64 = 256;

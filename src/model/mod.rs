@@ -10,3 +10,5 @@ pub mod limits;
 pub mod log;
 pub mod query;
 pub mod runtime;
+pub mod sql;
+pub mod views;

@@ -14,4 +14,5 @@ pub mod metrics;
 pub mod retention;
 mod run_log;
 pub mod search;
+pub mod sql;
 pub mod tail;

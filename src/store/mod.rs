@@ -37,6 +37,7 @@ use crate::store::recorder::{Job, Order, Recorder};
 use crate::store::reply::Reply;
 use crate::store::room::Gauge;
 use crate::store::sealing::Sealing;
+use crate::store::sql::turns::Turns;
 use crate::store::tail::Bell;
 
 mod backup;
@@ -62,6 +63,8 @@ pub mod room;
 mod sealing;
 pub mod search;
 mod select;
+mod server;
+pub mod sql;
 pub mod tail;
 #[cfg(test)]
 mod tests;
@@ -119,6 +122,7 @@ struct Inner {
     readers: Readers,
     /// For searches, which may take long.
     searchers: Readers,
+    turns: Turns,
     run_id: AtomicI64,
     lines_dropped: AtomicU64,
     deleted: retention::Counters,
@@ -188,6 +192,7 @@ impl Store {
             path: options.path.clone(),
             readers: Readers::new(options.path.clone(), clock.clone(), readers::READERS),
             searchers: Readers::new(options.path.clone(), clock.clone(), readers::SEARCHERS),
+            turns: Turns::new(),
             clock,
             queue,
             run_id: AtomicI64::new(run_id),
@@ -422,6 +427,7 @@ impl Inner {
         }
         self.readers.close();
         self.searchers.close();
+        self.turns.close();
         self.queue.close();
         threads.into_iter().for_each(join);
     }

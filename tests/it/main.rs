@@ -41,6 +41,7 @@ mod search;
 mod server;
 mod slowhttptest;
 mod small_disk;
+mod sql;
 mod tail;
 mod tree;
 mod unit;

@@ -60,6 +60,7 @@ mod params;
 mod query;
 mod route;
 mod routes;
+pub mod sql;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -173,9 +174,10 @@ impl Handler for Rest {
         Ok(route.body_max)
     }
 
-    /// Who waits for an invocation's end or follows the log may wait for long, and who searches may look at much.
+    /// Who waits for an invocation's end or follows the log may wait for long; a search may look at much, and a statement
+    /// of SQL compute for long.
     fn is_patient(&self, head: &Head) -> bool {
-        invocations::waits(head) || logs::takes_long(head) || tail::is_asked(head)
+        invocations::waits(head) || logs::takes_long(head) || tail::is_asked(head) || sql::is_asked(head)
     }
 
     fn refusal(&self, status: u16, sentence: &'static str) -> Response {

@@ -6,7 +6,7 @@ use crate::api::rest::params::{
 };
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
 use crate::api::rest::{
-    appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics, tail,
+    appliance, check, dead_letters, functions, invocations, invoke, keys, logs, metrics, sql, tail,
 };
 use crate::model::key::Scope;
 use crate::model::limits;
@@ -15,6 +15,8 @@ use crate::model::limits;
 pub(super) const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// An event, and some more, so that one that is a little too large gets our own words.
 const EVENT_BODY_BYTES: u64 = limits::EVENT_BYTES_MAX as u64 + 64 * 1024;
+/// A statement, in which JSON may write a byte as six, and as much again for its parameters and more.
+const SQL_BODY_BYTES: u64 = 12 * limits::SQL_BYTES_MAX as u64;
 /// The largest package in base64, and the rest of its JSON.
 const PACKAGE_BODY_BYTES: u64 = 75 * 1024 * 1024;
 
@@ -331,6 +333,24 @@ pub(super) static ROUTES: &[Route] = &[
             (200, "Events, until the server stops.", Shape::Bytes("text/event-stream")),
             NOT_FOUND,
             (429, "Too many follow the log or wait for runs already.", Shape::Json("Error")),
+        ],
+    },
+    Route {
+        verb: Verb::Post,
+        path: sql::PATH,
+        access: READ,
+        handle: sql::post,
+        query: &[NAMESPACE],
+        body_max: SQL_BODY_BYTES,
+        id: "sql",
+        summary: "Read by SQL: the views invocations, logs, functions, dead_letters and appliance, of all namespaces. One \
+                  statement, 2 seconds of computing, 8 MiB of values.",
+        takes: Shape::Json("Statement"),
+        tells: &[
+            (200, "What was read.", Shape::Json("Rows")),
+            TOO_LARGE,
+            (429, "Too many long requests are served already.", Shape::Json("Error")),
+            BUSY,
         ],
     },
     Route {

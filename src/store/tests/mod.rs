@@ -28,16 +28,16 @@ mod searching;
 mod tailing;
 
 /// A database in a folder of its own.
-struct Fixture {
+pub(super) struct Fixture {
     folder: TempDir,
 }
 
 impl Fixture {
-    fn new() -> Fixture {
+    pub(super) fn new() -> Fixture {
         Fixture { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("fnlite.db")
     }
 
@@ -46,12 +46,12 @@ impl Fixture {
         Store::open(&options, Arc::new(SystemClock))
     }
 
-    fn open(&self) -> Store {
+    pub(super) fn open(&self) -> Store {
         self.try_open().unwrap()
     }
 
     /// The file as another program sees it.
-    fn other_program(&self) -> rusqlite::Connection {
+    pub(super) fn other_program(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.path()).unwrap()
     }
 }
@@ -60,7 +60,7 @@ fn namespace() -> Namespace {
     Namespace::default()
 }
 
-fn name(text: &str) -> FunctionName {
+pub(super) fn name(text: &str) -> FunctionName {
     FunctionName::parse(text).unwrap()
 }
 
@@ -74,14 +74,14 @@ fn config() -> Config {
     Config { env, ..Config::usual() }
 }
 
-fn deploy(store: &Store, function: &str) -> Function {
+pub(super) fn deploy(store: &Store, function: &str) -> Function {
     let package = b"a package".to_vec();
     let digest = digest(&package);
     store.deploy(&namespace(), &name(function), &config(), package, digest).unwrap()
 }
 
 /// A run of `function` that ended well just now, and printed `lines`.
-fn run(store: &Store, function: &Function, lines: &[&str]) -> FinishedRun {
+pub(super) fn run(store: &Store, function: &Function, lines: &[&str]) -> FinishedRun {
     run_at(store, function, SystemClock.wall_us(), lines)
 }
 

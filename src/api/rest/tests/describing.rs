@@ -84,6 +84,8 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("countLogsByKind", "GET /v1/logs/facets?function=nobody", ""),
         request("tailLogs", "GET /v1/logs/tail?function=hello", ""),
         request("tailLogs", "GET /v1/logs/tail?function=nobody", ""),
+        request("sql", "POST /v1/sql", r#"{"sql":"SELECT 1, 2.5, 'x', NULL","params":[],"limit":10}"#),
+        request("sql", "POST /v1/sql", r#"{"sql":"SELEC"}"#),
         request("listKeys", "GET /v1/keys", ""),
         request("createKey", "POST /v1/keys", key),
         request("createKey", "POST /v1/keys", key),

@@ -1,0 +1,1 @@
+//! What people ask, as the README writes it, and other tools on the file.
