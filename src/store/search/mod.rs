@@ -30,7 +30,8 @@ mod subject;
 
 pub use subject::Found;
 
-/// Rows between two looks at the clock: some hundred microseconds where nothing matches.
+/// Rows between two looks at the clock, where there is no query. A hostile regular expression can take half a second for one line,
+/// so with a query every row is followed by a look.
 const ROWS: usize = 256;
 /// Of the lines of a block, the part above which all of them are read in one go.
 const DENSE: usize = words::LINES / 8;
@@ -257,7 +258,7 @@ impl Walk<'_, '_, '_> {
                 return Ok(ControlFlow::Break(Over::Stopped));
             }
             self.rows += 1;
-            if self.rows >= ROWS && self.is_late() {
+            if (self.rows >= ROWS || self.search.query.is_some()) && self.is_late() {
                 return Ok(ControlFlow::Break(Over::Late(id)));
             }
         }
