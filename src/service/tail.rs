@@ -31,8 +31,8 @@ pub struct TailAsked {
     pub request_id: Option<RequestId>,
     /// Of that function only.
     pub function: Option<FunctionName>,
-    /// Lines that match only.
-    pub query: Query,
+    /// Lines that match only; nothing means all.
+    pub query: Option<Arc<Query>>,
     /// The id of the last line the caller has; none means what comes from now on.
     pub after: Option<i64>,
 }
@@ -44,7 +44,7 @@ pub struct Tail {
     invoker: Arc<Invoker>,
     listener: Listener,
     of: Followed,
-    query: Query,
+    query: Option<Arc<Query>>,
     seen: i64,
     /// Whether the last look found everything there was.
     is_even: bool,
@@ -100,7 +100,7 @@ impl Tail {
     }
 
     fn look(&mut self) -> Result<News> {
-        let mut new = match self.store.new_lines(&self.of, &self.query, self.seen) {
+        let mut new = match self.store.new_lines(&self.of, self.query.as_deref(), self.seen) {
             Ok(new) => new,
             // Others read just now: the lines stay where they are until the next look.
             Err(error) if error.kind == Kind::Busy => New { seen: self.seen, ..New::default() },

@@ -151,7 +151,7 @@ impl Store {
     }
 
     /// The next lines after that one that match, not all at once.
-    pub fn new_lines(&self, of: &Followed, query: &Query, seen: i64) -> Result<New> {
+    pub fn new_lines(&self, of: &Followed, query: Option<&Query>, seen: i64) -> Result<New> {
         let newest = self.newest_line()?;
         let (after, missed) = skip(seen, newest);
         let of = LogQuery {
@@ -165,7 +165,7 @@ impl Store {
             limit: PageLimit::default(),
         };
         let deadline = self.now() + LOOK;
-        let search = Search { of: &of, query: Some(query), deadline, looks_at_much: false };
+        let search = Search { of: &of, query, deadline, looks_at_much: false };
         let mut lines = Vec::new();
         let over = self.search(&search, |found| {
             lines.push(found.stored()?);

@@ -24,7 +24,7 @@ pub(super) const CURSOR: Param = Param::new(
     r#"{"type":"string","pattern":"^[1-9][0-9]{0,17}$"}"#,
 );
 
-const REQUEST_ID: Param =
+pub(super) const REQUEST_ID: Param =
     Param::new("request_id", "Of that run only.", r##"{"$ref":"#/components/schemas/RequestId"}"##);
 pub(super) const Q: Param = Param::new(
     "q",

@@ -2,7 +2,8 @@
 //! takes, and what its description says. Routing, 404, 405, unknown parameters and `/openapi.json` all come from here.
 
 use crate::api::rest::params::{
-    COUNTED, COUNTED_BY_TIME, CURSOR, DEPLOY, FUNCTION, LIMIT, LINES, NAMESPACE, SINCE, UNTIL,
+    CASE, COUNTED, COUNTED_BY_TIME, CURSOR, DEPLOY, FUNCTION, LIMIT, LINES, NAMESPACE, Q, REQUEST_ID, SINCE,
+    UNTIL,
 };
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
 use crate::api::rest::{
@@ -308,9 +309,10 @@ pub(super) static ROUTES: &[Route] = &[
         handle: tail::get,
         query: &[
             NAMESPACE,
-            Param::new("request_id", "Of that run only.", r##"{"$ref":"#/components/schemas/RequestId"}"##),
+            REQUEST_ID,
             FUNCTION,
-            Param::new("q", "Lines that match only.", r#"{"type":"string"}"#),
+            Q,
+            CASE,
             Param::new(
                 "last_event_id",
                 "As Last-Event-ID, for clients that cannot send it; the header comes first.",

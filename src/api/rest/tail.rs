@@ -14,13 +14,12 @@ use std::time::Duration;
 use crate::api::rest::Rest;
 use crate::api::rest::call::Call;
 use crate::api::rest::invocations::parse_id;
-use crate::api::rest::logs::LineBody;
+use crate::api::rest::logs::{self, LineBody};
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::http::head::Head;
 use crate::http::request::LineWatch;
 use crate::http::response::Response;
-use crate::search::{Case, Query};
 use crate::service::tail::{News, Tail, TailAsked};
 
 /// Where it is.
@@ -36,7 +35,7 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
         namespace: call.namespace()?,
         request_id: call.query.text("request_id").map(|text| parse_id("request_id", text)).transpose()?,
         function: call.function_asked()?,
-        query: query(&call)?,
+        query: logs::query(&call)?,
         after: last_event_id(&call)?,
     };
     let tail = rest.parts.logs.tail(asked)?;
@@ -52,11 +51,6 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
 /// Whether a request is for a tail.
 pub(super) fn is_asked(head: &Head) -> bool {
     head.path() == PATH
-}
-
-fn query(call: &Call) -> Result<Query> {
-    let text = call.query.text("q").unwrap_or_default();
-    Query::parse(text, Case::default()).map_err(|mistake| Error::invalid(format!("q: {mistake}")))
 }
 
 /// The header first: a browser that connects again repeats the query it began with.
