@@ -52,6 +52,16 @@
 //!    the record of the attempt in one transaction: it is over, or due again, or a dead letter.
 //! 4. At a start the line is made again from `queued`; what had been claimed counts as an attempt, and as a death.
 //!
+//! # The life of a log line
+//!
+//! 1. [`instance`] reads it from the run's pipes; the recorder commits it with the run's record, or, while a run lasts, every
+//!    second. The bell rings that [`service::tail`] listens for, and whoever follows the log reads on from the line he has seen.
+//! 2. Once the 16,384 ids of its block are used up, [`service::indexing`] has the words of the block packed and stored
+//!    (`store/words`): never on the way of a run.
+//! 3. [`service::search`] narrows a query to a run, a function, a stretch of time; [`store::Store::search`] walks the lines
+//!    there, block by block, past those whose words cannot match; [`search::Query::matches`] has the last word.
+//! 4. Or somebody asks in SQL: [`service::sql`], on connections that can read what the public views read and nothing else.
+//!
 //! # How a process tree is held
 //!
 //! Our own binary, started as `__launch`, builds the walls before any user code runs, starts the interpreter and turns into a

@@ -3,7 +3,7 @@
 //! [`Store::search`] walks lines from one end to the other and shows those that match to a visitor, which may stop it; so
 //! do the deadline and the end. What is looked at is as little as is known to suffice: the lines of one run, by their index;
 //! of one function, by theirs; else block by block, and of each block the lines whose words can match
-//! ([`words`](super::words)). Whether a line does match is said by the query alone (`subject`).
+//! ([`words`]). Whether a line does match is said by the query alone (`subject`).
 //!
 //! # What must stay true
 //!
