@@ -104,6 +104,8 @@ impl Logs {
         };
         let meant = bounds.function.as_deref().map(FunctionName::parse);
         let function_id = match (&asked.function, meant) {
+            // A run is of one function, whatever its namespace.
+            (None, _) if run_id.is_some() => None,
             (None, Some(Err(_))) => return Ok(None),
             (None, Some(Ok(meant))) => match self.store.function_id(&asked.namespace, &meant)? {
                 None => return Ok(None),

@@ -34,7 +34,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Job, Order, Recorder};
-use crate::store::reply::Reply;
+use crate::store::reply::{Answer, Reply};
 use crate::store::room::Gauge;
 use crate::store::sealing::Sealing;
 use crate::store::sql::turns::Turns;
@@ -282,12 +282,21 @@ impl Store {
         })
     }
 
+    /// As [`write`](Store::write), carried out by the recorder's own thread: for callers of low priority, who must not hold
+    /// up the commits of others by writing theirs.
+    fn write_aside<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = reply::reply();
+        self.order(Order::Work(Box::new(Job { durable: false, body: Some(body), value: None, reply })))?;
+        committed(answer)
+    }
+
     fn order_and_wait<T>(&self, order: impl FnOnce(Reply<Result<T>>) -> Order) -> Result<T> {
         let (reply, answer) = reply::reply();
         self.0.queue.order_and_lead(order(reply), QUEUE_WAIT).map_err(|_| no_room())?;
-        answer.wait(COMMIT_WAIT).unwrap_or_else(|| {
-            Err(Error::new(Kind::Busy, "the database did not commit in time, or was closed; try again"))
-        })
+        committed(answer)
     }
 
     fn order(&self, order: Order) -> Result<()> {
@@ -344,6 +353,13 @@ impl Store {
     fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
+}
+
+/// What was committed, once it is.
+fn committed<T>(answer: Answer<Result<T>>) -> Result<T> {
+    answer.wait(COMMIT_WAIT).unwrap_or_else(|| {
+        Err(Error::new(Kind::Busy, "the database did not commit in time, or was closed; try again"))
+    })
 }
 
 fn no_room() -> Error {

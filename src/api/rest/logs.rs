@@ -168,14 +168,21 @@ pub(super) fn asked(rest: &Rest, call: &Call) -> Result<LinesAsked> {
         until_us: call.instant("until", now_us)?,
         order: call.query.text("order").map_or(Ok(order), Order::parse)?,
         after: call.cursor()?,
-        limit: if matches!(format(call)?, Format::Json) {
-            call.limit()?
-        } else {
-            PageLimit::new(limits::PAGE_MAX)?
-        },
+        limit: limit(call)?,
         context: context(call)?,
         patience: patience(call)?,
     })
+}
+
+/// The size of a page; a stream has large ones, unless it is short.
+fn limit(call: &Call) -> Result<PageLimit> {
+    match format(call)? {
+        Format::Json => call.limit(),
+        Format::Export(_) => {
+            let most = call.query.number("limit")?.unwrap_or(limits::PAGE_MAX);
+            PageLimit::new(most.clamp(1, limits::PAGE_MAX))
+        }
+    }
 }
 
 /// The query of `q`; none where it asks for everything.
@@ -187,6 +194,10 @@ pub(super) fn query(call: &Call) -> Result<Option<Arc<Query>>> {
     };
     let parse = |text| Query::parse(text, case).map_err(|mistake| Error::invalid(format!("q: {mistake}")));
     let text = call.query.text("q").map(str::trim).filter(|text| !matches!(*text, "" | "*"));
+    if text.is_some() && call.head.path() == PATH && !takes_long(&call.head) {
+        // It would hold a thread that is not meant for it.
+        return Err(Error::invalid("q must be named without escapes"));
+    }
     Ok(text.map(parse).transpose()?.map(Arc::new))
 }
 

@@ -73,7 +73,7 @@ impl Store {
         let patience = search.deadline.saturating_duration_since(clock.now()) + GRACE;
         let readers = if search.looks_at_much { &self.0.searchers } else { &self.0.readers };
         readers.read_within(patience, |tx| {
-            let facts = Facts::new(tx, search.of.namespace.as_deref())?;
+            let facts = Facts::new(tx, search.of.namespace.as_deref());
             let Some(ids) = ids(tx, search.of)? else { return Ok(Over::End) };
             let mut walk = Walk { tx, search, facts: &facts, clock, rows: 0, visit: &mut visit };
             Ok(match walk.along(ids)? {
@@ -102,7 +102,7 @@ impl Store {
     /// Up to `most` lines of the run right before and right behind the line `id`, in order.
     pub fn lines_around(&self, line: &StoredLine, most: u32) -> Result<(Vec<StoredLine>, Vec<StoredLine>)> {
         self.read(|tx| {
-            let facts = Facts::new(tx, None)?;
+            let facts = Facts::new(tx, None);
             let mut before = around(tx, &facts, line, " AND id < ? ORDER BY id DESC LIMIT ?", most)?;
             before.reverse();
             let after = around(tx, &facts, line, " AND id > ? ORDER BY id LIMIT ?", most)?;

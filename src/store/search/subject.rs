@@ -25,15 +25,17 @@ const STATUS_RUNNING: u16 = 202;
 /// What lines have in common, read once.
 pub(in crate::store) struct Facts<'t, 'c> {
     tx: &'t Tx<'c>,
-    functions: HashMap<i64, Named>,
+    /// Only functions of that namespace are meant; of every one where there is none.
+    namespace: Option<String>,
+    functions: RefCell<HashMap<i64, Rc<Named>>>,
     /// The last run asked about.
     run: RefCell<Option<Rc<Run>>>,
-    /// Why a run could not be read: a subject cannot say so.
+    /// Why something could not be read: a subject cannot say so.
     failure: RefCell<Option<Error>>,
 }
 
-/// A function's names.
-#[derive(Debug)]
+/// A function's names; empty where there is none, which cannot be.
+#[derive(Debug, Default)]
 struct Named {
     namespace: String,
     name: String,
@@ -75,6 +77,7 @@ pub struct Found<'f> {
     message: &'f str,
     facts: &'f Facts<'f, 'f>,
     run: OnceCell<Rc<Run>>,
+    named: OnceCell<Rc<Named>>,
 }
 
 impl fmt::Debug for Found<'_> {
@@ -85,22 +88,19 @@ impl fmt::Debug for Found<'_> {
 
 impl<'t, 'c> Facts<'t, 'c> {
     /// Of lines of that namespace; of all where there is none.
-    pub(super) fn new(tx: &'t Tx<'c>, namespace: Option<&str>) -> Result<Facts<'t, 'c>> {
-        let mut statement = tx.prepare_cached("SELECT id, namespace, name FROM function")?;
-        let rows = statement.query_map([], |row| {
-            let named = Named { namespace: row.get(1)?, name: row.get(2)?, is_meant: true };
-            Ok((row.get(0)?, named))
-        })?;
-        let mut functions: HashMap<i64, Named> = rows.collect::<rusqlite::Result<_>>()?;
-        for named in functions.values_mut() {
-            named.is_meant = namespace.is_none_or(|namespace| namespace == named.namespace);
+    pub(super) fn new(tx: &'t Tx<'c>, namespace: Option<&str>) -> Facts<'t, 'c> {
+        Facts {
+            tx,
+            namespace: namespace.map(str::to_owned),
+            functions: RefCell::default(),
+            run: RefCell::default(),
+            failure: RefCell::default(),
         }
-        Ok(Facts { tx, functions, run: RefCell::default(), failure: RefCell::default() })
     }
 
     /// Whether a function is of the namespace that is meant.
     pub(super) fn is_meant(&self, function_id: i64) -> bool {
-        self.functions.get(&function_id).is_some_and(|named| named.is_meant)
+        self.namespace.is_none() || self.named(function_id).is_meant
     }
 
     /// Fails where reading about a run has failed.
@@ -108,17 +108,37 @@ impl<'t, 'c> Facts<'t, 'c> {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    fn named(&self, function_id: i64) -> (&str, &str) {
-        self.functions.get(&function_id).map_or(("", ""), |named| (&named.namespace, &named.name))
+    fn named(&self, id: i64) -> Rc<Named> {
+        let known = self.functions.borrow().get(&id).cloned();
+        known.unwrap_or_else(|| {
+            let named = Rc::new(self.noted(self.function_row(id)).unwrap_or_default());
+            self.functions.borrow_mut().insert(id, Rc::clone(&named));
+            named
+        })
+    }
+
+    fn function_row(&self, id: i64) -> Result<Option<Named>> {
+        let mut statement = self.tx.prepare_cached("SELECT namespace, name FROM function WHERE id = ?1")?;
+        let row = |row: &Row<'_>| {
+            let namespace: String = row.get(0)?;
+            let is_meant = self.namespace.as_ref().is_none_or(|meant| *meant == namespace);
+            Ok(Named { namespace, name: row.get(1)?, is_meant })
+        };
+        Ok(statement.query_row([id], row).optional()?)
+    }
+
+    /// What was read; where that failed, the failure is kept for [`check`](Facts::check).
+    fn noted<T>(&self, read: Result<Option<T>>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            self.failure.replace(Some(error));
+            None
+        })
     }
 
     fn run(&self, id: i64, retry_num: u32) -> Rc<Run> {
         let known = self.run.borrow().clone().filter(|run| (run.id, run.retry_num) == (id, retry_num));
         known.unwrap_or_else(|| {
-            let row = self.run_row(id, retry_num).unwrap_or_else(|error| {
-                self.failure.replace(Some(error));
-                None
-            });
+            let row = self.noted(self.run_row(id, retry_num));
             let run = Rc::new(Run { id, retry_num, row });
             self.run.replace(Some(Rc::clone(&run)));
             run
@@ -163,20 +183,21 @@ impl<'f> Found<'f> {
             retry_num: row.get(7)?,
             facts,
             run: OnceCell::new(),
+            named: OnceCell::new(),
         })
     }
 
     /// The line, to be kept.
     pub fn stored(&self) -> Result<StoredLine> {
-        let (namespace, function) = self.facts.named(self.function_id);
+        let Named { namespace, name, .. } = self.named();
         let request_id = self.run().row.as_ref().map(|row| row.request_id.clone());
         self.facts.check()?;
         Ok(StoredLine {
             id: self.id,
             run_id: self.run_id,
             request_id,
-            namespace: namespace.to_owned(),
-            function: function.to_owned(),
+            namespace: namespace.clone(),
+            function: name.clone(),
             retry_num: self.retry_num,
             line: LogLine {
                 ts_us: self.ts_us,
@@ -189,7 +210,7 @@ impl<'f> Found<'f> {
 
     /// The function's name.
     pub fn function(&self) -> &str {
-        self.facts.named(self.function_id).1
+        &self.named().name
     }
 
     /// The version that ran; empty while that is not known.
@@ -200,6 +221,10 @@ impl<'f> Found<'f> {
     /// The status code of the attempt, 202 while it goes on.
     pub fn status(&self) -> u16 {
         self.run().row.as_ref().map_or(STATUS_RUNNING, |row| row.status)
+    }
+
+    fn named(&self) -> &Named {
+        self.named.get_or_init(|| self.facts.named(self.function_id))
     }
 
     fn run(&self) -> &Run {
@@ -217,7 +242,7 @@ impl Subject for Found<'_> {
         let number = |of: fn(&RunRow) -> f64| Value::Number(self.run().row.as_ref().map_or(0.0, of));
         match field {
             Field::FunctionName => Value::Text(self.function()),
-            Field::Namespace => Value::Text(self.facts.named(self.function_id).0),
+            Field::Namespace => Value::Text(&self.named().namespace),
             Field::RequestId => {
                 Value::Text(self.run().row.as_ref().map_or("", |row| row.request_id.as_str()))
             }

@@ -87,7 +87,7 @@ impl Store {
     /// Writes down the words of a block's lines.
     pub fn index_block(&self, block: i64) -> Result<()> {
         let Packed { directory, pieces } = self.read(|tx| gather(tx, block))?.pack();
-        self.write(move |tx| {
+        self.write_aside(move |tx| {
             delete(tx, block)?;
             tx.prepare_cached("INSERT INTO log_block (block, directory) VALUES (?1, ?2)")?
                 .execute(params![block, directory])?;
@@ -108,7 +108,7 @@ impl Store {
         let first = self.read(ends)?.map(|(first, _)| block_of(first));
         match lowest {
             Some(block) if first.is_none_or(|first| block < first) => {
-                self.write(move |tx| delete(tx, block)).map(|()| true)
+                self.write_aside(move |tx| delete(tx, block)).map(|()| true)
             }
             _ => Ok(false),
         }
