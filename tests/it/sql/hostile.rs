@@ -212,18 +212,6 @@ fn two_statements_run_at_once_a_few_wait_and_others_are_told() {
 }
 
 #[test]
-fn a_server_that_stops_does_not_wait_for_a_statement() {
-    let server = Server::start(&[]);
-    let place = std::thread::scope(|scope| {
-        let asked = scope.spawn(|| ask(&server, &format!("{FOREVER}SELECT count(*) FROM n")).status);
-        assert_eq!(asked.join().unwrap(), 400);
-        server.place().db()
-    });
-    server.stop_in_order();
-    assert!(!place.with_extension("db-wal").exists());
-}
-
-#[test]
 fn a_statement_needs_a_key_that_may_read() {
     let server = Server::shared();
     let body = json!({ "sql": "SELECT 1" }).to_string();
