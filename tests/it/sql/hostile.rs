@@ -142,7 +142,9 @@ fn statements_without_end_are_stopped_while_others_are_served() {
         assert!(ended.iter().all(Result::is_ok), "{seen:?}");
         seen
     });
-    eprintln!("{before_mib} MiB before; {seen:?}; {} MiB after", memory_mib(&server));
+    let after_mib = memory_mib(&server);
+    eprintln!("{before_mib} MiB before; {seen:?}; {after_mib} MiB after");
+    assert!(after_mib < before_mib + 64, "{after_mib} MiB are kept");
     assert!(seen.rounds > 100, "{seen:?}");
     assert!(seen.health < Duration::from_secs(1) && seen.invoke < Duration::from_secs(1), "{seen:?}");
     assert!(seen.memory_mib < before_mib + 400, "{seen:?}");
