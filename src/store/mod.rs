@@ -1,8 +1,8 @@
 //! SQLite: the only `rusqlite`, the only SQL, one file.
 //!
 //! [`Store`] is the handle everybody clones. Behind it one writes at a time (`queue`, `recorder`), one thread copies the write-ahead log
-//! into the file (`checkpoint`), and a few connections read (`readers`). Its public methods are nouns of the model,
-//! one file per table family; `read(|tx|)` and `write(|tx|)` are for those files only.
+//! into the file (`checkpoint`), and a few connections read (`readers`); statements of others have their own (`sql`). Its public
+//! methods are nouns of the model, one file per table family; `read(|tx|)` and `write(|tx|)` are for those files only.
 //!
 //! # What must stay true
 //!

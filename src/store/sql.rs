@@ -21,10 +21,12 @@ use std::sync::atomic::AtomicBool;
 use rusqlite::Connection;
 
 use crate::base::clock::Clock;
+use crate::base::sys;
 use crate::error::{Error, Kind, Result};
 use crate::model::sql::{Answer, Statement};
 use crate::store::sql::fault::Refusals;
 use crate::store::sql::locked::Locked;
+use crate::store::sql::watch::Memory;
 use crate::store::{Store, connection, migrate};
 
 mod aggregates;
@@ -43,6 +45,10 @@ mod tests;
 mod text;
 pub(super) mod turns;
 mod watch;
+
+/// Growth after which the allocator is told to let go: it would keep it for ever otherwise, in a process that promises to be
+/// small.
+const LARGE_BYTES: u64 = 8 << 20;
 
 impl Store {
     /// Reads by a statement of somebody else's. Fails with `Invalid` where it is wrong, is not allowed, or was stopped, and
@@ -93,9 +99,15 @@ fn answer(
     closed: Arc<AtomicBool>,
 ) -> Result<Answer> {
     let began = clock.now();
+    let memory = Memory::open()?;
+    let before_bytes = memory.bytes()?;
     let refusals = Arc::new(Refusals::default());
     let locked = Locked::new(conn, clock, closed, &refusals)?;
-    let mut answer = locked.read(statement).map_err(|fault| refusals.tell(fault, &statement.sql))?;
-    answer.took_us = i64::try_from((clock.now() - began).as_micros()).unwrap_or(i64::MAX);
-    Ok(answer)
+    let answer = locked.read(statement).map_err(|fault| refusals.tell(fault, &statement.sql));
+    drop(locked);
+    if memory.bytes()? > before_bytes + LARGE_BYTES {
+        sys::give_back_freed_memory();
+    }
+    let took_us = i64::try_from((clock.now() - began).as_micros()).unwrap_or(i64::MAX);
+    answer.map(|answer| Answer { took_us, ..answer })
 }

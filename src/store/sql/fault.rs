@@ -89,6 +89,12 @@ fn told(error: rusqlite::Error, sql: &str) -> Error {
         }
         rusqlite::Error::Empty => Error::invalid("sql holds no statement"),
         rusqlite::Error::MultipleStatement => Error::invalid("sql must hold one statement, not several"),
+        rusqlite::Error::SqliteFailure(ffi::Error { code: ErrorCode::TooBig, .. }, _) => {
+            Error::invalid(format!(
+                "string or blob too big: a value has at most {} bytes here; leave out event and result where they may be larger",
+                limits::SQL_VALUE_BYTES_MAX
+            ))
+        }
         rusqlite::Error::SqliteFailure(ffi::Error { code, .. }, Some(message)) if is_callers(code) => {
             Error::invalid(brief(&message))
         }
@@ -113,7 +119,6 @@ fn is_callers(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::Unknown
-            | ErrorCode::TooBig
             | ErrorCode::ConstraintViolation
             | ErrorCode::TypeMismatch
             | ErrorCode::ApiMisuse

@@ -94,6 +94,25 @@ fn mistakes_are_told_with_their_place() {
     assert!(door.refusal("SELECT '\0'").contains("NUL"));
 }
 
+/// What is too large costs its own columns and no others.
+#[test]
+fn runs_with_large_events_are_read_without_them() {
+    let door = Door::new();
+    let other = door.fixture.other_program();
+    other.execute("UPDATE invocation SET event = zeroblob(3000000)", []).unwrap();
+    let said = door.refusal("SELECT * FROM invocations");
+    assert!(
+        said.starts_with("string or blob too big: a value has at most 1000000 bytes here; leave out event"),
+        "{said}"
+    );
+    let rows = door.ask("SELECT function, status, result FROM invocations ORDER BY created_us");
+    assert_eq!(rows, [[text("hello"), Value::Integer(200), text("\"é\"")]]);
+    assert_eq!(
+        door.value("SELECT count(*) FROM invocations i JOIN logs l ON l.invocation_id = i.id"),
+        Value::Integer(2)
+    );
+}
+
 #[test]
 fn plans_are_explained() {
     let door = Door::new();

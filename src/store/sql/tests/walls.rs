@@ -2,6 +2,7 @@
 
 use super::Door;
 use crate::base::clock::{Clock, SystemClock};
+use crate::error::Kind;
 use crate::model::limits;
 use crate::model::sql::{Params, RowLimit, Value};
 
@@ -176,6 +177,28 @@ fn what_is_open_is_read_in_every_way() {
     ] {
         door.ask(sql);
     }
+}
+
+#[test]
+fn a_store_that_closes_ends_statements() {
+    let door = Door::new();
+    let began = SystemClock.now();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            door.try_ask(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+            )
+        });
+        while !door.store.0.turns.is_one_taken() {
+            std::thread::yield_now();
+        }
+        door.store.close();
+        let error = asked.join().unwrap().unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (Kind::Busy, "the server is stopping"));
+    });
+    assert!((SystemClock.now() - began).as_secs() < limits::SQL_TIME_S);
+    assert_eq!(door.try_ask("SELECT 1").unwrap_err().kind, Kind::Busy);
+    assert!(!door.fixture.path().with_extension("db-wal").exists(), "nobody had the file open any more");
 }
 
 /// A thread's stack is small, and SQLite's compiler recurses.
