@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use fnlite::model::views::{FUNCTIONS, VIEWS};
 use serde_json::{Value, json};
 
 use super::rows;
@@ -46,6 +47,28 @@ fn at_work() -> Server {
     server.deploy("raise", &folder("raise"));
     server.deploy("talk", &source(TALKING));
     server
+}
+
+#[test]
+fn the_readme_has_these_recipes_every_view_and_every_function() {
+    let readme = include_str!("../../../README.md");
+    for recipe in [BY_HOUR, LAST_NIGHT, JSON_LINES] {
+        assert!(readme.contains(recipe), "{recipe}");
+    }
+    for view in VIEWS {
+        assert!(readme.contains(&format!("`{}`, {}:", view.name, view.row)), "{}", view.name);
+        for column in view.columns {
+            let row = format!("| `{}` | {} | {} |", column.name, column.kind.as_str(), column.says);
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
+    for function in FUNCTIONS {
+        assert!(
+            readme.contains(&format!("| `{}` | {} |", function.call, function.says)),
+            "{}",
+            function.call
+        );
+    }
 }
 
 #[test]
