@@ -6,9 +6,9 @@
 
 use clap::Subcommand;
 
-use crate::base::length::Length;
 use crate::cli::api::{Answer, Api, Query, encoded};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::moment::Moment;
 use crate::cli::output::Style;
 use crate::cli::table::Table;
 use crate::cli::times::Times;
@@ -46,10 +46,10 @@ struct ListArgs {
     function: Option<String>,
     /// Of events not older than that: 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
-    since: Option<Length>,
+    since: Option<Moment>,
     /// Of events not newer than that: 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
-    until: Option<Length>,
+    until: Option<Moment>,
     /// At most that many, 1 to 1000
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with = "all")]
     limit: u32,
@@ -193,8 +193,8 @@ fn for_each(ids: &[String], context: &Context, mut act: impl FnMut(&str) -> Resu
 fn filters(args: &ListArgs, now_us: i64) -> Query {
     vec![
         ("function", args.function.clone()),
-        ("since", args.since.map(|length| text::before(now_us, length))),
-        ("until", args.until.map(|length| text::before(now_us, length))),
+        ("since", args.since.as_ref().map(|moment| moment.asked(now_us))),
+        ("until", args.until.as_ref().map(|moment| moment.asked(now_us))),
     ]
 }
 

@@ -8,6 +8,8 @@ use crate::cli::table::width;
 const GAP: &str = "  ";
 /// A column is not made narrower than that for others' sake.
 const COLUMN_MIN: usize = 8;
+/// Where there is no terminal, what is wider than that sticks out.
+const COLUMN_MAX: usize = 60;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +38,10 @@ impl Grid<'_> {
         let widths = self.widths(&head, &shown, out.columns());
         let is_right: Vec<bool> = (0..head.len()).map(|column| self.is_numeric(column)).collect();
         let line = |cells: &[String], dim: &dyn Fn(usize) -> bool| {
+            let is_cut = out.columns().is_some();
             let cells = cells.iter().enumerate().map(|(column, cell)| {
-                let cell = cut(cell, widths[column]);
-                let blank = " ".repeat(widths[column] - width(&cell));
+                let cell = if is_cut { cut(cell, widths[column]) } else { cell.clone() };
+                let blank = " ".repeat(widths[column].saturating_sub(width(&cell)));
                 let cell = if dim(column) { out.paint(Style::Dim, &cell) } else { cell };
                 if is_right[column] { blank + &cell } else { cell + &blank }
             });
@@ -61,7 +64,10 @@ impl Grid<'_> {
         let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
         let mut widths: Vec<usize> =
             head.iter().enumerate().map(|(column, name)| width(name).max(widest(column))).collect();
-        let Some(line_max) = line_max else { return widths };
+        let Some(line_max) = line_max else {
+            // Nothing is cut for programs, and one long cell must not make every row as long.
+            return widths.into_iter().map(|width| width.min(COLUMN_MAX)).collect();
+        };
         let gaps = GAP.len() * head.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > line_max {
             match widths.iter_mut().max() {

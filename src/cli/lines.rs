@@ -3,6 +3,8 @@
 //! Lines come one after another, all at once or as they are printed; a heading stands wherever another run begins, or
 //! another attempt of it.
 
+use std::collections::BTreeMap;
+
 use crate::cli::output::{Out, Style};
 use crate::cli::times::Times;
 use crate::cli::wire::Line;
@@ -16,49 +18,61 @@ pub(super) struct Printer {
     /// Function and request id.
     run: Option<(String, String)>,
     retry_num: u32,
-    /// The id of the last line.
-    shown: i64,
 }
 
 impl Printer {
     pub(super) fn new(out: Out, times: Times) -> Printer {
-        Printer { out, times, run: None, retry_num: 0, shown: 0 }
+        Printer { out, times, run: None, retry_num: 0 }
     }
 
-    /// The line between those around it, below headings where they are due.
+    /// The line, below headings where they are due.
     pub(super) fn line(&mut self, line: &Line) -> String {
-        let around = !line.before.is_empty() || !line.after.is_empty();
-        if !around {
-            return self.alone(line, false);
+        self.written(line, level::style(line))
+    }
+
+    /// All of them. Those that were asked for with what is around them are shown among it, each once.
+    pub(super) fn lines(&mut self, lines: &[Line]) -> String {
+        let runs = lines.chunk_by(|one, other| one.request_id == other.request_id);
+        runs.map(|run| if run.iter().any(has_context) { self.amid(run) } else { self.plain(run) }).collect()
+    }
+
+    fn plain(&mut self, lines: &[Line]) -> String {
+        lines.iter().map(|line| self.line(line)).collect()
+    }
+
+    /// Lines of one run amid what is around them: that is dimmed, and a gap is marked.
+    fn amid(&mut self, hits: &[Line]) -> String {
+        let mut shown: BTreeMap<i64, (&Line, bool)> = BTreeMap::new();
+        for hit in hits {
+            let around = hit.before.iter().chain(&hit.after);
+            around.for_each(|line| {
+                shown.entry(line.id).or_insert((line, false));
+            });
+            shown.insert(hit.id, (hit, true));
         }
+        // Lines of other runs may lie between two ids, so a gap is where a line's context does not reach the one before.
         let mut text = String::new();
-        let (first, shown) = (line.before.first().unwrap_or(line), self.shown);
-        if shown > 0 && first.id > shown + 1 && self.is_of_run(line) {
-            text += &format!("  {}\n", self.out.paint(Style::Dim, "..."));
-        }
-        for (other, is_hit) in line
-            .before
-            .iter()
-            .map(|other| (other, false))
-            .chain([(line, true)])
-            .chain(line.after.iter().map(|other| (other, false)))
-        {
-            // What stands around the hit before is not repeated.
-            if is_hit || !self.is_of_run(other) || other.id > self.shown {
-                text += &self.alone(other, !is_hit);
+        let mut reach = None;
+        for (line, is_hit) in shown.values() {
+            let begins = hits.iter().any(|hit| hit.before.first().unwrap_or(hit).id == line.id);
+            if begins && reach.is_some_and(|reach| line.id > reach + 1) {
+                text += &format!("  {}\n", self.out.paint(Style::Dim, "..."));
             }
+            let ends = hits.iter().filter(|hit| hit.before.first().unwrap_or(hit).id <= line.id);
+            reach = ends.map(|hit| hit.after.last().unwrap_or(hit).id).max();
+            let style = if *is_hit {
+                level::style(line).filter(|style| *style != Style::Dim)
+            } else {
+                Some(Style::Dim)
+            };
+            text += &self.written(line, style);
         }
         text
     }
 
-    fn is_of_run(&self, line: &Line) -> bool {
-        self.run.as_ref().is_some_and(|(function, id)| (function, id) == (&line.function, &line.request_id))
-    }
-
-    /// One line; those around a hit are dimmed.
-    fn alone(&mut self, line: &Line, is_around: bool) -> String {
+    /// One line in that style.
+    fn written(&mut self, line: &Line, style: Option<Style>) -> String {
         let mut text = String::new();
-        self.shown = line.id;
         let run = (line.function.clone(), line.request_id.clone());
         if self.run.as_ref() != Some(&run) {
             text += &heading(line, &self.out);
@@ -69,13 +83,12 @@ impl Printer {
             let attempt = state::attempt(line.retry_num);
             text += &format!("  {}\n", self.out.paint(Style::Dim, &attempt));
         }
-        text + &render_line(line, self.times, &self.out, is_around.then_some(Style::Dim))
+        text + &render_line(line, self.times, &self.out, style)
     }
+}
 
-    /// All of them.
-    pub(super) fn lines(&mut self, lines: &[Line]) -> String {
-        lines.iter().map(|line| self.line(line)).collect()
-    }
+fn has_context(line: &Line) -> bool {
+    !line.before.is_empty() || !line.after.is_empty()
 }
 
 /// The lines of one run, whose name the reader has before him.
@@ -92,11 +105,11 @@ fn heading(first: &Line, out: &Out) -> String {
     format!("{}\n", out.paint(Style::Bold, &heading))
 }
 
-fn render_line(line: &Line, times: Times, out: &Out, instead: Option<Style>) -> String {
+fn render_line(line: &Line, times: Times, out: &Out, style: Option<Style>) -> String {
     let time = times.clock(line.ts_us);
     let below = format!("\n{}", " ".repeat(time.len() + 5));
     let mut message = out.foreign(line.message.trim_end()).replace('\n', &below);
-    if let Some(style) = instead.or(level::style(line)) {
+    if let Some(style) = style {
         message = out.paint(style, &message);
     }
     let mark = if line.stream == "stderr" { '!' } else { ' ' };

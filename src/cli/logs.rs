@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use crate::base::length::Length;
+use crate::cli::Context;
 use crate::cli::api::{Answer, Api, Query};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::follow_logs::{self, Followed};
 use crate::cli::lines::Printer;
+use crate::cli::moment::Moment;
 use crate::cli::wire::{Lines, Runs};
-use crate::cli::{Context, text};
 use crate::model::limits;
 
 mod counts;
@@ -25,20 +25,20 @@ pub(super) struct Args {
     /// Of that run only
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
-    /// Not older than that: 15m, 2h, 7d
+    /// Not older than that: 15m, 2h, 7d, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
-    since: Option<Length>,
-    /// Not newer than that: 15m, 2h, 7d
+    since: Option<Moment>,
+    /// Not newer than that, written the same way
     #[arg(long, value_name = "TIME")]
-    until: Option<Length>,
+    until: Option<Moment>,
     /// Of runs with that ending only: succeeded, failed, expired, dead, or a status code such as 433
-    #[arg(long, conflicts_with_all = ["request_id", "query"])]
+    #[arg(long, conflicts_with = "request_id")]
     status: Option<String>,
     /// The newest that many lines, 1 to 1000 [default: 100]; with --status, of the newest that many runs [default: 10]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: Option<u32>,
     /// That match only: 'error AND NOT timeout', 'SCF_StatusCode>=430', 'user:42', '/took [0-9]{4}ms/'
-    #[arg(long, short, value_name = "QUERY")]
+    #[arg(long, short, value_name = "QUERY", allow_hyphen_values = true)]
     query: Option<String>,
     /// Tell upper and lower case apart in the query
     #[arg(long, requires = "query")]
@@ -101,6 +101,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         }
         lines.extend(page.lines);
     }
+    tell_of_more(args, lines.len(), context);
     if args.request_id.is_none() && args.status.is_none() {
         // Asked for newest first, so that the limit leaves out old ones.
         lines.reverse();
@@ -112,6 +113,18 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let text = Printer::new(context.out, context.times()).lines(&lines);
     context.out.data(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// Says that a limit left something out, where it may have.
+fn tell_of_more(args: &Args, lines: usize, context: &Context) {
+    let limit = |default: u32| args.limit.unwrap_or(default);
+    if args.status.is_some() {
+        context.out.note(&format!("of the newest {} such runs at most; see --limit", limit(RUNS_DEFAULT)));
+    } else if args.request_id.is_none()
+        && lines == usize::try_from(limit(LINES_DEFAULT)).unwrap_or(usize::MAX)
+    {
+        context.out.note(&format!("these are the newest {lines} lines; see --limit, --since and --count"));
+    }
 }
 
 /// What is followed. Older lines are shown where something says which.
@@ -126,7 +139,7 @@ fn followed(args: &Args, now_us: i64) -> Followed {
     let limit_default = if args.request_id.is_some() { limits::PAGE_MAX } else { LINES_DEFAULT };
     let backlog = has_backlog.then(|| {
         let limit = args.limit.unwrap_or(limit_default).to_string();
-        let since = args.since.map(|length| text::before(now_us, length));
+        let since = args.since.as_ref().map(|moment| moment.asked(now_us));
         [filters.clone(), vec![("since", since), ("limit", Some(limit))]].concat()
     });
     Followed { filters, backlog }
@@ -162,8 +175,8 @@ fn filters(args: &Args, now_us: i64) -> Query {
         ("request_id", args.request_id.clone()),
         ("q", args.query.clone()),
         ("case", case(args)),
-        ("since", args.since.map(|length| text::before(now_us, length))),
-        ("until", args.until.map(|length| text::before(now_us, length))),
+        ("since", args.since.as_ref().map(|moment| moment.asked(now_us))),
+        ("until", args.until.as_ref().map(|moment| moment.asked(now_us))),
     ]
 }
 
@@ -213,8 +226,8 @@ fn newest_runs(args: &Args, status: &str, now_us: i64) -> Query {
     vec![
         ("function", args.function.clone()),
         ("status", Some(status.to_owned())),
-        ("since", args.since.map(|length| text::before(now_us, length))),
-        ("until", args.until.map(|length| text::before(now_us, length))),
+        ("since", args.since.as_ref().map(|moment| moment.asked(now_us))),
+        ("until", args.until.as_ref().map(|moment| moment.asked(now_us))),
         ("limit", Some(args.limit.unwrap_or(RUNS_DEFAULT).to_string())),
     ]
 }

@@ -45,6 +45,7 @@ mod list;
 pub mod load;
 mod logs;
 mod man;
+mod moment;
 mod output;
 pub mod reply;
 mod runs;

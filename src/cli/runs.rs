@@ -1,9 +1,9 @@
 //! `fnlite runs`: which runs there were, newest first.
 
-use crate::base::length::Length;
 use crate::cli::Context;
 use crate::cli::api::Query;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::moment::Moment;
 use crate::cli::table::Table;
 use crate::cli::times::Times;
 use crate::cli::wire::{Run, Runs};
@@ -16,12 +16,12 @@ pub(super) struct Args {
     /// With that ending only: queued, running, retrying, succeeded, failed, expired, dead, or a status code such as 433
     #[arg(long)]
     pub(super) status: Option<String>,
-    /// Not older than that: 15m, 2h, 7d
+    /// Not older than that: 15m, 2h, 7d, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
-    since: Option<Length>,
-    /// Not newer than that: 15m, 2h, 7d
+    since: Option<Moment>,
+    /// Not newer than that, written the same way
     #[arg(long, value_name = "TIME")]
-    until: Option<Length>,
+    until: Option<Moment>,
     /// At most that many, 1 to 1000
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -52,8 +52,8 @@ fn query(args: &Args, now_us: i64) -> Query {
     vec![
         ("function", args.function.clone()),
         ("status", args.status.clone()),
-        ("since", args.since.map(|length| text::before(now_us, length))),
-        ("until", args.until.map(|length| text::before(now_us, length))),
+        ("since", args.since.as_ref().map(|moment| moment.asked(now_us))),
+        ("until", args.until.as_ref().map(|moment| moment.asked(now_us))),
         ("limit", Some(args.limit.to_string())),
         ("cursor", args.cursor.clone()),
     ]

@@ -25,17 +25,25 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let mut api = context.api()?;
+    let (mut api, mut exit) = (context.api()?, Exit::Done);
     let answer = match args.wait {
-        Some(patience) => follow::until_over(&mut api, &args.request_id, patience.map(|length| length.0))?.0,
+        Some(patience) => {
+            let (answer, run) =
+                follow::until_over(&mut api, &args.request_id, patience.map(|length| length.0))?;
+            if !run.is_over() {
+                context.out.note("the time of --wait is up, and it is not over");
+                exit = Exit::Error;
+            }
+            answer
+        }
         None => api.get(&follow::path(&args.request_id), Vec::new())?,
     };
     if context.out.json {
-        return context.out.data(answer.body()).map(|()| Exit::Done);
+        return context.out.data(answer.body()).map(|()| exit);
     }
     let run: Run = answer.json()?;
     context.out.data(render(&run, context.times(), &context.out).as_bytes())?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// The run on one screen.

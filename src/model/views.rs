@@ -96,7 +96,7 @@ pub static VIEWS: &[View] = &[
             text("time", "when it was read, UTC: 2026-01-31T12:00:00.123Z"),
             text("SCF_FunctionName", "name of the function"),
             text("SCF_Namespace", "namespace of the function"),
-            text("SCF_RequestId", "request ID; NULL while the run goes on whose caller waits"),
+            text("SCF_RequestId", "request ID; NULL in the first second of a run whose caller waits"),
             text("SCF_Alias", "alias it was called by; empty"),
             text("SCF_Qualifier", "version that ran: $LATEST"),
             integer("SCF_StartTime", "when the run started; milliseconds since 1970"),

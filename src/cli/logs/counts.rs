@@ -57,7 +57,7 @@ fn histogram(counted: &Histogram, out: &Out) -> String {
 }
 
 fn facets(counted: &Facets, out: &Out) -> String {
-    let mut table = Table::new(&["by", "lines", "", ""]);
+    let mut table = Table::new(&["by", "", "lines", ""]);
     for (kind, values) in [
         ("function", &counted.function),
         ("level", &counted.level),
@@ -66,7 +66,7 @@ fn facets(counted: &Facets, out: &Out) -> String {
     ] {
         for (number, Facet { value, lines }) in values.iter().enumerate() {
             let kind = if number == 0 { kind } else { "" };
-            table.row([kind.to_owned(), lines.to_string(), out.foreign(value), bar(*lines, counted.lines)]);
+            table.row([kind.to_owned(), out.foreign(value), lines.to_string(), bar(*lines, counted.lines)]);
             table.style(3, Style::Dim);
         }
     }
@@ -111,10 +111,10 @@ from (UTC)           lines
         )
         .unwrap();
         let expected = "\
-by        lines
-function  3      hello  ██████████████████████████████
-          1      other  ██████████
-level     4      INFO   ████████████████████████████████████████
+by               lines
+function  hello  3      ██████████████████████████████
+          other  1      ██████████
+level     INFO   4      ████████████████████████████████████████
 4 lines
 ";
         assert_eq!(facets(&counted, &Out::plain()), expected);
