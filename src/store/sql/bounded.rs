@@ -2,28 +2,47 @@
 //! megabyte the originals take seconds to hours, and nothing can stop them meanwhile. They give the same otherwise.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use memchr::memmem::Finder;
 use rusqlite::functions::Context;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSql, ValueRef};
 use rusqlite::{Connection, ffi};
 
 use crate::model::limits;
 use crate::store::sql::functions::PURE;
 use crate::store::sql::text;
+use crate::store::sql::watch::Deadline;
+
+/// A function that gives a value or NULL.
+type Call<T> = fn(&Context<'_>) -> rusqlite::Result<Option<T>>;
 
 /// Puts them in place of the originals.
-pub(super) fn add(conn: &Connection) -> rusqlite::Result<()> {
-    conn.create_scalar_function("instr", 2, PURE, instr)?;
-    conn.create_scalar_function("replace", 3, PURE, replace)?;
-    conn.create_scalar_function("trim", 2, PURE, |context| Ok(trimmed(context, true, true)))?;
-    conn.create_scalar_function("ltrim", 2, PURE, |context| Ok(trimmed(context, true, false)))?;
-    conn.create_scalar_function("rtrim", 2, PURE, |context| Ok(trimmed(context, false, true)))
+pub(super) fn add(conn: &Connection, deadline: &Arc<Deadline>) -> rusqlite::Result<()> {
+    one(conn, "instr", 2, deadline, instr)?;
+    one(conn, "replace", 3, deadline, replace)?;
+    one(conn, "trim", 2, deadline, |context| Ok(trimmed(context, true, true)))?;
+    one(conn, "ltrim", 2, deadline, |context| Ok(trimmed(context, true, false)))?;
+    one(conn, "rtrim", 2, deadline, |context| Ok(trimmed(context, false, true)))
+}
+
+fn one<T: ToSql + 'static>(
+    conn: &Connection,
+    name: &str,
+    arguments: i32,
+    deadline: &Arc<Deadline>,
+    call: Call<T>,
+) -> rusqlite::Result<()> {
+    let deadline = Arc::clone(deadline);
+    conn.create_scalar_function(name, arguments, PURE, move |context| {
+        deadline.check()?;
+        call(context)
+    })
 }
 
 /// Where the second is found in the first, counted from 1, in bytes if both are bytes and else in characters; 0 where it is
 /// not.
-fn instr(context: &mut Context<'_>) -> rusqlite::Result<Option<i64>> {
+fn instr(context: &Context<'_>) -> rusqlite::Result<Option<i64>> {
     let is_blob = |number| matches!(context.get_raw(number), ValueRef::Blob(_));
     let counts_bytes = is_blob(0) && is_blob(1);
     let Some((text, sought)) = text::bytes(context, 0).zip(text::bytes(context, 1)) else { return Ok(None) };
@@ -34,7 +53,7 @@ fn instr(context: &mut Context<'_>) -> rusqlite::Result<Option<i64>> {
 }
 
 /// The first with the third in place of every second.
-fn replace(context: &mut Context<'_>) -> rusqlite::Result<Option<String>> {
+fn replace(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
     let (text, old, new) = (text::of(context, 0), text::of(context, 1), text::of(context, 2));
     let (Some(text), Some(old), Some(new)) = (text, old, new) else { return Ok(None) };
     if old.is_empty() {

@@ -1,10 +1,13 @@
 //! Functions of our own, as [`views::FUNCTIONS`](crate::model::views::FUNCTIONS) describes them.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 
 use crate::search::field::{Field, Value};
 use crate::search::{Case, Query, Subject};
+use crate::store::sql::watch::Deadline;
 use crate::store::sql::{json_log, regexp, text};
 
 /// Their names, aggregates included.
@@ -17,8 +20,12 @@ pub(super) const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
     .union(FunctionFlags::SQLITE_INNOCUOUS);
 
 /// Adds those that take one row.
-pub(super) fn add(conn: &Connection) -> rusqlite::Result<()> {
-    conn.create_scalar_function("regexp", 2, PURE, regexp::call)?;
+pub(super) fn add(conn: &Connection, deadline: &Arc<Deadline>) -> rusqlite::Result<()> {
+    let deadline = Arc::clone(deadline);
+    conn.create_scalar_function("regexp", 2, PURE, move |context| {
+        deadline.check()?;
+        regexp::call(context)
+    })?;
     conn.create_scalar_function("has_word", 2, PURE, has_word)?;
     conn.create_scalar_function("json_log", 1, PURE, |context| {
         Ok(text::of(context, 0).filter(|text| json_log::is_object(text)).map(std::borrow::Cow::into_owned))

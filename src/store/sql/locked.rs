@@ -13,7 +13,7 @@ use crate::model::limits;
 use crate::model::sql::{Answer, Statement};
 use crate::store::sql::fault::{Fault, Refusals};
 use crate::store::sql::program::Trees;
-use crate::store::sql::watch::{self, Watch};
+use crate::store::sql::watch::{self, Deadline, Watch};
 use crate::store::sql::{aggregates, allowed, bounded, functions, params, rows};
 
 /// The largest number is for people, the others are what a statement that a person writes stays far below, and what keeps
@@ -55,13 +55,14 @@ impl Locked {
         // What is gathered in memory is counted by the watch; in files it would fill a disk instead.
         conn.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096;")?;
         harden(&conn)?;
+        let deadline = Arc::new(Deadline::new(Arc::clone(clock), Arc::clone(&refusals.stopped)));
         aggregates::add(&conn)?;
-        bounded::add(&conn)?;
-        functions::add(&conn)?;
+        bounded::add(&conn, &deadline)?;
+        functions::add(&conn, &deadline)?;
         conn.execute_batch("BEGIN")?;
         let trees = Trees::of(&conn)?;
         conn.flush_prepared_statement_cache();
-        let mut watch = Watch::new(Arc::clone(clock), closed, Arc::clone(&refusals.stopped))?;
+        let mut watch = Watch::new(deadline, closed)?;
         conn.progress_handler(watch::STEPS, Some(move || watch.says_stop()))?;
         let noted = Arc::clone(refusals);
         conn.authorizer(Some(move |context: rusqlite::hooks::AuthContext<'_>| {

@@ -32,42 +32,60 @@ pub(super) enum Stop {
     Closing,
 }
 
+/// Until when a statement may run, and why it was stopped, once it was.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    clock: Arc<dyn Clock>,
+    until: Instant,
+    stopped: Arc<OnceLock<Stop>>,
+}
+
+impl Deadline {
+    /// Begins now.
+    pub(super) fn new(clock: Arc<dyn Clock>, stopped: Arc<OnceLock<Stop>>) -> Deadline {
+        Deadline { until: clock.now() + TIME, clock, stopped }
+    }
+
+    /// Asked by functions whose calls may take long: several can follow one another without SQLite asking.
+    pub(super) fn check(&self) -> rusqlite::Result<()> {
+        if self.clock.now() < self.until {
+            return Ok(());
+        }
+        self.stopped.get_or_init(|| Stop::Time);
+        let interrupted = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
+        Err(rusqlite::Error::SqliteFailure(interrupted, None))
+    }
+}
+
 /// What looks at one statement.
 #[derive(Debug)]
 pub(super) struct Watch {
-    clock: Arc<dyn Clock>,
-    until: Instant,
+    deadline: Arc<Deadline>,
     look_at: Instant,
     memory: Memory,
     memory_max: u64,
     closed: Arc<AtomicBool>,
-    stopped: Arc<OnceLock<Stop>>,
 }
 
 impl Watch {
-    /// Begins now; `stopped` is told why it said stop.
-    pub(super) fn new(
-        clock: Arc<dyn Clock>,
-        closed: Arc<AtomicBool>,
-        stopped: Arc<OnceLock<Stop>>,
-    ) -> Result<Watch> {
-        let (now, memory) = (clock.now(), Memory::open()?);
+    pub(super) fn new(deadline: Arc<Deadline>, closed: Arc<AtomicBool>) -> Result<Watch> {
+        let (now, memory) = (deadline.clock.now(), Memory::open()?);
         let memory_max = memory.bytes()?.saturating_add(MEMORY_BYTES);
-        Ok(Watch { clock, until: now + TIME, look_at: now, memory, memory_max, closed, stopped })
+        Ok(Watch { deadline, look_at: now, memory, memory_max, closed })
     }
 
     /// Whether the statement has to end.
     pub(super) fn says_stop(&mut self) -> bool {
         let stop = self.why();
         if let Some(stop) = stop {
-            self.stopped.get_or_init(|| stop);
+            self.deadline.stopped.get_or_init(|| stop);
         }
         stop.is_some()
     }
 
     fn why(&mut self) -> Option<Stop> {
-        let now = self.clock.now();
-        if now >= self.until {
+        let now = self.deadline.clock.now();
+        if now >= self.deadline.until {
             return Some(Stop::Time);
         }
         if now < self.look_at {
@@ -111,32 +129,38 @@ mod tests {
     use super::*;
     use crate::base::clock::ManualClock;
 
+    fn watch(clock: &Arc<ManualClock>, closed: &Arc<AtomicBool>) -> Watch {
+        let deadline = Deadline::new(clock.clone(), Arc::default());
+        Watch::new(Arc::new(deadline), Arc::clone(closed)).unwrap()
+    }
+
     #[test]
     fn time_and_the_end_of_the_store_stop_a_statement() {
         let clock = Arc::new(ManualClock::new(0));
-        let (closed, stopped) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let mut watch = Watch::new(clock.clone(), Arc::clone(&closed), Arc::clone(&stopped)).unwrap();
-        assert!(!watch.says_stop());
+        let closed = Arc::new(AtomicBool::new(false));
+        let mut one = watch(&clock, &closed);
+        assert!(!one.says_stop());
         clock.advance(Duration::from_millis(1999));
-        assert!(!watch.says_stop());
+        assert!(!one.says_stop() && one.deadline.check().is_ok());
         clock.advance(Duration::from_millis(1));
-        assert!(watch.says_stop());
-        assert_eq!(stopped.get(), Some(&Stop::Time));
+        assert!(one.deadline.check().is_err(), "functions see it as well");
+        assert!(one.says_stop());
+        assert_eq!(one.deadline.stopped.get(), Some(&Stop::Time));
 
-        let mut watch = Watch::new(clock, Arc::clone(&closed), Arc::default()).unwrap();
+        let mut other = watch(&clock, &closed);
         closed.store(true, Ordering::Relaxed);
-        assert!(watch.says_stop());
-        assert_eq!(watch.stopped.get(), Some(&Stop::Closing));
+        assert!(other.says_stop());
+        assert_eq!(other.deadline.stopped.get(), Some(&Stop::Closing));
     }
 
     #[test]
     fn memory_stops_a_statement() {
         let clock = Arc::new(ManualClock::new(0));
-        let mut watch = Watch::new(clock.clone(), Arc::default(), Arc::default()).unwrap();
-        assert!(watch.memory.bytes().unwrap() > 1 << 20, "this very process is larger");
-        watch.memory_max = 1 << 20;
+        let mut one = watch(&clock, &Arc::default());
+        assert!(one.memory.bytes().unwrap() > 1 << 20, "this very process is larger");
+        one.memory_max = 1 << 20;
         clock.advance(GLANCE);
-        assert!(watch.says_stop());
-        assert_eq!(watch.stopped.get(), Some(&Stop::Memory));
+        assert!(one.says_stop());
+        assert_eq!(one.deadline.stopped.get(), Some(&Stop::Memory));
     }
 }
