@@ -210,7 +210,7 @@ fn the_command_counts_exports_and_shows_what_is_around() {
     let line: Value = serde_json::from_str(&ndjson).unwrap();
     assert_eq!(line["message"], "another needle");
     let text = said(&server, &["logs", "-q", "needle", "--count", "kind"]);
-    assert!(text.contains("function  shop          2") && text.ends_with("2 lines\n"), "{text}");
+    assert!(text.contains("function  shop     2") && text.ends_with("2 lines\n"), "{text}");
     let text = said(&server, &["logs", "-q", "needle", "--count", "time", "--since", "1h"]);
     assert!(text.starts_with("from (UTC)") && text.ends_with("2 lines\n"), "{text}");
     assert_eq!(said(&server, &["logs", "-q", "nothing"]), "");
