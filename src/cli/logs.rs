@@ -8,6 +8,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::follow_logs::{self, Followed};
 use crate::cli::lines::Printer;
 use crate::cli::moment::Moment;
+use crate::cli::output::Out;
 use crate::cli::wire::{Lines, Runs};
 use crate::model::limits;
 
@@ -197,7 +198,7 @@ fn export(args: &Args, format: Export, context: &Context) -> Result<Exit, Failur
         ("limit", args.limit.map(|limit| limit.to_string())),
     ];
     let query = [filters(args, context.times().now_us), rest].concat();
-    let mut out = Passed::default();
+    let mut out = Passed { out: context.out, is_closed: false };
     match context.api()?.download("GET", "/v1/logs", query, &mut out) {
         Err(failure) if !out.is_closed => Err(failure),
         _ => Ok(Exit::Done),
@@ -205,16 +206,22 @@ fn export(args: &Args, format: Export, context: &Context) -> Result<Exit, Failur
 }
 
 /// Standard output. That nobody reads it any more (`| head`) is an end like any other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Passed {
+    out: Out,
     is_closed: bool,
 }
 
 impl Write for Passed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = io::stdout().write(bytes);
+        // A terminal is not commanded by what functions print; for programs every byte is passed on as it is.
+        let shown = self
+            .out
+            .is_watched
+            .then(|| self.out.foreign(&String::from_utf8_lossy(bytes).replace("\r\n", "\n")));
+        let written = io::stdout().write_all(shown.as_ref().map_or(bytes, |text| text.as_bytes()));
         self.is_closed = written.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
-        written
+        written.map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -114,7 +114,7 @@ fn show(json: &[u8], args: &Args, context: &Context) -> Result<(), Failure> {
         found.rows.iter().map(|row| row.iter().map(|raw| cell(raw)).collect()).collect();
     let count = rows.len();
     if args.csv {
-        context.out.data(csv::render(&found.columns, &rows).as_bytes())?;
+        context.out.data(context.out.foreign(&csv::render(&found.columns, &rows)).as_bytes())?;
     } else {
         context.out.data(Grid { head: &found.columns, rows: &rows }.render(&context.out).as_bytes())?;
     }

@@ -202,15 +202,15 @@ pub static FUNCTIONS: &[Function] = &[
 ];
 
 /// Functions of SQLite that statements may use: all that compute something, but for those that can take long or much memory
-/// for a single call (`json_pretty`, `unhex`) and those that tell of SQLite itself or of other extensions.
+/// for a single call (`json_patch`, `json_pretty`, `unhex`) and those that tell of SQLite itself or of other extensions.
 #[rustfmt::skip]
 pub static BUILT_IN: &[&str] = &[
     "->", "->>", "abs", "avg", "char", "coalesce", "concat", "concat_ws", "count", "cume_dist", "current_date", "current_time",
     "current_timestamp", "date", "datetime", "dense_rank", "first_value", "format", "glob", "group_concat", "hex", "if", "ifnull",
     "iif", "instr", "json", "json_array", "json_array_insert", "json_array_length", "json_error_position", "json_extract",
-    "json_group_array", "json_group_object", "json_insert", "json_object", "json_patch", "json_quote", "json_remove",
+    "json_group_array", "json_group_object", "json_insert", "json_object", "json_quote", "json_remove",
     "json_replace", "json_set", "json_type", "json_valid", "jsonb", "jsonb_array", "jsonb_array_insert", "jsonb_extract",
-    "jsonb_group_array", "jsonb_group_object", "jsonb_insert", "jsonb_object", "jsonb_patch", "jsonb_remove", "jsonb_replace",
+    "jsonb_group_array", "jsonb_group_object", "jsonb_insert", "jsonb_object", "jsonb_remove", "jsonb_replace",
     "jsonb_set", "julianday", "lag", "last_value", "lead", "length", "like", "likelihood", "likely", "lower", "ltrim", "max", "min",
     "nth_value", "ntile", "nullif", "octet_length", "percent_rank", "printf", "quote", "random", "randomblob", "rank", "replace",
     "round", "row_number", "rtrim", "sign", "strftime", "string_agg", "substr", "substring", "sum", "time", "timediff", "total",

@@ -93,12 +93,15 @@ fn index(store: &Store, stopped: &Receiver<()>) -> Result<usize> {
     if store.room() != Room::Plenty {
         return Ok(0);
     }
-    let blocks = store.blocks_to_index(BLOCKS)?;
+    let (blocks, mut failure) = (store.blocks_to_index(BLOCKS)?, None);
     for (done, block) in blocks.iter().enumerate() {
         if is_over(stopped) {
             return Ok(done);
         }
-        store.index_block(*block)?;
+        // One that cannot be indexed is no reason not to index the others.
+        if let Err(error) = store.index_block(*block) {
+            failure = failure.or(Some(error));
+        }
     }
-    Ok(blocks.len())
+    failure.map_or(Ok(blocks.len()), Err)
 }

@@ -80,7 +80,7 @@ impl Logs {
     /// is searched at once.
     pub fn lines(&self, asked: &LinesAsked) -> Result<Hits> {
         let Some(place) = self.place(asked)? else { return Ok(Hits::default()) };
-        let mut page = Page::new(asked.limit);
+        let mut page = Page::new(asked.limit, asked.query.is_none());
         let over = self.each(asked, &place, asked.query.is_some(), |found| page.take(found))?;
         let mut hits = Hits { next: page.next(), is_partial: false, rows: Vec::new() };
         if let Over::Late(at) = over {
@@ -204,13 +204,16 @@ struct Page {
     rows: Vec<StoredLine>,
     bytes: usize,
     limit: usize,
+    /// Whether it is looked for one line more, which tells whether there is another page. Where lines must match, that one may be
+    /// far away.
+    looks_ahead: bool,
     has_more: bool,
 }
 
 impl Page {
-    fn new(limit: PageLimit) -> Page {
+    fn new(limit: PageLimit, looks_ahead: bool) -> Page {
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
-        Page { rows: Vec::new(), bytes: 0, limit, has_more: false }
+        Page { rows: Vec::new(), bytes: 0, limit, looks_ahead, has_more: false }
     }
 
     fn take(&mut self, found: &Found<'_>) -> Result<ControlFlow<()>> {
@@ -221,7 +224,8 @@ impl Page {
         let line = found.stored()?;
         self.bytes += line.line.message.len();
         self.rows.push(line);
-        Ok(ControlFlow::Continue(()))
+        self.has_more = !self.looks_ahead && self.rows.len() == self.limit;
+        Ok(if self.has_more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     fn next(&self) -> Option<i64> {

@@ -20,8 +20,8 @@ use crate::store::{Store, Tx};
 
 /// Most lines of one look: with lines of the largest size, what a slow client can make us hold.
 const LINES_AT_ONCE: usize = 200;
-/// Longest look: what is new is little.
-const LOOK: Duration = Duration::from_secs(1);
+/// Longest look; it goes on where it was, and others read meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 /// Who is further behind than that many lines misses some.
 pub const BEHIND_LINES_MAX: i64 = 10_000;
 /// How many lines before the newest one he goes on then: far enough from the bound that he does not miss some at once again.

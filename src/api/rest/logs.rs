@@ -117,7 +117,7 @@ pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
         Format::Json => page(rest, &asked),
         Format::Export(written) => {
             let most = call.query.number("limit")?;
-            export(rest.parts.logs.clone(), asked, written, most.map(u64::from))
+            export(rest.parts.logs.clone(), asked, written, most.map(u64::from), call.line)
         }
     }
 }
@@ -217,7 +217,9 @@ fn patience(call: &Call) -> Result<Duration> {
         ))
     };
     match text.parse() {
-        Ok(Length(length)) if length <= PATIENCE_MAX => Ok(length),
+        // Only where a thread is meant for it may it take longer than usual.
+        Ok(Length(length)) if length <= PATIENCE_MAX && takes_long(&call.head) => Ok(length),
+        Ok(Length(length)) if length <= PATIENCE_MAX => Ok(length.min(PATIENCE)),
         _ => Err(wrong()),
     }
 }

@@ -38,7 +38,7 @@ pub(super) const CASE: Param = Param::new(
 );
 const DEADLINE: Param = Param::new(
     "deadline",
-    "Stop looking after that time, 30s at the longest, and say that the answer is partial.",
+    "Stop looking after that time, 30s at the longest, and say that the answer is partial; streams go on to their end.",
     r#"{"type":"string","pattern":"^([0-9]+(ms|s))+$","default":"5s"}"#,
 );
 

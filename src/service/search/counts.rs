@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::error::Result;
+use crate::model::query::Order;
 use crate::service::logs::Logs;
 use crate::service::search::LinesAsked;
 use crate::store::search::Over;
@@ -26,7 +27,9 @@ pub struct Histogram {
     pub bucket_us: i64,
     /// The lines of each.
     pub buckets: Vec<u64>,
-    /// When it was not all looked at: the time of the line it came to, microseconds since the epoch.
+    /// Whether it took too long to look at all of it.
+    pub is_partial: bool,
+    /// Then: the time of the line it came to, microseconds since the epoch.
     pub stopped_us: Option<i64>,
 }
 
@@ -43,7 +46,9 @@ pub struct Facets {
     pub version: Vec<(String, u64)>,
     /// All of them.
     pub lines: u64,
-    /// When it was not all looked at: the time of the line it came to, microseconds since the epoch.
+    /// Whether it took too long to look at all of it.
+    pub is_partial: bool,
+    /// Then: the time of the line it came to, microseconds since the epoch.
     pub stopped_us: Option<i64>,
 }
 
@@ -56,6 +61,7 @@ impl Logs {
             Histogram::of(asked.since_us.unwrap_or(oldest_us), asked.until_us.unwrap_or(now_us), buckets);
         let asked = &LinesAsked {
             until_us: Some(histogram.last_us().min(asked.until_us.unwrap_or(i64::MAX))),
+            order: Order::Descending,
             ..asked.clone()
         };
         let Some(place) = self.place(asked)? else { return Ok(histogram) };
@@ -63,12 +69,13 @@ impl Logs {
             histogram.count(found.ts_us);
             Ok(ControlFlow::Continue(()))
         })?;
-        histogram.stopped_us = self.stopped_us(over)?;
+        (histogram.is_partial, histogram.stopped_us) = self.stopped(over)?;
         Ok(histogram)
     }
 
     /// How many lines have what in common.
     pub fn facets(&self, asked: &LinesAsked) -> Result<Facets> {
+        let asked = &LinesAsked { order: Order::Descending, ..asked.clone() };
         let Some(place) = self.place(asked)? else { return Ok(Facets::default()) };
         let mut counts = Counts::default();
         let over = self.each(asked, &place, true, |found| {
@@ -79,13 +86,15 @@ impl Logs {
             count(&mut counts.version, found.qualifier());
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(Facets { stopped_us: self.stopped_us(over)?, ..counts.facets() })
+        let (is_partial, stopped_us) = self.stopped(over)?;
+        Ok(Facets { is_partial, stopped_us, ..counts.facets() })
     }
 
-    fn stopped_us(&self, over: Over) -> Result<Option<i64>> {
+    /// Whether looking took too long, and to which time it came.
+    fn stopped(&self, over: Over) -> Result<(bool, Option<i64>)> {
         match over {
-            Over::Late(at) => self.store.line_us(at),
-            Over::End | Over::Stopped => Ok(None),
+            Over::Late(at) => Ok((true, self.store.line_us(at)?)),
+            Over::End | Over::Stopped => Ok((false, None)),
         }
     }
 }
@@ -107,7 +116,7 @@ impl Histogram {
         });
         let count = usize::try_from(needed(bucket_us)).unwrap_or(1);
         let from_us = since_us.div_euclid(bucket_us) * bucket_us;
-        Histogram { from_us, bucket_us, buckets: vec![0; count], stopped_us: None }
+        Histogram { from_us, bucket_us, buckets: vec![0; count], is_partial: false, stopped_us: None }
     }
 
     /// The last moment of the last bucket.
@@ -143,6 +152,7 @@ impl Counts {
             status: most_frequent(status),
             version: most_frequent(self.version),
             lines: self.lines,
+            is_partial: false,
             stopped_us: None,
         }
     }

@@ -91,10 +91,10 @@ impl Store {
         })
     }
 
-    /// When the line of that id was read, microseconds since the epoch.
+    /// When the line of that id was read, or the first one behind it that is there, microseconds since the epoch.
     pub fn line_us(&self, id: i64) -> Result<Option<i64>> {
         self.read(|tx| {
-            let sql = "SELECT ts_us FROM log WHERE id = ?1";
+            let sql = "SELECT ts_us FROM log WHERE id >= ?1 ORDER BY id LIMIT 1";
             Ok(tx.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
         })
     }
@@ -197,7 +197,11 @@ impl Walk<'_, '_, '_> {
             let ids = (whole.0.max(first), whole.1.min(last));
             let step = match words::candidates(self.tx, block, narrow)? {
                 Some(bits) if bits.count() <= DENSE => self.rows_at(&bits, whole.0, ids)?,
-                bits => self.rows_where("", None, ids, bits.as_ref())?,
+                Some(bits) => self.rows_where("", None, ids, Some(&bits))?,
+                None if self.search.of.function_id.is_some() => {
+                    self.rows_where(" AND function_id = ?", self.search.of.function_id, ids, None)?
+                }
+                None => self.rows_where("", None, ids, None)?,
             };
             if step.is_break() {
                 return Ok(step);

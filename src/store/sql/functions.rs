@@ -21,12 +21,16 @@ pub(super) const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8
 
 /// Adds those that take one row.
 pub(super) fn add(conn: &Connection, deadline: &Arc<Deadline>) -> rusqlite::Result<()> {
-    let deadline = Arc::clone(deadline);
+    let until = Arc::clone(deadline);
     conn.create_scalar_function("regexp", 2, PURE, move |context| {
-        deadline.check()?;
+        until.check()?;
         regexp::call(context)
     })?;
-    conn.create_scalar_function("has_word", 2, PURE, has_word)?;
+    let until = Arc::clone(deadline);
+    conn.create_scalar_function("has_word", 2, PURE, move |context| {
+        until.check()?;
+        has_word(context)
+    })?;
     conn.create_scalar_function("json_log", 1, PURE, |context| {
         Ok(text::of(context, 0).filter(|text| json_log::is_object(text)).map(std::borrow::Cow::into_owned))
     })?;
@@ -49,9 +53,22 @@ impl Subject for Line<'_> {
     }
 }
 
+/// Most bytes of text times bytes of what is sought, for which nothing can stop a call meanwhile: at worst, where every word is
+/// nearly the beginning of what is sought, that takes about as long as a regular expression may. A line of the log and a short
+/// phrase are far below.
+const WORK_MAX: usize = 16 * 1024 * 1024;
+
 /// `has_word(X, 'text')`. What the text is looked for by is understood once for a statement in which it does not change.
 fn has_word(context: &mut Context<'_>) -> rusqlite::Result<Option<bool>> {
     let Some((line, sought)) = text::of(context, 0).zip(text::of(context, 1)) else { return Ok(None) };
+    if line.len().saturating_mul(sought.len()) > WORK_MAX {
+        let bytes_max = WORK_MAX / sought.len().max(1);
+        let why = format!(
+            "has_word: the text has {} bytes, and so long a phrase takes {bytes_max}; give it substr(X, 1, {bytes_max})",
+            line.len()
+        );
+        return Err(rusqlite::Error::UserFunctionError(why.into()));
+    }
     let query = context.get_or_create_aux(1, |_| phrase(&sought))?;
     Ok(Some(query.matches(&Line(&line))))
 }

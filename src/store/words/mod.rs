@@ -17,6 +17,8 @@
 //! * Line ids rise for ever (`retention` keeps the newest line), so no line can come into a block after it was indexed.
 
 use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -34,6 +36,12 @@ pub(super) use bits::LINES;
 
 /// Bits of an id that tell lines of one block apart.
 const SHIFT: u32 = LINES.trailing_zeros();
+/// Most bytes of messages of a block that is indexed, 2 KB a line: what is longer would take the memory of a small host.
+const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The directory of a block that is not indexed for that reason. No other begins with a word of no bytes.
+const TOO_LARGE: &[u8] = &[0];
+/// Longest look at the lines of a block.
+const GATHERING: Duration = Duration::from_secs(60);
 /// Pieces that a block can have: ids of pieces are the block's number times this, plus the piece's.
 const PIECES_MAX: i64 = 65_536;
 
@@ -76,7 +84,8 @@ impl Store {
             let Some((first, last)) = full_blocks(tx)? else { return Ok(Vec::new()) };
             let mut statement = tx.prepare_cached(
                 "WITH RECURSIVE full (block) AS (SELECT ?2 UNION ALL SELECT block - 1 FROM full WHERE block > ?1)
-                 SELECT block FROM full WHERE block >= ?1 AND block NOT IN (SELECT block FROM log_block) LIMIT ?3",
+                 SELECT block FROM full WHERE block >= ?1 AND block NOT IN (SELECT block FROM log_block)
+                 AND EXISTS (SELECT 1 FROM log WHERE id BETWEEN block << 14 AND (block << 14) + 16383) LIMIT ?3",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             let rows = statement.query_map([first, last, most], |row| row.get(0))?;
@@ -84,9 +93,11 @@ impl Store {
         })
     }
 
-    /// Writes down the words of a block's lines.
+    /// Writes down the words of a block's lines, or that these are too much for an index.
     pub fn index_block(&self, block: i64) -> Result<()> {
-        let Packed { directory, pieces } = self.read(|tx| gather(tx, block))?.pack();
+        let gathered = self.0.readers.read_within(GATHERING, |tx| gather(tx, block))?;
+        let too_large = || Packed { directory: TOO_LARGE.to_vec(), pieces: Vec::new() };
+        let Packed { directory, pieces } = gathered.map_or_else(too_large, Gathered::pack);
         self.write_aside(move |tx| {
             delete(tx, block)?;
             tx.prepare_cached("INSERT INTO log_block (block, directory) VALUES (?1, ?2)")?
@@ -99,18 +110,16 @@ impl Store {
         })
     }
 
-    /// Forgets the words of a block that has no lines any more, the lowest first; false when there is none.
+    /// Forgets the words of a block that has no lines any more; false when there is none.
     pub fn delete_empty_block(&self) -> Result<bool> {
-        let lowest: Option<i64> = self.read(|tx| {
-            let sql = "SELECT block FROM log_block ORDER BY block LIMIT 1";
+        let empty: Option<i64> = self.read(|tx| {
+            let sql = "SELECT block FROM log_block b WHERE NOT EXISTS
+                       (SELECT 1 FROM log WHERE id BETWEEN b.block << 14 AND (b.block << 14) + 16383) LIMIT 1";
             Ok(tx.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
         })?;
-        let first = self.read(ends)?.map(|(first, _)| block_of(first));
-        match lowest {
-            Some(block) if first.is_none_or(|first| block < first) => {
-                self.write_aside(move |tx| delete(tx, block)).map(|()| true)
-            }
-            _ => Ok(false),
+        match empty {
+            Some(block) => self.write_aside(move |tx| delete(tx, block)).map(|()| true),
+            None => Ok(false),
         }
     }
 
@@ -134,23 +143,23 @@ impl Store {
 
 /// How many lines are in blocks that are indexed.
 pub(super) const COUNT_INDEXED: &str =
-    "SELECT count(*) FROM log WHERE id >> 14 IN (SELECT block FROM log_block)";
+    "SELECT count(*) FROM log WHERE id >> 14 IN (SELECT block FROM log_block WHERE directory <> x'00')";
 
 /// Forgets the words of all lines in a file that no server uses. Fails with `Conflict` when one does, and with `Invalid` when
 /// it is no database of this release.
 pub fn forget_in_file(path: &Path) -> Result<()> {
     let _no_server_starts = connection::Lock::look(path)?;
-    let conn = connection::writer(path, false)?;
-    if !migrate::is_current(&conn)? {
+    if !migrate::is_current(&connection::untouched(path)?)? {
         return Err(Error::invalid(format!("{} was written by an older release", path.display())));
     }
+    let conn = connection::writer(path, false)?;
     conn.execute_batch("BEGIN IMMEDIATE; DELETE FROM log_block; DELETE FROM log_words; COMMIT")?;
     Ok(())
 }
 
 /// How many indexed blocks do not find their newest line by each of its words.
 pub(super) fn blocks_that_fail(tx: &Tx<'_>) -> Result<u64> {
-    let mut statement = tx.prepare("SELECT block, directory FROM log_block")?;
+    let mut statement = tx.prepare("SELECT block, directory FROM log_block WHERE directory <> x'00'")?;
     let mut rows = statement.query([])?;
     let mut fail = 0;
     while let Some(row) = rows.next()? {
@@ -191,9 +200,10 @@ pub(super) fn word_of_function(function_id: i64) -> String {
     format!("\u{1}f{function_id}")
 }
 
-fn gather(tx: &Tx<'_>, block: i64) -> Result<Gathered> {
+/// The words of a block; nothing where they are too many.
+fn gather(tx: &Tx<'_>, block: i64) -> Result<Option<Gathered>> {
     let (first, last) = ids_of(block);
-    let mut gathered = Gathered::default();
+    let (mut gathered, mut bytes) = (Gathered::default(), 0);
     let mut statement =
         tx.prepare_cached("SELECT id, function_id, message FROM log WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
     let mut rows = statement.query([first, last])?;
@@ -206,9 +216,13 @@ fn gather(tx: &Tx<'_>, block: i64) -> Result<Gathered> {
         }
         gathered.add(&of_function.1, place);
         let message = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+        bytes += message.len();
+        if bytes > MESSAGE_BYTES_MAX {
+            return Ok(None);
+        }
         words::index(message, |word| gathered.add(word, place));
     }
-    Ok(gathered)
+    Ok(Some(gathered))
 }
 
 fn delete(tx: &Tx<'_>, block: i64) -> Result<()> {
@@ -226,12 +240,16 @@ pub(super) fn candidates(tx: &Tx<'_>, block: i64, narrow: &Narrow) -> Result<Opt
     let sql = "SELECT directory FROM log_block WHERE block = ?1";
     let directory: Option<Vec<u8>> =
         tx.prepare_cached(sql)?.query_row([block], |row| row.get(0)).optional()?;
-    let Some(directory) = directory else { return Ok(None) };
+    let Some(directory) = directory.filter(|directory| directory != TOO_LARGE) else { return Ok(None) };
     match (Words { tx, block, directory }).meet(narrow) {
         Err(Unknown::Damaged) => {
-            log::warn!(
-                "the words of block {block} of the log are damaged; `fnlite check --rebuild-index` makes them anew"
-            );
+            // Once is enough: a search meets it again and again.
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                log::warn!(
+                    "the words of block {block} of the log are damaged; `fnlite check --rebuild-index` makes them anew"
+                );
+            });
             Ok(None)
         }
         Err(Unknown::Failed(error)) => Err(error),

@@ -93,7 +93,12 @@ fn refused() -> Vec<String> {
         "SELECT printf('%.1000000000f', 1.5)",
         "SELECT format('%.*c', 1000000000, 'x')",
         "WITH RECURSIVE n(x) AS (VALUES ('ab') UNION ALL SELECT x || x FROM n) SELECT length(x) FROM n",
+        // Every word of the text is the beginning of what is sought.
+        "SELECT sum(has_word(replace(hex(zeroblob(200000)), '00', 'a '), replace(hex(zeroblob(199)), '00', 'a ') || 'b')) FROM
+         json_each('[1,2,3]'), json_each('[1,2,3]')",
         "SELECT json_pretty('[[[[1]]]]', hex(zeroblob(400000)))",
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 40000), o AS (SELECT json_group_object('k' || x, x) AS j FROM n)
+         SELECT length(json_patch(j, j)) FROM o",
         "DELETE FROM log",
         "VACUUM INTO '/tmp/fnlite-stolen.db'",
         "ATTACH '/etc/passwd' AS x",

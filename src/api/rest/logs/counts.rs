@@ -53,14 +53,14 @@ pub(in crate::api::rest) fn histogram(rest: &Rest, call: Call) -> Result<Respons
         buckets => return Err(Error::invalid(format!("buckets must be 1 to {BUCKETS_MAX}, not {buckets}"))),
     };
     let asked = asked(rest, &call)?;
-    let Histogram { from_us, bucket_us, buckets, stopped_us } =
+    let Histogram { from_us, bucket_us, buckets, is_partial, stopped_us } =
         rest.parts.logs.histogram(&asked, buckets, rest.parts.clock.wall_us())?;
-    let (lines, partial) = (buckets.iter().sum(), stopped_us.is_some());
+    let (lines, partial) = (buckets.iter().sum(), is_partial);
     Ok(answer::json(200, &HistogramBody { from_us, bucket_us, lines, buckets, partial, stopped_us }))
 }
 
 pub(in crate::api::rest) fn facets(rest: &Rest, call: Call) -> Result<Response> {
-    let Facets { function, level, status, version, lines, stopped_us } =
+    let Facets { function, level, status, version, lines, is_partial, stopped_us } =
         rest.parts.logs.facets(&asked(rest, &call)?)?;
     let body = FacetsBody {
         lines,
@@ -68,7 +68,7 @@ pub(in crate::api::rest) fn facets(rest: &Rest, call: Call) -> Result<Response> 
         level: body_of(&level),
         status: body_of(&status),
         version: body_of(&version),
-        partial: stopped_us.is_some(),
+        partial: is_partial,
         stopped_us,
     };
     Ok(answer::json(200, &body))

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use crate::api::rest::logs::HitBody;
-use crate::error::Result;
+use crate::error::{Kind, Result};
+use crate::http::request::LineWatch;
 use crate::http::response::Response;
 use crate::service::logs::Logs;
 use crate::service::search::{Hit, LinesAsked};
@@ -50,7 +51,13 @@ impl Written {
 }
 
 /// Streams at most `most` lines. What is wrong with the request is told now, not by a stream that breaks off.
-pub(super) fn export(logs: Logs, asked: LinesAsked, written: Written, most: Option<u64>) -> Result<Response> {
+pub(super) fn export(
+    logs: Logs,
+    asked: LinesAsked,
+    written: Written,
+    most: Option<u64>,
+    client: Option<LineWatch>,
+) -> Result<Response> {
     let asked = LinesAsked { patience: PATIENCE, ..asked };
     let mut lines = Lines {
         logs,
@@ -60,6 +67,7 @@ pub(super) fn export(logs: Logs, asked: LinesAsked, written: Written, most: Opti
         bytes: written.head().to_vec(),
         at: 0,
         is_over: false,
+        client,
     };
     lines.fill()?;
     Ok(Response::new(200).with_header("Content-Type", written.media_type()).with_stream(lines))
@@ -75,6 +83,7 @@ struct Lines {
     bytes: Vec<u8>,
     at: usize,
     is_over: bool,
+    client: Option<LineWatch>,
 }
 
 impl Lines {
@@ -97,10 +106,19 @@ impl Read for Lines {
             }
             self.bytes.clear();
             self.at = 0;
-            self.fill().map_err(|error| {
-                log::error!("an export of the log broke off: {error:#}");
-                io::Error::other(error)
-            })?;
+            // Where nothing matches for long, nothing else would notice.
+            if self.client.as_ref().is_some_and(LineWatch::is_dead) {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            match self.fill() {
+                Ok(()) => {}
+                // Others search just now, and the wait for them has an end of its own.
+                Err(error) if error.kind == Kind::Busy => return Err(io::ErrorKind::Interrupted.into()),
+                Err(error) => {
+                    log::error!("an export of the log broke off: {error:#}");
+                    return Err(io::Error::other(error));
+                }
+            }
             if self.bytes.is_empty() && !self.is_over {
                 // Nothing yet; whoever reads may look whether he still wants it.
                 return Err(io::ErrorKind::Interrupted.into());
