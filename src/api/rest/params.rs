@@ -28,8 +28,8 @@ pub(super) const REQUEST_ID: Param =
     Param::new("request_id", "Of that run only.", r##"{"$ref":"#/components/schemas/RequestId"}"##);
 pub(super) const Q: Param = Param::new(
     "q",
-    "What lines must say, in the query language of the README: error AND SCF_StatusCode>=430.",
-    r#"{"type":"string","maxLength":12288}"#,
+    "What lines must say, in the query language of the README, 12 KB at most: error AND SCF_StatusCode>=430.",
+    r#"{"type":"string"}"#,
 );
 pub(super) const CASE: Param = Param::new(
     "case",
