@@ -4,15 +4,13 @@
 //! it, the newest first: what was printed lately is what people look for. It also forgets the words of lines that retention
 //! has deleted. Runs that record their lines wait for none of this but for the moment in which the recorder stores a block.
 
-use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use crate::base::clock::Clock;
-use crate::base::thread;
+use crate::base::thread::{self, Worker};
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::room::Room;
@@ -27,33 +25,13 @@ const BLOCKS: usize = 16;
 const NICE: i32 = 10;
 
 /// Indexes, until it is dropped.
-pub struct Indexing {
-    /// Closing it ends the thread.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+#[derive(Debug)]
+pub struct Indexing(#[expect(dead_code, reason = "it is there to be dropped")] Worker);
 
 impl Indexing {
     /// Begins with what is there.
     pub fn start(store: Store, clock: Arc<dyn Clock>) -> Result<Indexing> {
-        let (stop, stopped) = bounded(0);
-        let thread = thread::spawn("indexing", move || work(&store, &*clock, &stopped))?;
-        Ok(Indexing { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Indexing {
-    fn drop(&mut self) {
-        self.stop.take();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            log::error!("indexing had panicked");
-        }
-    }
-}
-
-impl fmt::Debug for Indexing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Indexing").finish_non_exhaustive()
+        Worker::start("indexing", move |stopped| work(&store, &*clock, &stopped)).map(Indexing)
     }
 }
 
@@ -78,8 +56,7 @@ fn work(store: &Store, clock: &dyn Clock, stopped: &Receiver<()>) {
 }
 
 fn is_over(stopped: &Receiver<()>) -> bool {
-    // Nobody sends anything; the other end is dropped.
-    !stopped.is_empty() || matches!(stopped.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected))
+    stopped.try_recv() == Err(TryRecvError::Disconnected)
 }
 
 fn tidy(store: &Store, stopped: &Receiver<()>) -> Result<()> {

@@ -12,16 +12,14 @@
 //!   ([`belief`]), so that somebody can set it right before everything looks old.
 //! * What waits, what runs and young dead letters are not history: the store keeps them whatever is asked.
 
-use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::base::clock::Clock;
 use crate::base::size::Size;
-use crate::base::thread;
+use crate::base::thread::Worker;
 use crate::error::Result;
 use crate::model::limits;
 use crate::service::retention::belief::Belief;
@@ -69,34 +67,14 @@ pub struct Keep {
 }
 
 /// Deletes history, until it is dropped.
-pub struct Retention {
-    /// Closing it ends the thread.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+#[derive(Debug)]
+pub struct Retention(#[expect(dead_code, reason = "it is there to be dropped")] Worker);
 
 impl Retention {
     /// Begins with the first pass.
     pub fn start(store: Store, clock: Arc<dyn Clock>, keep: Keep) -> Result<Retention> {
-        let (stop, stopped) = bounded(0);
-        let keeper = Keeper::new(store, clock, keep, stopped);
-        let thread = thread::spawn("retention", move || keeper.work())?;
-        Ok(Retention { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Retention {
-    fn drop(&mut self) {
-        self.stop.take();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            log::error!("retention had panicked");
-        }
-    }
-}
-
-impl fmt::Debug for Retention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retention").finish_non_exhaustive()
+        let work = move |stopped| Keeper::new(store, clock, keep, stopped).work();
+        Worker::start("retention", work).map(Retention)
     }
 }
 

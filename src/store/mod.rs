@@ -25,15 +25,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
 use rusqlite::Connection;
 
 use crate::base::clock::Clock;
-use crate::base::thread;
+use crate::base::thread::{self, Worker};
 use crate::error::{Error, Kind, Result};
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
-use crate::store::recorder::{Job, Order, Recorder};
+use crate::store::recorder::{Order, Recorder};
 use crate::store::reply::{Answer, Reply};
 use crate::store::room::Gauge;
 use crate::store::sealing::Sealing;
@@ -136,8 +135,8 @@ struct Inner {
     copying: Mutex<()>,
     /// The recorder, then the checkpointer, which ends when the recorder has dropped the connection that wakes it.
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The thread that watches the disk, and what ends it when it is dropped.
-    watch: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+    /// What watches the disk.
+    watch: Mutex<Option<Worker>>,
     /// Dropped last: until then no other server may open the file.
     _lock: connection::Lock,
 }
@@ -277,9 +276,7 @@ impl Store {
         durable: bool,
         body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.order_and_wait(|reply| {
-            Order::Work(Box::new(Job { durable, body: Some(body), value: None, reply }))
-        })
+        self.order_and_wait(|reply| Order::job(durable, body, reply))
     }
 
     /// As [`write`](Store::write), carried out by the recorder's own thread: for callers of low priority, who must not hold
@@ -289,7 +286,7 @@ impl Store {
         body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = reply::reply();
-        self.order(Order::Work(Box::new(Job { durable: false, body: Some(body), value: None, reply })))?;
+        self.order(Order::job(false, body, reply))?;
         committed(answer)
     }
 
@@ -345,9 +342,9 @@ impl Store {
         &self.0.bell
     }
 
-    /// Keeps the thread that watches the disk, and what ends it.
-    fn watched_by(&self, thread: JoinHandle<()>, stop: Sender<()>) {
-        *self.0.watch.lock().expect("no holder of this lock can panic") = Some((stop, thread));
+    /// Keeps what watches the disk.
+    fn watched_by(&self, watch: Worker) {
+        *self.0.watch.lock().expect("no holder of this lock can panic") = Some(watch);
     }
 
     fn clock(&self) -> &Arc<dyn Clock> {
@@ -437,10 +434,7 @@ impl Inner {
         };
         self.bell.close();
         // Whoever only reads closes before the writer, or the log would not be tidied up.
-        if let Some((stop, thread)) = self.watch.lock().expect("no holder of this lock can panic").take() {
-            drop(stop);
-            join(thread);
-        }
+        drop(self.watch.lock().expect("no holder of this lock can panic").take());
         self.readers.close();
         self.searchers.close();
         self.turns.close();

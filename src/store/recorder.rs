@@ -60,6 +60,17 @@ impl fmt::Debug for Order {
     }
 }
 
+impl Order {
+    /// A transaction's body, answered with what it gives.
+    pub(super) fn job<T: Send + 'static>(
+        durable: bool,
+        body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+        reply: Reply<Result<T>>,
+    ) -> Order {
+        Order::Work(Box::new(Job { durable, body: Some(body), value: None, reply }))
+    }
+}
+
 /// A transaction's body that keeps its own value and reply.
 pub(super) trait Work: Send {
     /// Whether the answer promises to survive a power cut.
@@ -71,11 +82,11 @@ pub(super) trait Work: Send {
 }
 
 /// A closure as [`Work`].
-pub(super) struct Job<T, F> {
-    pub(super) durable: bool,
-    pub(super) body: Option<F>,
-    pub(super) value: Option<T>,
-    pub(super) reply: Reply<Result<T>>,
+struct Job<T, F> {
+    durable: bool,
+    body: Option<F>,
+    value: Option<T>,
+    reply: Reply<Result<T>>,
 }
 
 impl<T: Send, F: FnOnce(&Tx<'_>) -> Result<T> + Send> Work for Job<T, F> {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use rusqlite::Connection;
 
-use crate::base::thread;
+use crate::base::thread::Worker;
 use crate::error::{Error, Kind, Result};
 use crate::model::log::{Level, LogLine, Stream};
 use crate::store::connection::PAGE_BYTES;
@@ -197,8 +197,7 @@ impl Store {
     pub fn watch_room(&self, low_bytes: Option<u64>) -> Result<()> {
         let mut watch = Watch::new(self, low_bytes)?;
         watch.look();
-        let (stop, stopped) = bounded(0);
-        self.watched_by(thread::spawn("room", move || watch.work(&stopped))?, stop);
+        self.watched_by(Worker::start("room", move |stopped| watch.work(&stopped))?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crossbeam_channel::{Sender, bounded};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
