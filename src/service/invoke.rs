@@ -129,6 +129,15 @@ impl Invoker {
         self.lock_running().values().rev().map(|invocation| record(invocation, Vec::new())).collect()
     }
 
+    /// The row id of the run of that request id, if it has not ended.
+    pub fn running_run_id(&self, request_id: &RequestId) -> Option<i64> {
+        let running = self.lock_running();
+        running
+            .values()
+            .find(|invocation| invocation.request_id == *request_id)
+            .map(|invocation| invocation.id)
+    }
+
     /// The run of that request id, if it has not ended, with its event.
     pub fn running_run(&self, request_id: &RequestId) -> Option<Record> {
         let running = self.lock_running();

@@ -4,7 +4,6 @@
 //! matches is still the query's word. What runs now has lines in the store, a second behind at most, and its request id may
 //! be known in memory only.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,35 +67,27 @@ pub struct Hits {
     pub is_partial: bool,
 }
 
-/// Where lines can be, by ids.
-struct Place {
-    of: LogQuery,
-    /// Runs that go on.
-    running: BTreeMap<i64, RequestId>,
-}
-
 impl Logs {
     /// A page of lines. Fails with `NotFound` when the run or the function was never there, and with `Busy` when too much
     /// is searched at once.
     pub fn lines(&self, asked: &LinesAsked) -> Result<Hits> {
-        let Some(place) = self.place(asked)? else { return Ok(Hits::default()) };
+        let Some(of) = self.place(asked)? else { return Ok(Hits::default()) };
         let mut page = Page::new(asked.limit, asked.query.is_none());
-        let over = self.each(asked, &place, asked.query.is_some(), |found| page.take(found))?;
+        let over = self.each(asked, &of, asked.query.is_some(), |found| page.take(found))?;
         let mut hits = Hits { next: page.next(), is_partial: false, rows: Vec::new() };
         if let Over::Late(at) = over {
             (hits.next, hits.is_partial) = (Some(at), true);
         }
-        self.with_context(page.rows, asked.context, &place, &mut hits)?;
+        self.with_context(page.rows, asked.context, &mut hits)?;
         Ok(hits)
     }
 
-    /// Where the lines are; nothing where the query names what is not there.
-    fn place(&self, asked: &LinesAsked) -> Result<Option<Place>> {
-        let running = running_ids(&self.invoker);
+    /// Where the lines can be, by ids; nothing where the query names what is not there.
+    fn place(&self, asked: &LinesAsked) -> Result<Option<LogQuery>> {
         let bounds = asked.query.as_ref().map(|query| query.bounds()).unwrap_or_default();
         let run_id = match (&asked.request_id, &bounds.request_id) {
-            (Some(asked), _) => Some(self.known_run_id(asked, &running)?),
-            (None, Some(meant)) => match self.run_id(meant, &running)? {
+            (Some(asked), _) => Some(self.known_run_id(asked)?),
+            (None, Some(meant)) => match self.run_id(meant)? {
                 None => return Ok(None),
                 found => found,
             },
@@ -113,7 +104,7 @@ impl Logs {
             },
             (asked_for, _) => function_id(&self.store, &asked.namespace, asked_for.as_ref())?,
         };
-        let of = LogQuery {
+        Ok(Some(LogQuery {
             run_id,
             function_id,
             namespace: Some(asked.namespace.to_string()),
@@ -122,29 +113,24 @@ impl Logs {
             order: asked.order,
             after: asked.after,
             limit: asked.limit,
-        };
-        Ok(Some(Place { of, running }))
+        }))
     }
 
     /// Whether a run of that id is or was there.
     pub fn is_known(&self, request_id: &RequestId) -> Result<bool> {
-        Ok(self.invoker.running_run(request_id).is_some() || self.store.run_id(request_id)?.is_some())
+        Ok(self.run_id(request_id)?.is_some())
     }
 
     /// The row id of a run; fails with `NotFound` where there never was one.
-    pub(super) fn known_run_id(
-        &self,
-        request_id: &RequestId,
-        running: &BTreeMap<i64, RequestId>,
-    ) -> Result<i64> {
-        self.run_id(request_id, running)?.ok_or_else(|| no_run(request_id))
+    pub(super) fn known_run_id(&self, request_id: &RequestId) -> Result<i64> {
+        self.run_id(request_id)?.ok_or_else(|| no_run(request_id))
     }
 
-    fn run_id(&self, request_id: &RequestId, running: &BTreeMap<i64, RequestId>) -> Result<Option<i64>> {
-        let other = request_id.other_form();
-        match running.iter().find(|(_, running)| *running == request_id || **running == other) {
-            Some((id, _)) => Ok(Some(*id)),
+    fn run_id(&self, request_id: &RequestId) -> Result<Option<i64>> {
+        let forms = [request_id, &request_id.other_form()];
+        match forms.iter().find_map(|form| self.invoker.running_run_id(form)) {
             None => self.store.run_id(request_id),
+            found => Ok(found),
         }
     }
 
@@ -152,31 +138,33 @@ impl Logs {
     fn each(
         &self,
         asked: &LinesAsked,
-        place: &Place,
+        of: &LogQuery,
         looks_at_much: bool,
         visit: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<Over> {
         let query = asked.query.as_deref();
         let deadline = self.store.now() + asked.patience;
-        self.store.search(&Search { of: &place.of, query, deadline, looks_at_much }, visit)
+        self.store.search(&Search { of, query, deadline, looks_at_much }, visit)
+    }
+
+    /// Gives lines the request ids of their runs where only the memory has them.
+    pub(super) fn name_runs<'l>(&self, lines: impl Iterator<Item = &'l mut StoredLine>) {
+        let mut nameless = lines.filter(|line| line.request_id.is_none()).peekable();
+        if nameless.peek().is_some() {
+            let running = running_ids(&self.invoker);
+            nameless.for_each(|line| line.request_id = running.get(&line.run_id).cloned());
+        }
     }
 
     /// The lines with those around them, until the page is full.
-    fn with_context(
-        &self,
-        rows: Vec<StoredLine>,
-        context: u32,
-        place: &Place,
-        hits: &mut Hits,
-    ) -> Result<()> {
+    fn with_context(&self, rows: Vec<StoredLine>, context: u32, hits: &mut Hits) -> Result<()> {
         let mut bytes = 0;
         for mut line in rows {
-            name_run(&mut line, &place.running);
             let (mut before, mut after) = match context {
                 0 => (Vec::new(), Vec::new()),
                 context => self.store.lines_around(&line, context)?,
             };
-            before.iter_mut().chain(&mut after).for_each(|line| name_run(line, &place.running));
+            self.name_runs(before.iter_mut().chain([&mut line]).chain(&mut after));
             bytes += before.iter().chain(&after).map(|line| line.line.message.len()).sum::<usize>();
             let id = line.id;
             hits.rows.push(Hit { line, before, after });
@@ -186,13 +174,6 @@ impl Logs {
             }
         }
         Ok(())
-    }
-}
-
-/// Gives a line the request id of its run where only the memory has it.
-pub(super) fn name_run(line: &mut StoredLine, running: &BTreeMap<i64, RequestId>) {
-    if line.request_id.is_none() {
-        line.request_id = running.get(&line.run_id).cloned();
     }
 }
 

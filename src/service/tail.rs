@@ -12,10 +12,7 @@ use crate::error::{Kind, Result};
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::query::StoredLine;
 use crate::search::Query;
-use crate::service::invoke::Invoker;
-use crate::service::logs::{Logs, function_id, running_ids};
-use crate::service::search::name_run;
-use crate::store::Store;
+use crate::service::logs::{Logs, function_id};
 use crate::store::tail::{Followed, Heard, Listener, New};
 
 /// Between two looks of a tail, for each tail there is: 500 looks a second at most in all. With 64 tails, as many as the front
@@ -40,8 +37,7 @@ pub struct TailAsked {
 /// A log that is followed.
 #[derive(Debug)]
 pub struct Tail {
-    store: Store,
-    invoker: Arc<Invoker>,
+    logs: Logs,
     listener: Listener,
     of: Followed,
     query: Option<Arc<Query>>,
@@ -63,21 +59,16 @@ pub struct News {
 impl Logs {
     /// Follows the log. Fails with `NotFound` when the run or the function was never there.
     pub fn tail(&self, asked: TailAsked) -> Result<Tail> {
-        let (store, invoker) = (self.store.clone(), Arc::clone(&self.invoker));
         let of = Followed {
-            run_id: asked
-                .request_id
-                .as_ref()
-                .map(|id| self.known_run_id(id, &running_ids(&invoker)))
-                .transpose()?,
-            function_id: function_id(&store, &asked.namespace, asked.function.as_ref())?,
+            run_id: asked.request_id.as_ref().map(|id| self.known_run_id(id)).transpose()?,
+            function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
             namespace: Some(asked.namespace.to_string()),
         };
-        let newest = store.newest_line()?;
+        let newest = self.store.newest_line()?;
         // An id that is not there yet is one of another database.
         let seen = asked.after.filter(|after| *after <= newest).unwrap_or(newest);
-        let listener = store.listen();
-        Ok(Tail { store, invoker, listener, of, query: asked.query, seen, is_even: false })
+        let listener = self.store.listen();
+        Ok(Tail { logs: self.clone(), listener, of, query: asked.query, seen, is_even: false })
     }
 }
 
@@ -100,17 +91,14 @@ impl Tail {
     }
 
     fn look(&mut self) -> Result<News> {
-        let mut new = match self.store.new_lines(&self.of, self.query.as_deref(), self.seen) {
+        let mut new = match self.logs.store.new_lines(&self.of, self.query.as_deref(), self.seen) {
             Ok(new) => new,
             // Others read just now: the lines stay where they are until the next look.
             Err(error) if error.kind == Kind::Busy => New { seen: self.seen, ..New::default() },
             Err(error) => return Err(error),
         };
         (self.seen, self.is_even) = (new.seen, !new.has_more);
-        if new.lines.iter().any(|line| line.request_id.is_none()) {
-            let running = running_ids(&self.invoker);
-            new.lines.iter_mut().for_each(|line| name_run(line, &running));
-        }
+        self.logs.name_runs(new.lines.iter_mut());
         Ok(News { missed: new.missed, lines: new.lines })
     }
 }

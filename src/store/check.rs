@@ -203,7 +203,7 @@ fn counts(conn: &Connection) -> Result<Counts> {
         functions: number(conn, "SELECT count(*) FROM function WHERE deleted_us IS NULL")?,
         invocations: by_state(conn)?,
         lines: number(conn, "SELECT count(*) FROM log")?,
-        indexed_lines: number(conn, words::COUNT_INDEXED)?,
+        indexed_lines: words::count_indexed(&Tx::new(conn, 0))?,
         queued: number(conn, "SELECT count(*) FROM queued")?,
         dead_letters: number(conn, "SELECT count(*) FROM dead_letter")?,
         bytes: pragma("page_count")? * page_bytes,
@@ -223,6 +223,6 @@ fn number(conn: &Connection, sql: &str) -> Result<u64> {
 }
 
 /// SQLite knows no unsigned numbers.
-fn count(rows: i64) -> u64 {
+pub(super) fn count(rows: i64) -> u64 {
     u64::try_from(rows).unwrap_or(0)
 }

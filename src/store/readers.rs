@@ -1,8 +1,8 @@
 //! A few read-only connections, and a deadline on whatever runs on them.
 //!
 //! Connections are opened when first needed and kept. A caller waits for one at most [`WAIT`]; a query is interrupted
-//! after [`QUERY`], or when its caller says. A connection whose transaction could not be ended is thrown away. Searches have
-//! connections of their own, so that those that take long stand in nobody else's way.
+//! after [`QUERY`], or when its caller says. A connection whose transaction could not be ended is thrown away. Searches that
+//! may look at much have connections of their own, so that they stand in nobody else's way.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::model::query::{LogQuery, Order as Direction, PageLimit, StoredLine};
 use crate::search::Query;
 use crate::store::search::{Over, Search};
-use crate::store::{Store, Tx};
+use crate::store::{Store, Tx, words};
 
 /// Most lines of one look: with lines of the largest size, what a slow client can make us hold.
 const LINES_AT_ONCE: usize = 200;
@@ -183,8 +183,7 @@ impl Store {
 
 /// The id of the newest line; 0 where there is none.
 pub(super) fn newest(tx: &Tx<'_>) -> Result<i64> {
-    let sql = "SELECT coalesce(max(id), 0) FROM log";
-    Ok(tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    Ok(words::ends(tx)?.map_or(0, |(_, newest)| newest))
 }
 
 /// Where one goes on who has seen everything up to `seen`, and what he misses.

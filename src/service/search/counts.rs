@@ -64,8 +64,8 @@ impl Logs {
             order: Order::Descending,
             ..asked.clone()
         };
-        let Some(place) = self.place(asked)? else { return Ok(histogram) };
-        let over = self.each(asked, &place, true, |found| {
+        let Some(of) = self.place(asked)? else { return Ok(histogram) };
+        let over = self.each(asked, &of, true, |found| {
             histogram.count(found.ts_us);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -76,9 +76,9 @@ impl Logs {
     /// How many lines have what in common.
     pub fn facets(&self, asked: &LinesAsked) -> Result<Facets> {
         let asked = &LinesAsked { order: Order::Descending, ..asked.clone() };
-        let Some(place) = self.place(asked)? else { return Ok(Facets::default()) };
+        let Some(of) = self.place(asked)? else { return Ok(Facets::default()) };
         let mut counts = Counts::default();
-        let over = self.each(asked, &place, true, |found| {
+        let over = self.each(asked, &of, true, |found| {
             counts.lines += 1;
             count(&mut counts.function, found.function());
             count(&mut counts.level, found.level.as_str());

@@ -160,22 +160,12 @@ struct Walk<'a, 't, 'c> {
 
 impl Walk<'_, '_, '_> {
     fn along(&mut self, ids: (i64, i64)) -> Result<Step> {
-        let of = self.search.of;
         let narrow = self.search.query.map_or(Narrow::Any, Query::narrow);
-        if let Some(run_id) = of.run_id {
-            return self.rows_where(" AND invocation_id = ?", Some(run_id), ids, None);
+        if self.search.of.run_id.is_some() || narrow == Narrow::Any {
+            return self.rows_between(ids, None);
         }
-        match (of.function_id, narrow) {
-            (Some(function_id), Narrow::Any) => {
-                self.rows_where(" AND function_id = ?", Some(function_id), ids, None)
-            }
-            (None, Narrow::Any) => self.rows_where("", None, ids, None),
-            (None, narrow) => self.blocks(&narrow, ids),
-            (Some(function_id), narrow) => {
-                let of_function = Narrow::Word(words::word_of_function(function_id));
-                self.blocks(&Narrow::All(vec![narrow, of_function]), ids)
-            }
-        }
+        let of_function = self.search.of.function_id.map(|id| Narrow::Word(words::word_of_function(id)));
+        self.blocks(&Narrow::All([narrow].into_iter().chain(of_function).collect()), ids)
     }
 
     fn blocks(&mut self, narrow: &Narrow, (first, last): (i64, i64)) -> Result<Step> {
@@ -197,11 +187,7 @@ impl Walk<'_, '_, '_> {
             let ids = (whole.0.max(first), whole.1.min(last));
             let step = match words::candidates(self.tx, block, narrow)? {
                 Some(bits) if bits.count() <= DENSE => self.rows_at(&bits, whole.0, ids)?,
-                Some(bits) => self.rows_where("", None, ids, Some(&bits))?,
-                None if self.search.of.function_id.is_some() => {
-                    self.rows_where(" AND function_id = ?", self.search.of.function_id, ids, None)?
-                }
-                None => self.rows_where("", None, ids, None)?,
+                bits => self.rows_between(ids, bits.as_ref())?,
             };
             if step.is_break() {
                 return Ok(step);
@@ -234,18 +220,15 @@ impl Walk<'_, '_, '_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The rows between two ids that meet a condition, and of which `bits` says that they can match.
-    fn rows_where(
-        &mut self,
-        condition: &str,
-        value: Option<i64>,
-        (first, last): (i64, i64),
-        bits: Option<&Bits>,
-    ) -> Result<Step> {
-        let mut select =
-            Select::between(&format!("SELECT {COLUMNS} FROM log WHERE id BETWEEN ? AND ?"), first, last);
-        if let Some(value) = value {
-            select.bind(condition, value);
+    /// The rows between two ids, of the run or the function that is meant; or, in a block, those of which `bits` says that they
+    /// can match.
+    fn rows_between(&mut self, (first, last): (i64, i64), bits: Option<&Bits>) -> Result<Step> {
+        let sql = format!("SELECT {COLUMNS} FROM log WHERE id BETWEEN ? AND ?");
+        let mut select = Select::between(&sql, first, last);
+        match (self.search.of.run_id, bits) {
+            (Some(run_id), _) => select.bind(" AND invocation_id = ?", run_id),
+            (None, None) => select.bind_some(" AND function_id = ?", self.search.of.function_id),
+            (None, Some(_)) => {}
         }
         select.push(match self.search.of.order {
             Order::Ascending => " ORDER BY id",

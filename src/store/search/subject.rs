@@ -103,7 +103,7 @@ impl<'t, 'c> Facts<'t, 'c> {
         self.namespace.is_none() || self.named(function_id).is_meant
     }
 
-    /// Fails where reading about a run has failed.
+    /// Fails where reading about a run or a function has failed.
     pub(super) fn check(&self) -> Result<()> {
         self.failure.take().map_or(Ok(()), Err)
     }
@@ -152,7 +152,7 @@ impl<'t, 'c> Facts<'t, 'c> {
                     coalesce(a.started_us, iif(i.retry_num = ?2, i.started_us, 0)),
                     coalesce(a.duration_us, iif(i.retry_num = ?2, i.duration_us, 0)),
                     coalesce(a.memory_used_kb, iif(i.retry_num = ?2, i.memory_used_kb, 0)),
-                    coalesce(a.status, iif(i.retry_num = ?2, i.status, 202))
+                    coalesce(a.status, iif(i.retry_num = ?2, i.status, ?3))
              FROM invocation i LEFT JOIN attempt a ON a.invocation_id = i.id AND a.retry_num = ?2 WHERE i.id = ?1",
         )?;
         let row = |row: &Row<'_>| {
@@ -165,7 +165,7 @@ impl<'t, 'c> Facts<'t, 'c> {
                 status: row.get(5)?,
             })
         };
-        Ok(statement.query_row(params![id, retry_num], row).optional()?)
+        Ok(statement.query_row(params![id, retry_num, STATUS_RUNNING], row).optional()?)
     }
 }
 

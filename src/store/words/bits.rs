@@ -1,9 +1,9 @@
 //! Which of the lines of a block: one bit each.
 
 /// Lines of a block.
-pub(in crate::store) const LINES: usize = 1 << 14;
-const PARTS: usize = LINES / 64;
+pub(in crate::store) const LINES: usize = PLACE_MAX as usize + 1;
 const PLACE_MAX: u16 = (1 << 14) - 1;
+const PARTS: usize = LINES / 64;
 
 /// A set of lines of one block, by their place in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

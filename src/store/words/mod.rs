@@ -25,6 +25,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::error::{Error, Result};
 use crate::search::narrow::Narrow;
 use crate::search::words;
+use crate::store::check::count;
 use crate::store::words::bits::Bits;
 use crate::store::words::pack::{Gathered, Packed};
 use crate::store::{Store, Tx, connection, migrate};
@@ -82,11 +83,12 @@ impl Store {
     pub fn blocks_to_index(&self, most: usize) -> Result<Vec<i64>> {
         self.read(|tx| {
             let Some((first, last)) = full_blocks(tx)? else { return Ok(Vec::new()) };
-            let mut statement = tx.prepare_cached(
+            let sql = format!(
                 "WITH RECURSIVE full (block) AS (SELECT ?2 UNION ALL SELECT block - 1 FROM full WHERE block > ?1)
-                 SELECT block FROM full WHERE block >= ?1 AND block NOT IN (SELECT block FROM log_block)
-                 AND EXISTS (SELECT 1 FROM log WHERE id BETWEEN block << 14 AND (block << 14) + 16383) LIMIT ?3",
-            )?;
+                 SELECT block FROM full b WHERE block NOT IN (SELECT block FROM log_block) AND {} LIMIT ?3",
+                has_lines()
+            );
+            let mut statement = tx.prepare_cached(&sql)?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             let rows = statement.query_map([first, last, most], |row| row.get(0))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -113,9 +115,8 @@ impl Store {
     /// Forgets the words of a block that has no lines any more; false when there is none.
     pub fn delete_empty_block(&self) -> Result<bool> {
         let empty: Option<i64> = self.read(|tx| {
-            let sql = "SELECT block FROM log_block b WHERE NOT EXISTS
-                       (SELECT 1 FROM log WHERE id BETWEEN b.block << 14 AND (b.block << 14) + 16383) LIMIT 1";
-            Ok(tx.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+            let sql = format!("SELECT block FROM log_block b WHERE NOT {} LIMIT 1", has_lines());
+            Ok(tx.prepare_cached(&sql)?.query_row([], |row| row.get(0)).optional()?)
         })?;
         match empty {
             Some(block) => self.write_aside(move |tx| delete(tx, block)).map(|()| true),
@@ -141,9 +142,20 @@ impl Store {
     }
 }
 
+/// Whether the block `b` has lines.
+fn has_lines() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM log WHERE id BETWEEN b.block << {SHIFT} AND (b.block << {SHIFT}) + {LINES} - 1)"
+    )
+}
+
 /// How many lines are in blocks that are indexed.
-pub(super) const COUNT_INDEXED: &str =
-    "SELECT count(*) FROM log WHERE id >> 14 IN (SELECT block FROM log_block WHERE directory <> x'00')";
+pub(super) fn count_indexed(tx: &Tx<'_>) -> Result<u64> {
+    let sql = format!(
+        "SELECT count(*) FROM log WHERE id >> {SHIFT} IN (SELECT block FROM log_block WHERE directory <> ?1)"
+    );
+    Ok(tx.query_row(&sql, [TOO_LARGE], |row| row.get(0).map(count))?)
+}
 
 /// Forgets the words of all lines in a file that no server uses. Fails with `Conflict` when one does, and with `Invalid` when
 /// it is no database of this release.
@@ -159,8 +171,8 @@ pub fn forget_in_file(path: &Path) -> Result<()> {
 
 /// How many indexed blocks do not find their newest line by each of its words.
 pub(super) fn blocks_that_fail(tx: &Tx<'_>) -> Result<u64> {
-    let mut statement = tx.prepare("SELECT block, directory FROM log_block WHERE directory <> x'00'")?;
-    let mut rows = statement.query([])?;
+    let mut statement = tx.prepare("SELECT block, directory FROM log_block WHERE directory <> ?1")?;
+    let mut rows = statement.query([TOO_LARGE])?;
     let mut fail = 0;
     while let Some(row) = rows.next()? {
         let words = Words { tx, block: row.get(0)?, directory: row.get(1)? };
@@ -176,7 +188,6 @@ pub(super) fn blocks_that_fail(tx: &Tx<'_>) -> Result<u64> {
 fn indexed(tx: &Tx<'_>) -> Result<Indexed> {
     let blocks: i64 = tx.prepare_cached("SELECT count(*) FROM log_block")?.query_row([], |row| row.get(0))?;
     let full_blocks = full_blocks(tx)?.map_or(0, |(first, last)| (last - first + 1).max(0));
-    let count = |number| u64::try_from(number).unwrap_or(0);
     Ok(Indexed { blocks: count(blocks), full_blocks: count(full_blocks) })
 }
 
