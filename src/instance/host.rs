@@ -11,7 +11,7 @@ use crate::base::sys;
 use crate::error::{Error, Result};
 use crate::instance::network::{Network, Policies};
 use crate::instance::protocol::{LaunchOrder, Reach, Role};
-use crate::instance::runtime::python::{self, Found};
+use crate::instance::runtime::{self, Found, Search};
 use crate::instance::sandbox::{self, Sandbox};
 use crate::instance::scratch::{Folder, Scratch};
 use crate::instance::tree::Holdings;
@@ -134,8 +134,13 @@ impl Host {
     pub fn runtime(&self, runtime: Runtime) -> Result<RuntimeFound> {
         let found = self.find(runtime)?;
         let (major, minor) = found.version;
-        let note = (found.version != runtime.version)
-            .then(|| format!("{} is not on this host; Python {major}.{minor} stands in", runtime.name));
+        let note = (found.version != runtime.version).then(|| {
+            format!(
+                "{} is not on this host; {} {major}.{minor} stands in",
+                runtime.name,
+                runtime.language.name()
+            )
+        });
         Ok(RuntimeFound { runtime: runtime.name, program: Ok(found.interpreter.program.clone()), note })
     }
 
@@ -157,7 +162,8 @@ impl Host {
             return Ok(Arc::clone(found));
         }
         let reachable = |program: &Path| closed_to_functions(&self.sandbox, self.users, program).is_none();
-        let found = Arc::new(python::find(runtime, &self.search, &reachable)?);
+        let found =
+            Arc::new(runtime::find(runtime, Search { folders: &self.search, reachable: &reachable })?);
         known.insert(runtime.name, Arc::clone(&found));
         Ok(found)
     }
@@ -188,6 +194,7 @@ impl Host {
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
         let order = LaunchOrder {
             role,
+            runtime: version.config.runtime.name.to_owned(),
             token: token(),
             walls,
             reach,
@@ -261,11 +268,9 @@ impl Host {
         set("SCF_FUNCTIONNAME", &names.name);
         set("SCF_FUNCTIONVERSION", &version.qualifier);
         set("SCF_NAMESPACE", &names.namespace);
-        set("PYTHONDONTWRITEBYTECODE", "x");
-        set("PYTHONPATH", &format!("{code}:{}", view::LAYERS));
-        // One thread each: a pool of threads started at import would make the code unsafe to fork.
-        set("OPENBLAS_NUM_THREADS", "1");
-        set("OMP_NUM_THREADS", "1");
+        for (key, value) in runtime::env(version.config.runtime, &code) {
+            set(key, &value);
+        }
         if let Some(tmp) = tmp {
             set("TMPDIR", &tmp.join("0").to_string_lossy());
         }
@@ -280,6 +285,7 @@ impl Host {
     fn function(&self, version: &Version, names: &FunctionNames) -> serde_json::Value {
         let pair = format!("SCF_NAMESPACE={}", names.namespace);
         json!({
+            "handler": version.config.handler.as_str(),
             "handler_file": version.config.handler.file(),
             "handler_function": version.config.handler.function(),
             "context": {

@@ -25,7 +25,7 @@ use crate::instance::network::{self, router};
 use crate::instance::protocol::{LaunchOrder, Reach, Report, Role, Walls};
 use crate::instance::view::{self, Step};
 use crate::instance::wire;
-use crate::instance::{runtime, shim, users};
+use crate::instance::{shim, users};
 
 /// What functions begin with, whatever the server was started with.
 const FUNCTION_UMASK: u32 = 0o022;
@@ -174,7 +174,7 @@ impl Launcher {
         let own = open_self()?;
         // Here and not before the fork: the supervisor stays in the host's view, where its /proc is.
         sys::unshare(UnshareFlags::NEWNS).map_err(|e| Step("mount namespace", e))?;
-        self.order.walls.fresh_proc = view::enter(&self.order, runtime::python::BOOTSTRAP)?;
+        self.order.walls.fresh_proc = view::enter(&self.order)?;
         self.become_user()?;
         self.enter_inner_namespaces(&own)?;
         if self.order.role == Role::Probe {

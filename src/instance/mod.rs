@@ -139,8 +139,11 @@ impl Instance {
     }
 
     /// Whether loading the code is part of its own life.
-    pub(crate) fn is_single(&self) -> bool {
-        matches!(self.origin, Origin::Single(_))
+    pub(crate) fn loads_itself(&self) -> bool {
+        match &self.origin {
+            Origin::Single(_) => true,
+            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => !zygote.has_code,
+        }
     }
 
     /// Takes the announcement if it has come.

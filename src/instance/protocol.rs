@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::base::json;
+use crate::instance::runtime::{self, Kit};
 use crate::model::invocation::Outcome;
 use crate::model::limits;
+use crate::model::runtime::{Language, Runtime};
 
 /// The one descriptor number a bootstrap knows: a zygote's control socket, or an Instance's event socket.
 pub(crate) const EVENT_FD: i32 = 3;
@@ -26,6 +28,8 @@ pub(crate) const CONTROL_BYTES_MAX: usize = 160 * 1024;
 pub(crate) struct LaunchOrder {
     /// What the process is to be.
     pub(crate) role: Role,
+    /// The runtime's name; empty where no code of a user's will run.
+    pub(crate) runtime: String,
     /// What the launcher shows for its failures to be believed. The interpreter never hears of it, and the launcher's
     /// memory is gone before any user code runs.
     pub(crate) token: String,
@@ -50,6 +54,16 @@ pub(crate) struct LaunchOrder {
 }
 
 impl LaunchOrder {
+    /// What of ours its interpreter is started with, where there will be one.
+    pub(crate) fn kit(&self) -> Option<Kit> {
+        self.language().map(runtime::kit)
+    }
+
+    /// Of the code that will run, if any will.
+    pub(crate) fn language(&self) -> Option<Language> {
+        Runtime::parse(&self.runtime).ok().map(|runtime| runtime.language)
+    }
+
     /// For a process of ours that runs no code of a user's, started from `program`, where it starts any.
     pub(crate) fn without_code(
         role: Role,
@@ -62,6 +76,7 @@ impl LaunchOrder {
             Interpreter { program, args: Vec::new(), prefix: PathBuf::from("/usr"), packages: Vec::new() };
         LaunchOrder {
             role,
+            runtime: String::new(),
             token: String::new(),
             walls,
             reach,

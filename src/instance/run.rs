@@ -96,7 +96,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         watch: Watch::new(clock.now()),
         flushed: clock.now(),
     };
-    if run.instance.is_single()
+    if run.instance.loads_itself()
         && let Some(outcome) = run.load(task)?
     {
         return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }));

@@ -1,12 +1,9 @@
-//! The two programs of `shim/`, embedded, and how they are handed to a process that has no file of ours to read.
+//! The init of `shim/`, embedded, and how such programs are handed to a process that has no file of ours to read.
 
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::MemfdFlags;
-
-/// The shim as a Python module.
-pub(crate) const PYTHON: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/python.so"));
 
 /// The static init: see `shim/init.c` for its lives.
 pub(crate) const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));

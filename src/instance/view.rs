@@ -66,7 +66,7 @@ pub(crate) fn tmp_options() -> String {
 }
 
 /// Builds the view and makes it this process's root; says whether it has a /proc of the own pid namespace.
-pub(crate) fn enter(order: &LaunchOrder, bootstrap: &str) -> Result<bool, Step> {
+pub(crate) fn enter(order: &LaunchOrder) -> Result<bool, Step> {
     let step = |name: &'static str| move |cause: io::Error| Step(name, cause);
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|e| Step("private mounts", e.into()))?;
@@ -76,7 +76,7 @@ pub(crate) fn enter(order: &LaunchOrder, bootstrap: &str) -> Result<bool, Step> 
     for (tree, place) in trees {
         put(&tree, &place).map_err(step("bind mounts"))?;
     }
-    furnish(order, bootstrap).map_err(step("root files"))?;
+    furnish(order).map_err(step("root files"))?;
     turn().map_err(step("pivot_root"))?;
     sys::make_mounts_read_only("/").map_err(step("read-only root"))?;
     mount_private_tmp().map_err(step("private /tmp"))?;
@@ -154,7 +154,7 @@ fn put(tree: &OwnedFd, place: &Path) -> io::Result<()> {
 }
 
 /// The folders, links and files of our own making.
-fn furnish(order: &LaunchOrder, bootstrap: &str) -> io::Result<()> {
+fn furnish(order: &LaunchOrder) -> io::Result<()> {
     for folder in [
         "proc",
         "tmp",
@@ -192,11 +192,16 @@ fn furnish(order: &LaunchOrder, bootstrap: &str) -> io::Result<()> {
         "root:x:0:0::/:/bin/false\nqcloud:x:1000:1000::/home/qcloud:/bin/bash\n",
     )?;
     fs::write(below(Path::new("etc/group")), "root:x:0:\nqcloud:x:1000:\n")?;
-    fs::write(below(Path::new("var/runtime/bootstrap")), bootstrap)?;
-    fs::write(below(Path::new("var/runtime/python.so")), shim::PYTHON)?;
-    let init = below(Path::new("var/runtime/init"));
-    fs::write(&init, shim::INIT)?;
-    fs::set_permissions(init, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+    let ours = below(Path::new(RUNTIME));
+    let put_program = |name: &str, bytes: &[u8]| {
+        fs::write(ours.join(name), bytes)?;
+        fs::set_permissions(ours.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+    };
+    if let Some(kit) = order.kit() {
+        fs::write(ours.join("bootstrap"), kit.bootstrap)?;
+        put_program(kit.shim.0, kit.shim.1)?;
+    }
+    put_program("init", shim::INIT)
 }
 
 /// Makes the scaffold the root and lets the host's root go.

@@ -23,6 +23,7 @@ use crate::instance::run::Init;
 use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
+use crate::model::runtime::Language;
 
 /// How long a zygote may take to make room for some 200 orders; it needs about a millisecond for each.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
@@ -42,6 +43,8 @@ pub(crate) struct Zygote {
     pub(crate) memory_mb: u32,
     /// What it held itself once the code was loaded, KiB.
     pub(crate) memory_kb: u64,
+    /// Whether what it forks has the code loaded.
+    pub(crate) has_code: bool,
     /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
     pub(crate) pid: u32,
     tree: Tree,
@@ -115,6 +118,7 @@ impl Zygote {
             groups: tree.groups_apart(),
             memory_mb: order.memory_mb,
             memory_kb: memory::tree_kb(&[pid]),
+            has_code: order.language().is_some_and(Language::is_loaded_by_us),
             pid,
             tree,
             next: AtomicU64::new(1),

@@ -92,36 +92,50 @@ fn check_name(field: &str, text: &str) -> Result<()> {
     )))
 }
 
-/// Where execution begins: `file.function` in the package root (contract 1.1).
+/// Where execution begins: `file.function` in the package root, for Go the name of the program there, for a Custom Runtime
+/// what its `bootstrap` makes of it (contract 1.1, D26).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handler {
     text: String,
-    dot: usize,
+    /// Where file and function part, in languages that have both.
+    dot: Option<usize>,
 }
+
+/// Longest handler of a Custom Runtime, characters: as long as the longest of the others.
+const FREE_HANDLER_CHARS_MAX: usize = 121;
 
 impl Handler {
     /// Checks `text` against the grammar of the runtime's language. Each segment is 2 to 60 letters, digits, `_` and
     /// `-`, beginning and ending with a letter (contract 1.1); ends that are digits or `_` are accepted too, since
     /// Python names carry them.
     pub fn parse(text: &str, language: Language) -> Result<Handler> {
-        match language {
-            Language::Python => {}
-        }
-        let wrong = || {
-            Error::invalid(
-                "handler must be file.function, for example index.main_handler: two parts of 1 to 60 letters, \
-                 digits, '_' or '-' that begin with a letter or '_', the file in the package root",
-            )
-        };
-        let dot = text.find('.').ok_or_else(wrong)?;
         let segment_ok = |segment: &str| {
             (1..=60).contains(&segment.len())
                 && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
                 && segment.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         };
-        if !segment_ok(&text[..dot]) || !segment_ok(&text[dot + 1..]) {
-            return Err(wrong());
+        let dot = text.find('.');
+        let (ok, rule) = match language {
+            Language::Python | Language::NodeJs | Language::Php => (
+                dot.is_some_and(|dot| segment_ok(&text[..dot]) && segment_ok(&text[dot + 1..])),
+                "file.function, for example index.main_handler: two parts of 1 to 60 letters, digits, '_' or '-' that \
+                 begin with a letter or '_', the file in the package root",
+            ),
+            Language::Go => (
+                segment_ok(text),
+                "the name of the program in the package root, for example main: 1 to 60 letters, digits, '_' or '-', \
+                 beginning with a letter or '_'",
+            ),
+            Language::Custom => (
+                (1..=FREE_HANDLER_CHARS_MAX).contains(&text.chars().count())
+                    && !text.contains(char::is_control),
+                "1 to 121 characters, none of them a control character",
+            ),
+        };
+        if !ok {
+            return Err(Error::invalid(format!("handler must be {rule}")));
         }
+        let dot = if matches!(language, Language::Go | Language::Custom) { None } else { dot };
         Ok(Handler { text: text.to_owned(), dot })
     }
 
@@ -130,14 +144,14 @@ impl Handler {
         &self.text
     }
 
-    /// The file, without its extension.
+    /// The file, without its extension; the whole where there is no function to name.
     pub fn file(&self) -> &str {
-        &self.text[..self.dot]
+        self.dot.map_or(&self.text, |dot| &self.text[..dot])
     }
 
-    /// The function within the file.
+    /// The function within the file; empty where the handler names none.
     pub fn function(&self) -> &str {
-        &self.text[self.dot + 1..]
+        self.dot.map_or("", |dot| &self.text[dot + 1..])
     }
 }
 
@@ -405,7 +419,24 @@ mod tests {
             "a b.c",
             "index.h\0",
         ] {
-            assert!(Handler::parse(bad, Language::Python).is_err(), "{bad:?}");
+            for language in [Language::Python, Language::NodeJs, Language::Php] {
+                assert!(Handler::parse(bad, language).is_err(), "{bad:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_is_named_and_a_bootstrap_is_told_what_it_likes() {
+        let parse = |text: &str, language| Handler::parse(text, language).map(|it| it.file().to_owned());
+        assert_eq!(parse("main", Language::Go).unwrap(), "main");
+        for bad in ["", "../main", "a/b", "main.main", "a b", ".", ".."] {
+            assert!(parse(bad, Language::Go).is_err(), "{bad:?}");
+        }
+        for good in ["index.main_handler", "a/b c", "何でも", "main"] {
+            assert_eq!(parse(good, Language::Custom).unwrap(), good);
+        }
+        for bad in ["", "a\nb", "a\0", &"x".repeat(122)] {
+            assert!(parse(bad, Language::Custom).is_err(), "{bad:?}");
         }
     }
 

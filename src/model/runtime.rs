@@ -7,6 +7,33 @@ use crate::error::{Error, Result};
 pub enum Language {
     /// CPython 3.
     Python,
+    /// Node.js.
+    NodeJs,
+    /// PHP on the command line.
+    Php,
+    /// A program built with the Go library of the platform.
+    Go,
+    /// A program or script of any language that speaks the Custom Runtime's HTTP (contract 10.2).
+    Custom,
+}
+
+impl Language {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Language::Python => "Python",
+            Language::NodeJs => "Node.js",
+            Language::Php => "PHP",
+            Language::Go => "Go",
+            Language::Custom => "Custom Runtime",
+        }
+    }
+
+    /// Whether the platform loads the code, to fork Instances from what was loaded; else each Instance is the user's own
+    /// program, which loads itself.
+    pub fn is_loaded_by_us(self) -> bool {
+        !matches!(self, Language::Go | Language::Custom)
+    }
 }
 
 /// A runtime of the contract (1.1) that this release runs.
@@ -16,7 +43,7 @@ pub struct Runtime {
     pub name: &'static str,
     /// The language behind it.
     pub language: Language,
-    /// The version the name asks for, major and minor.
+    /// The version the name asks for, major and minor; zeros where any will do.
     pub version: (u32, u32),
 }
 
@@ -30,33 +57,37 @@ pub const RUNTIMES: &[Runtime] = &[
     python("Python3.11", 11),
     python("Python3.12", 12),
     python("Python3.13", 13),
+    node("Nodejs6.10", 6, 10),
+    node("Nodejs8.9", 8, 9),
+    node("Nodejs10.15", 10, 15),
+    node("Nodejs12.16", 12, 16),
+    node("Nodejs14.18", 14, 18),
+    node("Nodejs16.13", 16, 13),
+    node("Nodejs18.15", 18, 15),
+    node("Nodejs20.19", 20, 19),
+    php("Php5", 5, 6),
+    php("Php5.6", 5, 6),
+    php("Php7", 7, 2),
+    php("Php7.2", 7, 2),
+    php("Php7.4", 7, 4),
+    php("Php8.0", 8, 0),
+    Runtime { name: "Go1", language: Language::Go, version: (0, 0) },
+    Runtime { name: "CustomRuntime", language: Language::Custom, version: (0, 0) },
 ];
 
-/// Names of the contract that exist but that this release does not run.
-const REFUSED: &[&str] = &[
-    "Python2.7",
-    "Nodejs6.10",
-    "Nodejs8.9",
-    "Nodejs10.15",
-    "Nodejs12.16",
-    "Nodejs14.18",
-    "Nodejs16.13",
-    "Nodejs18.15",
-    "Nodejs20.19",
-    "Php5",
-    "Php5.6",
-    "Php7",
-    "Php7.2",
-    "Php7.4",
-    "Php8.0",
-    "Go1",
-    "Java8",
-    "Java11",
-    "CustomRuntime",
-];
+/// Names of the contract that exist but that this release does not run (D30).
+const REFUSED: &[&str] = &["Python2.7", "Java8", "Java11", "CustomImage"];
 
 const fn python(name: &'static str, minor: u32) -> Runtime {
     Runtime { name, language: Language::Python, version: (3, minor) }
+}
+
+const fn node(name: &'static str, major: u32, minor: u32) -> Runtime {
+    Runtime { name, language: Language::NodeJs, version: (major, minor) }
+}
+
+const fn php(name: &'static str, major: u32, minor: u32) -> Runtime {
+    Runtime { name, language: Language::Php, version: (major, minor) }
 }
 
 impl Runtime {

@@ -198,6 +198,7 @@ impl Slot {
         let mut state = self.lock();
         state.loading = false;
         let taken = self.settle(&mut state, loaded);
+        let first = taken.is_ok() && std::mem::take(&mut state.first);
         drop(state);
         self.loaded.notify_all();
         let (way, init) = taken?;
@@ -205,7 +206,7 @@ impl Slot {
             Some(zygote) => Instance::fork(&zygote),
             None => self.start_single(means),
         };
-        Ok(Taken { instance: instance.map_err(NoInstance::Error)?, init, first: true })
+        Ok(Taken { instance: instance.map_err(NoInstance::Error)?, init, first })
     }
 
     /// Keeps what loading came to; the zygote to fork from, or none where Instances are started one by one.
@@ -220,13 +221,13 @@ impl Slot {
             LoadResult::Ready(zygote) => {
                 let zygote = Arc::new(zygote);
                 state.way = Way::Forked(Arc::clone(&zygote));
-                state.first = false;
-                Ok((Some(zygote), Some(init)))
+                // Where the zygote loads nothing, each run tells of its own loading.
+                let init = self.version.config.runtime.language.is_loaded_by_us().then_some(init);
+                Ok((Some(zygote), init))
             }
             LoadResult::Unforkable(why) => {
                 log::info!("{} is spawned for every run: {why}", self.names.name);
                 state.way = Way::Spawned(why);
-                state.first = false;
                 // What this loading printed, the run's own loading prints again.
                 Ok((None, None))
             }

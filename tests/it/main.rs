@@ -25,6 +25,7 @@ mod groups;
 mod hosts;
 mod keeping;
 mod killed;
+mod languages;
 mod leaks;
 mod length;
 mod network;

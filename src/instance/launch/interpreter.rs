@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::{Launcher, borrow, command};
 use crate::base::sys;
 use crate::instance::protocol::{self, Role};
+use crate::instance::runtime::Kit;
 use crate::instance::view::{self, Step};
-use crate::instance::{filter, runtime, shim};
+use crate::instance::{filter, shim};
 use crate::model::limits;
 
 /// Bytes a process may map beyond its MemorySize: interpreter, libraries' data, thread stacks (D9).
@@ -26,7 +27,8 @@ impl Launcher {
     pub(super) fn start_interpreter(&self) -> Result<Child, Step> {
         self.limit().map_err(|e| Step("limits", e.into()))?;
         rustix::thread::set_no_new_privs(true).map_err(|e| Step("no_new_privs", e.into()))?;
-        let paths = self.paths()?;
+        let kit = self.order.kit().ok_or_else(|| Step("kit", io::Error::other("no such runtime")))?;
+        let paths = self.paths(kit)?;
         let main_fd = self.event.as_ref().unwrap_or(&self.control);
         let init = shim::memory_file("init", shim::INIT).map_err(|e| Step("init", e))?;
         let _keep = hand_over_both(main_fd, &init)?;
@@ -61,12 +63,12 @@ impl Launcher {
         set(Resource::Stack, THREAD_STACK_BYTES, 8 << 20)
     }
 
-    fn paths(&self) -> Result<Paths, Step> {
+    fn paths(&self, kit: Kit) -> Result<Paths, Step> {
         if self.order.walls.namespaces {
             let at = |name: &str| format!("{}/{name}", view::RUNTIME);
             return Ok(Paths {
                 bootstrap: at("bootstrap"),
-                shim: at("python.so"),
+                shim: at(kit.shim.0),
                 code: view::CODE.to_owned(),
                 _keep: vec![],
             });
@@ -79,13 +81,13 @@ impl Launcher {
             keep.push(file);
             Ok(path)
         };
-        let bootstrap = memory("bootstrap", runtime::python::BOOTSTRAP.as_bytes())?;
-        let shim = memory("python", shim::PYTHON)?;
+        let bootstrap = memory("bootstrap", kit.bootstrap.as_bytes())?;
+        let shim = memory(kit.shim.0, kit.shim.1)?;
         let code = self.order.package.to_string_lossy().into_owned();
         Ok(Paths { bootstrap, shim, code, _keep: keep })
     }
 
-    /// What bootstrap.py is told.
+    /// What the bootstrap is told.
     fn bootstrap_config(&self, shim: &str) -> Value {
         let walls = self.order.walls;
         let inside = walls.namespaces;
@@ -166,6 +168,7 @@ mod tests {
         };
         let order = LaunchOrder {
             role: Role::Zygote,
+            runtime: "Python3.10".to_owned(),
             token: String::new(),
             walls: Walls { namespaces, fresh_proc: true, landlock_abi: 6, seccomp: true, groups: 0 },
             reach: Reach::Host,

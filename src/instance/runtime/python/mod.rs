@@ -1,34 +1,28 @@
 //! CPython 3: which interpreter a runtime name means on this host, and how it is started.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::instance::protocol::Interpreter;
-use crate::instance::tree;
+use crate::instance::runtime::{Found, Kit, Search, ask};
+use crate::instance::view;
 use crate::model::runtime::Runtime;
 
-/// The platform's side, in Python.
-pub(crate) const BOOTSTRAP: &str = include_str!("bootstrap.py");
+/// The platform's side, in Python and as a module of it.
+pub(crate) const KIT: Kit = Kit {
+    bootstrap: include_str!("bootstrap.py"),
+    shim: ("python.so", include_bytes!(concat!(env!("OUT_DIR"), "/python.so"))),
+};
 
 /// Isolated from the caller's environment, without `site`, writing no byte code: `bootstrap.py` builds the search path.
 const ARGS: &[&str] = &["-I", "-S", "-B"];
 
-/// Asks an interpreter for itself: a version manager's stand-in or a link is not what we want to start each time.
 const QUESTION: &str = "import sys, json, sysconfig; print(json.dumps({'version': sys.version_info[:2], \
     'program': sys.executable, 'prefix': sys.base_prefix, 'packages': [p for p in dict.fromkeys([\
     sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), '/usr/lib/python3/dist-packages' if \
     sys.base_prefix == '/usr' else None]) if p]}))";
-
-/// How long an interpreter may be silent; a cold disk delays one by a second or two.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-
-/// Longer than any answer: a few paths.
-const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
 #[derive(Deserialize)]
 struct Told {
@@ -38,23 +32,13 @@ struct Told {
     packages: Vec<PathBuf>,
 }
 
-/// An interpreter found for a runtime.
-#[derive(Clone, Debug)]
-pub(crate) struct Found {
-    /// How to start it.
-    pub(crate) interpreter: Interpreter,
-    /// Its version, major and minor.
-    pub(crate) version: (u32, u32),
-}
-
 /// The interpreter for `runtime`: its own version, else the newest Python 3 of the host (D15); one that functions cannot
 /// reach does not count.
-pub(crate) fn find(runtime: Runtime, search: &[PathBuf], reachable: &dyn Fn(&Path) -> bool) -> Result<Found> {
+pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     let (major, minor) = runtime.version;
-    let usable = |found: &Found| reachable(&found.interpreter.program);
-    let is_own = |found: &Found| found.version == runtime.version && usable(found);
-    let own = ask_all(&format!("python{major}.{minor}"), search).find(is_own);
-    own.or_else(|| newest(search, &usable)).ok_or_else(|| {
+    let own =
+        ask_all(&format!("python{major}.{minor}"), search).find(|found| found.version == runtime.version);
+    own.or_else(|| newest(search)).ok_or_else(|| {
         Error::invalid(format!(
             "runtime {} needs python3 on the server's PATH and there is none; on Debian: apt-get install python3",
             runtime.name
@@ -62,56 +46,35 @@ pub(crate) fn find(runtime: Runtime, search: &[PathBuf], reachable: &dyn Fn(&Pat
     })
 }
 
-fn newest(search: &[PathBuf], usable: &dyn Fn(&Found) -> bool) -> Option<Found> {
-    let minors = (6..=20).rev().map(|minor| format!("python3.{minor}"));
-    minors.chain(["python3".to_owned()]).find_map(|name| ask_all(&name, search).find(usable))
+/// The variables that only Python's code finds.
+pub(crate) fn env(code: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("PYTHONDONTWRITEBYTECODE", "x".to_owned()),
+        ("PYTHONPATH", format!("{code}:{}", view::LAYERS)),
+        // One thread each: a pool of threads started at import would make the code unsafe to fork.
+        ("OPENBLAS_NUM_THREADS", "1".to_owned()),
+        ("OMP_NUM_THREADS", "1".to_owned()),
+    ]
 }
 
-fn ask_all<'a>(name: &'a str, search: &'a [PathBuf]) -> impl Iterator<Item = Found> + 'a {
-    search
-        .iter()
-        .map(move |folder| folder.join(name))
-        .filter(|path| path.exists())
-        .filter_map(|path| ask(&path))
+fn newest(search: Search<'_>) -> Option<Found> {
+    let minors = (6..=20).rev().map(|minor| format!("python3.{minor}"));
+    minors.chain(["python3".to_owned()]).find_map(|name| ask_all(&name, search).next())
+}
+
+fn ask_all<'a>(name: &'a str, search: Search<'a>) -> impl Iterator<Item = Found> + 'a {
+    let usable = move |found: &Found| (search.reachable)(&found.interpreter.program);
+    search.named(name).filter_map(|path| ask(&path)).filter(usable)
 }
 
 fn ask(program: &Path) -> Option<Found> {
-    let told: Told = serde_json::from_slice(&answer(program).ok()?).ok()?;
+    let told: Told = serde_json::from_slice(&ask::answer(program, &["-I", "-c", QUESTION]).ok()?).ok()?;
     // A view that shows its folder would show the whole host.
     told.prefix.parent()?;
     let program = told.program.canonicalize().ok()?;
     let args = ARGS.iter().map(|arg| (*arg).to_owned()).collect();
     let interpreter = Interpreter { program, args, prefix: told.prefix, packages: told.packages };
     (told.version >= (3, 6)).then_some(Found { interpreter, version: told.version })
-}
-
-/// The line a program answers the question with, from whatever goes by an interpreter's name. It is ended at its line's
-/// end, or when it has said nothing for too long: a stand-in may wait for something, a deploy must not.
-fn answer(program: &Path) -> io::Result<Vec<u8>> {
-    #[expect(clippy::disallowed_methods, reason = "instance/ is where child processes are started")]
-    let mut command = Command::new(program);
-    command.args(["-I", "-c", QUESTION]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn()?;
-    let line = child.stdout.as_mut().map_or(Ok(Vec::new()), read_line);
-    // It has said all, or too little; there is nobody to end where it has ended.
-    let _ = child.kill();
-    child.wait()?;
-    line
-}
-
-fn read_line(from: &mut ChildStdout) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut chunk = [0; ANSWER_BYTES_MAX];
-    while !line.ends_with(b"\n") && line.len() < ANSWER_BYTES_MAX {
-        if !tree::wait_readable(&*from, ANSWERED_WITHIN) {
-            return Err(io::Error::from(io::ErrorKind::TimedOut));
-        }
-        match from.read(&mut chunk)? {
-            0 => break,
-            length => line.extend_from_slice(&chunk[..length]),
-        }
-    }
-    Ok(line)
 }
 
 #[cfg(test)]

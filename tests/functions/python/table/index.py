@@ -1,0 +1,64 @@
+"""Does what the event asks for, as the function `table` of every language does: see tests/it/languages.rs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+VALUES = {
+    "null": None,
+    "true": True,
+    "false": False,
+    "largest-exact": 2 ** 53 - 1,
+    "beyond-exact": 2 ** 53 + 1,
+    "fraction": 0.1,
+    "negative": -17,
+    "text": "grüße, 世界 🌍",
+    "controls": "a\"b\\c\n\t\u0001",
+    "empty-text": "",
+    "empty-list": [],
+    "empty-object": {},
+    "nested": {"a": [1, {"b": [[], {}]}, None], "ключ": {"": 0}},
+}
+
+
+def main_handler(event, context):
+    what, word = event["do"], event.get("what")
+    if what == "return":
+        return VALUES[word]
+    if what == "echo":
+        return word
+    if what == "unserialisable":
+        return {"when": object()}
+    if what == "large":
+        return "x" * (6 << 20)
+    if what == "raise":
+        raise ValueError("grüße, 世界 🌍")
+    if what == "exit":
+        os._exit(word)
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "sleep":
+        time.sleep(600)
+    if what == "memory":
+        held = b"x" * (100 << 20)
+        time.sleep(600)
+        return len(held)
+    if what == "print":
+        print("to stdout: grüße, 世界 🌍")
+        print("to stderr", file=sys.stderr)
+        print("no line end", end="")
+        return None
+    if what == "flood":
+        for number in range(word):
+            print("line", number)
+        return word
+    if what == "child":
+        subprocess.Popen(["sleep", word])
+        return "started"
+    if what == "context":
+        return context
+    if what == "environment":
+        return dict(os.environ)
+    raise LookupError(what)

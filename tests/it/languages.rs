@@ -1,0 +1,282 @@
+//! One table for all languages: return encapsulation, errors, statuses and logs are the same whatever the code is written in
+//! (contract 3.1, 3.2, 4.1, 4.2).
+//!
+//! Each language has a function `table` that does what its event asks for, and some that cannot be loaded. What each row came
+//! to is compared with the file `golden.txt` beside the language's functions: one line for the answer, and one for each line of
+//! the log that the function printed. Where a language cannot do as the others do, the golden file shows it, and
+//! [`Row::status`] must still hold. With `FNLITE_GOLDEN=write` the files are written instead.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::processes;
+use crate::server::{Run, RunError, Server};
+use crate::wait;
+
+/// A language, and how its folders are deployed.
+pub(crate) struct Language {
+    /// The folder below `tests/functions`.
+    pub folder: &'static str,
+    pub runtime: &'static str,
+    pub handler: &'static str,
+    /// Rows that end otherwise than the table says, because the language cannot do it: name and status.
+    pub exceptions: &'static [(&'static str, u16)],
+    /// Environment variables it has beside those that all have.
+    pub variables: &'static [(&'static str, &'static str)],
+    /// What is to be deployed of a function's folder: the folder itself, unless it must be built first.
+    pub build: fn(&Path) -> PathBuf,
+}
+
+const PYTHON: Language = Language {
+    folder: "python",
+    runtime: "Python3.10",
+    handler: "index.main_handler",
+    exceptions: &[],
+    variables: &[("PYTHONPATH", "/var/user:/opt"), ("PYTHONDONTWRITEBYTECODE", "x")],
+    build: Path::to_path_buf,
+};
+
+/// One thing to try.
+struct Row {
+    name: String,
+    /// The folder of the function.
+    function: &'static str,
+    handler: Option<&'static str>,
+    event: Value,
+    timeout_s: u32,
+    memory_mb: u32,
+    /// The platform's status.
+    status: u16,
+}
+
+fn row(name: &str, function: &'static str, event: Value, status: u16) -> Row {
+    Row { name: name.to_owned(), function, handler: None, event, timeout_s: 20, memory_mb: 128, status }
+}
+
+fn table(name: &str, event: Value, status: u16) -> Row {
+    row(name, "table", event, status)
+}
+
+fn rows(language: &Language) -> Vec<Row> {
+    let value = |word: &str| table(word, json!({ "do": "return", "what": word }), 200);
+    let values = [
+        "null",
+        "true",
+        "false",
+        "largest-exact",
+        "beyond-exact",
+        "fraction",
+        "negative",
+        "text",
+        "controls",
+        "empty-text",
+        "empty-list",
+        "empty-object",
+        "nested",
+    ];
+    let missing = if language.handler.contains('.') { "index.nothing" } else { "nothing" };
+    let mut rows: Vec<Row> = values.map(value).into();
+    rows.extend([
+        table(
+            "echo",
+            json!({ "do": "echo", "what": { "a": [1, -2.5, null, true, "é\u{1}世界🌍", {}, []] } }),
+            200,
+        ),
+        table("unserialisable", json!({ "do": "unserialisable" }), 430),
+        table("too-large", json!({ "do": "large" }), 407),
+        table("raised", json!({ "do": "raise" }), 430),
+        table("exit-0", json!({ "do": "exit", "what": 0 }), 439),
+        table("exit-3", json!({ "do": "exit", "what": 3 }), 439),
+        table("killed", json!({ "do": "kill" }), 439),
+        Row { timeout_s: 1, ..table("timed-out", json!({ "do": "sleep" }), 433) },
+        Row { memory_mb: 64, ..table("memory", json!({ "do": "memory" }), 434) },
+        table("print", json!({ "do": "print" }), 200),
+        table("flood", json!({ "do": "flood", "what": 5000 }), 200),
+        table("child", json!({ "do": "child", "what": SLEEP }), 200),
+        row("load-error", "load_error", json!({}), 430),
+        row("syntax-error", "syntax_error", json!({}), 430),
+        row("missing-dependency", "missing_dependency", json!({}), 430),
+        Row { handler: Some(missing), ..table("missing-handler", json!({}), 437) },
+        Row { handler: Some("missing.main_handler"), ..table("missing-file", json!({}), 437) },
+    ]);
+    rows.retain(|row| folder_of(language, row.function).is_dir());
+    rows
+}
+
+/// A length of sleep by which a child is known: a year, and some that nobody else would choose.
+const SLEEP: &str = "31536042.0617";
+
+fn functions() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/functions")
+}
+
+fn folder_of(language: &Language, function: &str) -> PathBuf {
+    functions().join(language.folder).join(function)
+}
+
+/// Deploys what a row needs, under a name of its own, as a user would; the name.
+fn deploy(server: &Server, language: &Language, row: &Row) -> String {
+    let name =
+        format!("{}-{}-{}-{}", language.folder, row.function.replace('_', "-"), row.timeout_s, row.memory_mb);
+    let name = if row.handler.is_some() { format!("{name}-{}", row.name) } else { name };
+    let code = (language.build)(&folder_of(language, row.function));
+    let handler = row.handler.unwrap_or(language.handler);
+    let (timeout, memory) = (row.timeout_s.to_string(), row.memory_mb.to_string());
+    let words =
+        ["deploy", &name, code.to_str().unwrap(), "--runtime", language.runtime, "--handler", handler];
+    let out = server.fnlite(&[&words[..], &["--timeout", &timeout, "--memory", &memory]].concat());
+    assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    name
+}
+
+/// What a row came to, as the golden file has it.
+fn told(row: &Row, run: &Run, printed: &[String]) -> String {
+    let mut text = format!("{}: {}", row.name, run.status);
+    if run.status == 200 {
+        write!(text, " {}", run.body).unwrap();
+    } else {
+        let error: RunError = serde_json::from_str(&run.body).unwrap();
+        write!(text, " {}", error.error_message).unwrap();
+        let mut lines = error.stack_trace.lines();
+        // Of a trace, the line that names the error: the first or the last, by language.
+        let names_it = |line: &&str| !line.starts_with([' ', '\t']) && line.contains("rror");
+        if let Some(line) = lines.clone().find(names_it).or_else(|| lines.next()) {
+            // What a compiler says of a mistake is another text in each of its versions.
+            let line = if row.function == "syntax_error" { line.split(": ").next().unwrap() } else { line };
+            write!(text, " | {line}").unwrap();
+        }
+    }
+    text.push('\n');
+    // The order of lines is exact within a stream, and between two of them that of arrival.
+    let mut printed = printed.to_vec();
+    if row.name == "print" {
+        printed.sort();
+    }
+    for line in printed.iter().take(4) {
+        writeln!(text, "    {line}").unwrap();
+    }
+    if printed.len() > 4 {
+        writeln!(text, "    … {} lines, the last of them: {}", printed.len(), printed.last().unwrap())
+            .unwrap();
+    }
+    text
+}
+
+fn check_all(language: &Language, level: usize) {
+    let server = Server::at_level(level);
+    let mut found = String::new();
+    for row in rows(language) {
+        let name = deploy(server, language, &row);
+        let run = server.invoke(&name, row.event.to_string());
+        let expected = language.exceptions.iter().find(|(name, _)| *name == row.name);
+        let expected = expected.map_or(row.status, |(_, status)| *status);
+        assert_eq!(run.status, expected, "{} {}: {}", language.folder, row.name, run.body);
+        check_error(language, &row, &run);
+        let record = server.record(&run.request_id);
+        assert_eq!(record.result.as_ref().unwrap().get(), run.body, "{} {}", language.folder, row.name);
+        found.push_str(&told(&row, &run, &record.printed()));
+    }
+    wait::until("a child that was left is gone", || {
+        processes::all(|process| process.arguments().iter().any(|word| word == SLEEP))
+            .is_empty()
+            .then_some(())
+    });
+    compare(&functions().join(language.folder).join("golden.txt"), &found);
+}
+
+/// A failed run's body is the contract's whole error object, in the contract's order.
+fn check_error(language: &Language, row: &Row, run: &Run) {
+    if run.status == 200 {
+        return;
+    }
+    let what = format!("{} {}", language.folder, row.name);
+    let error: RunError = serde_json::from_str(&run.body).unwrap_or_else(|_| panic!("{what}: {run:?}"));
+    assert_eq!((error.error_code, error.status_code), (-1, run.status), "{what}");
+    assert_eq!(error.request_id, run.request_id, "{what}");
+    assert_eq!(!error.stack_trace.is_empty(), run.status == 430, "{what}: {}", error.stack_trace);
+    let paths = error.stack_trace.lines().filter(|line| line.contains("index."));
+    for line in paths {
+        assert!(line.contains("/var/user/index."), "{what}: {line}");
+    }
+}
+
+fn compare(golden: &Path, found: &str) {
+    #[expect(clippy::disallowed_methods, reason = "whoever runs the test says whether it is to be written")]
+    if std::env::var_os("FNLITE_GOLDEN").is_some_and(|word| word == "write") {
+        fs::write(golden, found).unwrap();
+    }
+    let expected = fs::read_to_string(golden).unwrap_or_default();
+    for (line, (expected, found)) in expected.lines().zip(found.lines()).enumerate() {
+        assert_eq!(found, expected, "{}:{}", golden.display(), line + 1);
+    }
+    assert_eq!(
+        found.lines().count(),
+        expected.lines().count(),
+        "{}: rows are missing or new",
+        golden.display()
+    );
+}
+
+/// Context and environment (contract 2.2, 2.5), field by field.
+fn check_surroundings(language: &Language) {
+    let server = Server::shared();
+    let row = Row { timeout_s: 7, memory_mb: 256, ..table("surroundings", json!({ "do": "context" }), 200) };
+    let name = deploy(server, language, &row);
+    let run = server.invoke(&name, row.event.to_string());
+    let expected = json!({
+        "memory_limit_in_mb": 256,
+        "time_limit_in_ms": 7000,
+        "request_id": run.request_id,
+        "environment": r#"{"SCF_NAMESPACE":"default"}"#,
+        "environ": "SCF_NAMESPACE=default;SCF_NAMESPACE=default",
+        "function_version": "$LATEST",
+        "function_name": name,
+        "namespace": "default",
+        "tencentcloud_region": "ap-guangzhou",
+        "tencentcloud_appid": "1250000000",
+        "tencentcloud_uin": "100000000001",
+    });
+    assert_eq!(run.returned(), expected, "{}", language.folder);
+    let environment = server.invoke(&name, json!({ "do": "environment" }).to_string()).returned();
+    let shared = [
+        ("LANG", "C.UTF-8"),
+        ("LC_ALL", "C.UTF-8"),
+        ("TZ", "UTC"),
+        ("HOME", "/home/qcloud"),
+        ("USER", "qcloud"),
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("PWD", "/var/user"),
+        ("_SCF_SERVER_PORT", "28902"),
+        ("TENCENTCLOUD_RUNENV", "SCF"),
+        ("TENCENTCLOUD_REGION", "ap-guangzhou"),
+        ("TENCENTCLOUD_APPID", "1250000000"),
+        ("TENCENTCLOUD_UIN", "100000000001"),
+        ("TENCENTCLOUD_TZ", "UTC"),
+        ("USER_CODE_ROOT", "/var/user/"),
+        ("SCF_RUNTIME", language.runtime),
+        ("SCF_FUNCTIONNAME", &name),
+        ("SCF_FUNCTIONVERSION", "$LATEST"),
+        ("SCF_NAMESPACE", "default"),
+    ];
+    for (key, value) in shared.iter().chain(language.variables) {
+        assert_eq!(environment[key], *value, "{}: {key}", language.folder);
+    }
+}
+
+#[test]
+fn python_ends_as_the_table_says() {
+    check_all(&PYTHON, 5);
+}
+
+#[test]
+fn python_ends_as_the_table_says_at_isolation_level_1() {
+    check_all(&PYTHON, 1);
+}
+
+#[test]
+fn python_code_finds_context_and_environment() {
+    check_surroundings(&PYTHON);
+}
