@@ -35,6 +35,7 @@ mod bounded;
 mod fault;
 mod functions;
 mod json_log;
+mod like;
 mod locked;
 mod params;
 mod program;

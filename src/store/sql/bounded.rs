@@ -1,5 +1,6 @@
-//! SQLite's own functions whose time is the product of two lengths, in a way that takes their sum: for two texts of a
-//! megabyte the originals take seconds to hours, and nothing can stop them meanwhile. They give the same otherwise.
+//! SQLite's own functions whose time is the product of two lengths, in a way that takes their sum or, where patterns are
+//! short, looks at the clock: for two texts of a megabyte the originals take seconds to hours, and nothing can stop them
+//! meanwhile. They give the same otherwise.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use rusqlite::{Connection, ffi};
 
 use crate::model::limits;
 use crate::store::sql::functions::PURE;
+use crate::store::sql::like::{glob, like};
 use crate::store::sql::text;
 use crate::store::sql::watch::Deadline;
 
@@ -19,6 +21,9 @@ type Call<T> = fn(&Context<'_>) -> rusqlite::Result<Option<T>>;
 
 /// Puts them in place of the originals.
 pub(super) fn add(conn: &Connection, deadline: &Arc<Deadline>) -> rusqlite::Result<()> {
+    one(conn, "like", 2, deadline, like)?;
+    one(conn, "like", 3, deadline, like)?;
+    one(conn, "glob", 2, deadline, glob)?;
     one(conn, "instr", 2, deadline, instr)?;
     one(conn, "replace", 3, deadline, replace)?;
     one(conn, "trim", 2, deadline, |context| Ok(trimmed(context, true, true)))?;

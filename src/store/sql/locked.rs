@@ -29,8 +29,6 @@ const LIMITS: &[(Limit, usize)] = &[
     // json_array writes a byte as six, all of them before anybody can look.
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 24),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
-    // The time of LIKE is the product of both lengths.
-    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 1000),
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 0),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),

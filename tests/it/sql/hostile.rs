@@ -45,7 +45,18 @@ fn endless() -> Vec<String> {
             vec!["x"; 24].join(", ")
         ),
         over_long("has_word(LONG, 'b')"),
+        straight_on(|column| format!("x LIKE '%{}{column}'", "a".repeat(90))),
+        straight_on(|column| format!("x GLOB '*{}{column}'", "[ab]".repeat(20))),
     ]
+}
+
+/// Much at once with nothing between where a program jumps, which is where SQLite looks whether it has to end.
+fn straight_on(column: impl Fn(usize) -> String) -> String {
+    let columns: Vec<String> = (1..=200).map(column).collect();
+    format!(
+        "SELECT {} FROM (SELECT replace(hex(zeroblob(400000)), '0', 'a') AS x LIMIT 1)",
+        columns.join(", ")
+    )
 }
 
 /// More of the kind, for the long rounds.

@@ -120,6 +120,84 @@ fn what_stands_in_for_functions_of_sqlite_gives_the_same() {
     assert_eq!(compared, 12 * 12 * 6);
 }
 
+/// The same for patterns.
+#[test]
+fn like_and_glob_match_as_those_of_sqlite_do() {
+    let door = Door::new();
+    let other = door.fixture.other_program();
+    let texts = [
+        "''",
+        "'a'",
+        "'A'",
+        "'abc'",
+        "'aXbXXc'",
+        "'éX中é'",
+        "'É'",
+        "'a%b'",
+        "'a_b'",
+        "'[a]'",
+        "'a-c'",
+        "']'",
+        "17",
+        "NULL",
+    ];
+    let patterns = [
+        "''",
+        "'%'",
+        "'_'",
+        "'a'",
+        "'A%'",
+        "'%b%'",
+        "'%x%c'",
+        "'%X_c'",
+        "'_x中_'",
+        "'%%'",
+        "'%_%'",
+        "'é%'",
+        "'a!%b'",
+        "'a!_b'",
+        "'a!'",
+        "'*'",
+        "'?'",
+        "'*b*'",
+        "'a*c'",
+        "'[a-c]'",
+        "'[^a-c]*'",
+        "'[]]'",
+        "'[^]]'",
+        "'[a-]*'",
+        "'a[-c]c'",
+        "'[a'",
+        "'[[]a]'",
+        "'[c-a]'",
+        "NULL",
+        "1_7",
+    ];
+    let mut compared = 0;
+    for text in texts {
+        for pattern in patterns.map(|pattern| pattern.replace("1_7", "17")) {
+            for call in [
+                format!("{text} LIKE {pattern}"),
+                format!("{text} LIKE {pattern} ESCAPE '!'"),
+                format!("{text} GLOB {pattern}"),
+            ] {
+                let theirs =
+                    other.query_row(&format!("SELECT {call}"), [], |row| row.get::<_, Option<i64>>(0));
+                let expected = theirs.unwrap().map_or(Value::Null, Value::Integer);
+                assert_eq!(door.value(&format!("SELECT {call}")), expected, "{call}");
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 14 * 30 * 3);
+    let long = "x".repeat(101);
+    assert_eq!(door.refusal(&format!("SELECT 'x' LIKE '{long}'")), "LIKE or GLOB pattern too complex");
+    assert_eq!(
+        door.refusal("SELECT 'x' LIKE 'x' ESCAPE 'ab'"),
+        "ESCAPE expression must be a single character"
+    );
+}
+
 #[test]
 fn every_function_that_is_named_is_there() {
     let door = Door::new();
