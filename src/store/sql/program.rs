@@ -13,6 +13,10 @@ use crate::store::sql::allowed;
 /// The flag by which an instruction says that its page is in a register: then nobody knows beforehand which.
 const PAGE_IN_REGISTER: i64 = 0x10;
 
+/// Calls of `strftime` in a statement. It is the slowest of SQLite's functions for its text's length: some 50 ms for a format of a
+/// megabyte, and many of them in a row are not asked whether they have to end.
+const FORMATS_MAX: usize = 20;
+
 /// The b-trees of the file, by their root pages.
 #[derive(Debug)]
 pub(super) struct Trees(BTreeMap<i64, Tree>);
@@ -65,7 +69,12 @@ impl Trees {
         let mut statement = conn.prepare(&format!("EXPLAIN {sql}"))?;
         let mut rows = statement.raw_query();
         let mut reads = Reads::default();
+        let mut formats = 0;
         while let Some(row) = rows.next()? {
+            formats += usize::from(calls(row, "strftime(")?);
+            if formats > FORMATS_MAX {
+                return Ok(Err(format!("calling strftime more than {FORMATS_MAX} times")));
+            }
             if let Err(refused) = self.follow(&Instruction::of(row)?, &mut reads) {
                 return Ok(Err(refused));
             }
@@ -96,6 +105,11 @@ impl Trees {
         let tree = self.0.get(&open.p2).ok_or("reading the schema")?;
         if tree.hidden.is_some() { Ok(tree) } else { Err(allowed::reading(&tree.table, "")) }
     }
+}
+
+/// Whether an instruction calls the function whose name begins so.
+fn calls(row: &Row<'_>, name: &str) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, Option<String>>(5)?.is_some_and(|detail| detail.starts_with(name)))
 }
 
 impl Instruction {
