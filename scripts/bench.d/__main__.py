@@ -6,6 +6,7 @@
   queues.py     our queue of events beside another one
   search.py     what is promised of finding log lines
   tail.py       what is promised of following the log
+  flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
   fnlite.py     our server and the load generator
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import beside
 import events
+import flood
 import levels
 import queues
 import rows
@@ -49,6 +51,7 @@ MEASUREMENTS = {
     "mixed": events.mixed,
     "recovery": events.recovery,
     "tail": tail.tail,
+    "flood": flood.flood,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,
