@@ -31,7 +31,8 @@ const MODULE: &[&str] = &["-shared", "-fPIC"];
 fn main() {
     println!("cargo::rerun-if-changed={SHIM}");
     println!("cargo::rerun-if-changed={PYTHON}");
-    let shim = ["shim.c", "zygote.c", "event.c", "collapse.c"].map(|name| Path::new(SHIM).join(name));
+    let shim =
+        ["shim.c", "zygote.c", "event.c", "clean.c", "collapse.c"].map(|name| Path::new(SHIM).join(name));
     let with_shim = |glue: &str| [&shim[..], &[Path::new(glue).to_owned()]].concat();
     compile(&with_shim(PYTHON), "python.so", MODULE);
     compile(

@@ -42,6 +42,12 @@ pub(super) struct Args {
     /// and link-local ones) [default: host]
     #[arg(long, value_name = "POLICY")]
     network: Option<String>,
+    /// A process that returned runs the next event as well, as in the cloud; without it each run has a fresh one
+    #[arg(long)]
+    reuse: bool,
+    /// Start a process for each run instead of forking one that has the code loaded
+    #[arg(long)]
+    spawn: bool,
     /// How often an asynchronous event is tried again after the function failed, 0 to 2 [default: 2]
     #[arg(long, value_name = "N")]
     retry_num: Option<u32>,
@@ -77,6 +83,10 @@ struct Order<'a> {
     reserved_mb: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reuse: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    spawn: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_num: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +142,8 @@ fn order<'a>(args: &'a Args, archive: &[u8]) -> Order<'a> {
         memory_mb: args.memory,
         reserved_mb: args.reserved,
         network: args.network.as_deref(),
+        reuse: args.reuse,
+        spawn: args.spawn,
         retry_num: args.retry_num,
         msg_ttl_s: args.msg_ttl.map(|length| length.0.as_secs()),
         dead_letter: args.dead_letter.as_deref(),

@@ -17,7 +17,7 @@ use crate::instance::scratch::{Folder, Scratch};
 use crate::instance::tree::Holdings;
 use crate::instance::users::Users;
 use crate::instance::view;
-use crate::model::function::{NetworkPolicy, Version};
+use crate::model::function::{Config, NetworkPolicy, Version};
 use crate::model::invocation::FunctionNames;
 use crate::model::runtime::{RUNTIMES, Runtime};
 
@@ -223,6 +223,12 @@ impl Host {
         }
     }
 
+    /// Whether a process of a function so configured runs many events: it asks for that, and nothing of one is left for the
+    /// next, which only a namespace makes sure of.
+    pub fn reuses(&self, config: &Config) -> bool {
+        config.processes.reuse && self.sandbox.walls.namespaces
+    }
+
     /// Whether each function has a user id of its own (D8); else they all have the server's.
     pub fn gives_users(&self) -> bool {
         self.users.is_some()
@@ -285,6 +291,7 @@ impl Host {
     fn function(&self, version: &Version, names: &FunctionNames) -> serde_json::Value {
         let pair = format!("SCF_NAMESPACE={}", names.namespace);
         json!({
+            "reuse": self.reuses(&version.config),
             "handler": version.config.handler.as_str(),
             "handler_file": version.config.handler.file(),
             "handler_function": version.config.handler.function(),

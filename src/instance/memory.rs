@@ -73,6 +73,11 @@ pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
     field_kb(pid, "VmHWM:")
 }
 
+/// Begins to count [`peak_kb`] anew (proc_pid_clear_refs(5)); where that is not to be had, it stays what it was.
+pub(crate) fn reset_peak(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
 /// The process a pidfd stands for; `None` for one that has been reaped, and for a descriptor of another kind.
 pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
     let info = text(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;

@@ -1,6 +1,7 @@
 //! Child processes; the only module that starts them.
 //!
-//! An [`Instance`] is a process that has the user's code loaded and runs exactly one Event. It comes from a
+//! An [`Instance`] is a process that has the user's code loaded and runs one Event, or, where its function asks for that, one
+//! after another. It comes from a
 //! [`zygote::Zygote`] that loaded the code once and forks, or is started ahead by itself where the code must not be forked.
 //!
 //! What must stay true: a process is killed by killing its whole tree, at the latest when its value is dropped; nothing a
@@ -35,8 +36,10 @@ use std::time::Duration;
 use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
+use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::cgroup::Lease;
+use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
 use crate::instance::tree::{Holdings, Tree};
@@ -48,7 +51,7 @@ const ANNOUNCED_WITHIN: Duration = Duration::from_millis(300);
 /// How long it may take to hear how a process ended; on a busy host the one who knows is one of many that want to run.
 const TOLD_WITHIN: Duration = Duration::from_secs(3);
 
-/// A process that has the code loaded, or is loading it, and runs exactly one Event.
+/// A process that has the code loaded, or is loading it, and runs one Event at a time: as a rule, one in all.
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(crate) event: OwnedFd,
@@ -58,7 +61,18 @@ pub(crate) struct Instance {
     origin: Origin,
     /// What a forked one and all it starts are counted in.
     group: Option<Lease>,
+    /// How many events it has run and returned from.
+    events: u32,
+    /// What it said behind its last answer.
+    said: Vec<u8>,
 }
+
+/// Events that one process runs at most, where it may run many. What code leaks it does not leak for ever.
+const EVENTS_MAX: u32 = 1000;
+
+/// How long a process may take to be clean again after an event. Most have nothing to clean; removing a thousand files takes
+/// some milliseconds.
+const CLEANED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The running process behind an Instance.
 #[derive(Debug)]
@@ -141,9 +155,40 @@ impl Instance {
     /// Whether loading the code is part of its own life.
     pub(crate) fn loads_itself(&self) -> bool {
         match &self.origin {
+            _ if self.events > 0 => false,
             Origin::Single(_) => true,
             Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => !zygote.has_code,
         }
+    }
+
+    /// It has returned; whether it may run another event, of a function with that much memory, MB.
+    pub(crate) fn may_go_on(&mut self, memory_mb: u32) -> bool {
+        self.events += 1;
+        let room_kb = u64::from(memory_mb) << 10;
+        let held_kb = self.process.as_ref().and_then(|process| memory::resident_kb(process.pid));
+        self.events < EVENTS_MAX && held_kb.is_some_and(|held_kb| held_kb <= room_kb / 4 * 3)
+    }
+
+    /// Makes one that has run events ready for another: waits until it is clean and forgets what was printed since its answer.
+    /// False if it must not be used, because it has ended or said anything else.
+    pub(crate) fn go_on(&mut self, clock: &dyn Clock) -> bool {
+        if self.events == 0 {
+            return true;
+        }
+        let mut said = std::mem::take(&mut self.said);
+        if said.is_empty() && tree::wait_readable(&self.event, CLEANED_WITHIN) {
+            let mut more = [0; 2];
+            let length = receive_now(&self.event, &mut more).unwrap_or(0);
+            said.extend_from_slice(&more[..length]);
+        }
+        if said != [protocol::CLEANED] || tree::wait_readable(&self.event, Duration::ZERO) {
+            return false;
+        }
+        self.pipes.drain(&mut Output::new(clock.wall_us()), clock);
+        if let Some(process) = &self.process {
+            memory::reset_peak(process.pid);
+        }
+        true
     }
 
     /// Takes the announcement if it has come.
@@ -276,7 +321,15 @@ impl Channel {
     }
 
     fn into_instance(self, origin: Origin, group: Option<Lease>) -> Instance {
-        Instance { event: self.event, pipes: self.pipes, process: None, origin, group }
+        Instance {
+            event: self.event,
+            pipes: self.pipes,
+            process: None,
+            origin,
+            group,
+            events: 0,
+            said: Vec::new(),
+        }
     }
 }
 

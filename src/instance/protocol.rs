@@ -205,6 +205,9 @@ pub(crate) fn exit_code(status: i32) -> i32 {
     }
 }
 
+/// What a process that is kept for many events says once nothing of the last one is left.
+pub(crate) const CLEANED: u8 = b'C';
+
 /// The head of an event frame; request id and event follow.
 pub(crate) fn event_head(request_id: &str, event: &[u8]) -> Vec<u8> {
     let length =
@@ -223,6 +226,8 @@ const TEXT_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct AnswerReader {
     bytes: Vec<u8>,
+    /// What came behind the answer.
+    rest: Vec<u8>,
 }
 
 /// What an Instance has said so far.
@@ -261,6 +266,11 @@ impl AnswerReader {
         there
     }
 
+    /// What came behind the answer, which is none of it.
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.rest)
+    }
+
     /// What has come so far. Traces may be a little larger than values are allowed to be, never much.
     pub(crate) fn said(&mut self) -> Said {
         let Some(head) = self.bytes.first_chunk::<FRAME_HEAD>() else {
@@ -277,7 +287,7 @@ impl AnswerReader {
         if self.bytes.len() < FRAME_HEAD + length {
             return Said::Nothing;
         }
-        self.bytes.truncate(FRAME_HEAD + length);
+        self.rest = self.bytes.split_off(FRAME_HEAD + length);
         Said::Frame(kind, self.bytes.split_off(FRAME_HEAD))
     }
 }
@@ -323,10 +333,11 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_first_answer_is_dropped() {
+    fn what_follows_the_first_answer_is_no_part_of_it() {
         let mut reader = AnswerReader::default();
         reader.push(&[frame(b'R', b"1"), frame(b'R', b"2")].concat());
         assert_eq!(reader.said(), Said::Frame(b'R', b"1".to_vec()));
+        assert_eq!(reader.take_rest(), frame(b'R', b"2"));
     }
 
     #[test]

@@ -338,6 +338,7 @@ impl Run<'_> {
         if let Some(process) = &self.instance.process {
             self.memory_kb = self.memory_kb.max(memory::peak_kb(process.pid).unwrap_or(0));
         }
+        self.instance.said = self.reader.take_rest();
         if !matches!(outcome, Outcome::Returned(_)) {
             self.instance.kill();
             if let Some(process) = &self.instance.process {

@@ -189,6 +189,15 @@ impl NetworkPolicy {
     }
 }
 
+/// How the processes of a function come to be. By default each run has a fresh one, forked from one that has the code loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Processes {
+    /// One that returned runs the next event as well, as in the cloud: what its code keeps in memory stays.
+    pub reuse: bool,
+    /// Each is started and loads the code by itself; none is forked.
+    pub spawn: bool,
+}
+
 /// Environment variables of a function, in the order they were given.
 pub type Env = Vec<(String, String)>;
 
@@ -264,6 +273,8 @@ pub struct Config {
     pub reserved_mb: Option<u32>,
     /// What of the network its runs reach.
     pub network: NetworkPolicy,
+    /// How its processes come to be.
+    pub processes: Processes,
     /// How its asynchronous events are tried.
     pub event: EventConfig,
     /// How long its records and logs are kept, seconds; none means as long as everybody's.
@@ -287,6 +298,7 @@ impl Config {
             memory_mb: limits::MEMORY_MB_DEFAULT,
             reserved_mb: None,
             network: NetworkPolicy::Host,
+            processes: Processes::default(),
             event: EventConfig::default(),
             keep_s: None,
             env: Env::new(),
@@ -303,6 +315,12 @@ impl Config {
             limits::INIT_TIMEOUT_S_MIN,
             limits::INIT_TIMEOUT_S_MAX,
         )?;
+        if self.processes.reuse && !self.runtime.language.is_loaded_by_us() {
+            return Err(Error::invalid(format!(
+                "reuse is for functions in Python, Node.js and PHP, not for {}",
+                self.runtime.language.name()
+            )));
+        }
         in_range("retry_num", self.event.retry_num, 0, limits::RETRY_NUM_MAX)?;
         in_range("msg_ttl_s", self.event.msg_ttl_s, limits::MSG_TTL_S_MIN, limits::MSG_TTL_S_MAX)?;
         if let Some(keep_s) = self.keep_s {

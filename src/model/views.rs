@@ -127,6 +127,8 @@ pub static VIEWS: &[View] = &[
             integer("memory_mb", "its memory limit"),
             integer("reserved_mb", "memory reserved for it; NULL if none is"),
             text("network", "host, none or no-local"),
+            integer("reuse", "1 if a process runs many events, else 0"),
+            integer("spawn", "1 if no process is forked, else 0"),
             integer("retry_num", "how often a failed event is tried again"),
             integer("msg_ttl_s", "how old an event may get"),
             text("dead_letter", "function that is sent its dead letters; NULL if none is"),

@@ -161,6 +161,10 @@ impl Pool {
                 Ok(taken) => taken,
                 Err(ran) => return *ran,
             };
+            if !instance.go_on(&*self.shared.clock) {
+                last = Error::internal("a process that was to run another event cannot");
+                continue;
+            }
             let mut task = Task {
                 request_id: invocation.request_id.as_str(),
                 event: &invocation.event.0,
@@ -196,12 +200,16 @@ impl Pool {
         taken
     }
 
-    fn ran(&self, slot: &Arc<Slot>, instance: Instance, ended: Ended) -> Ran {
-        let done = Done { slot: Arc::clone(slot), instance };
-        let (shared, orders) = (Arc::clone(&self.shared), self.orders.clone());
-        let after = Box::new(move || match &orders {
-            Some(orders) => keeper::order(orders, &shared, done),
-            None => drop(done),
+    fn ran(&self, slot: &Arc<Slot>, mut instance: Instance, ended: Ended) -> Ran {
+        let goes_on = matches!(ended.outcome, Outcome::Returned(_))
+            && self.shared.host.reuses(&slot.version.config)
+            && instance.may_go_on(slot.version.config.memory_mb);
+        let (slot, shared, orders) = (Arc::clone(slot), Arc::clone(&self.shared), self.orders.clone());
+        let after = Box::new(move || {
+            let left = if goes_on { slot.park_again(instance) } else { Some(instance) };
+            if let (Some(instance), Some(orders)) = (left, &orders) {
+                keeper::order(orders, &shared, Done { slot, instance });
+            }
         });
         let Ended { outcome, lines, started_us, duration, memory_kb } = ended;
         Ran { outcome, lines, started_us, duration, memory_kb, after }

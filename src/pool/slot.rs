@@ -213,9 +213,12 @@ impl Slot {
     fn settle(
         &self,
         state: &mut State,
-        loaded: Result<Loaded>,
+        loaded: Result<Option<Loaded>>,
     ) -> std::result::Result<(Option<Arc<Zygote>>, Option<Init>), NoInstance> {
-        let loaded = loaded.map_err(NoInstance::Error)?;
+        let Some(loaded) = loaded.map_err(NoInstance::Error)? else {
+            state.way = Way::Spawned("it is deployed with spawn".to_owned());
+            return Ok((None, None));
+        };
         let init = loaded.init;
         match loaded.result {
             LoadResult::Ready(zygote) => {
@@ -238,10 +241,14 @@ impl Slot {
         }
     }
 
-    fn load(&self, means: Means<'_>) -> Result<Loaded> {
+    /// Loads the code to fork from it, unless nothing is to be forked.
+    fn load(&self, means: Means<'_>) -> Result<Option<Loaded>> {
+        if self.version.config.processes.spawn {
+            return Ok(None);
+        }
         let (order, holdings) = self.order(means, Role::Zygote)?;
         let patience = Duration::from_secs(u64::from(self.version.config.init_timeout_s));
-        Zygote::load(&order, holdings, patience, means.stopping, means.clock)
+        Zygote::load(&order, holdings, patience, means.stopping, means.clock).map(Some)
     }
 
     fn start_single(&self, means: Means<'_>) -> Result<Instance> {
@@ -306,6 +313,17 @@ impl Slot {
         if !state.retired {
             state.parked.push_back(instance);
         }
+    }
+
+    /// Takes back one that has run and may run again, to be taken before any other: its memory is the warmest. Gives it back
+    /// where nobody will come.
+    pub(crate) fn park_again(&self, instance: Instance) -> Option<Instance> {
+        let mut state = self.lock();
+        if state.retired {
+            return Some(instance);
+        }
+        state.parked.push_front(instance);
+        None
     }
 
     /// Takes out what is parked beyond what is wanted and, after a long rest, the zygote; the caller drops it, which takes
@@ -440,7 +458,7 @@ mod tests {
         let slot = slot(&ManualClock::new(0));
         let mut state = slot.lock();
         state.attempt = 1;
-        assert!(slot.settle(&mut state, failed()).is_err());
+        assert!(slot.settle(&mut state, failed().map(Some)).is_err());
         let told = slot.wait_for_load(state).map(drop);
         assert!(matches!(told, Err(NoInstance::Outcome(Outcome::Raised { .. }, None))), "{told:?}");
         let mut state = slot.lock();

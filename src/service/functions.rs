@@ -78,7 +78,8 @@ impl Functions {
             check_network(&self.host.policies(), config.network)?;
         }
         let runtime = self.host.runtime(config.runtime)?.note;
-        let notes = runtime.into_iter().chain(self.mourner_note(namespace, name, config)?).collect();
+        let runtime = runtime.into_iter().chain(self.reuse_note(config));
+        let notes = runtime.chain(self.mourner_note(namespace, name, config)?).collect();
         let archive = archive(code)?;
         let checked = package::check(&archive)?;
         let function = self.store.deploy(namespace, name, config, archive, checked.digest)?;
@@ -86,6 +87,12 @@ impl Functions {
         self.events.deployed(&function);
         let is_new = function.created_us == function.modified_us;
         Ok(Deployed { function, is_new, notes })
+    }
+
+    fn reuse_note(&self, config: &Config) -> Option<String> {
+        (config.processes.reuse && !self.host.reuses(config)).then(|| {
+            "no process is reused here, each run has a fresh one: reuse needs isolation level 3".to_owned()
+        })
     }
 
     /// Whom dead letters go to need not be there yet, so it is only told.
@@ -137,7 +144,13 @@ impl Functions {
         let network = check_network(&self.host.policies_known(), function.version.config.network);
         let spawned = self.pool.spawned_because(function.version.id);
         let spawned = spawned.map(|why| format!("each run is a process of its own making: {why}"));
-        runtime.into_iter().chain(network.err().map(|error| error.message)).chain(spawned).collect()
+        let reuse = self.reuse_note(&function.version.config);
+        runtime
+            .into_iter()
+            .chain(reuse)
+            .chain(network.err().map(|error| error.message))
+            .chain(spawned)
+            .collect()
     }
 
     /// A page of a namespace's functions by name, from behind `after`.

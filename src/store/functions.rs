@@ -10,7 +10,7 @@ use crate::base::failpoint;
 use crate::error::{Error, Result};
 use crate::model::function::{
     Config, Digest, Env, EventConfig, Function, FunctionName, Handler, LATEST, Namespace, NetworkPolicy,
-    Version,
+    Processes, Version,
 };
 use crate::model::query::{Page, PageLimit};
 use crate::model::runtime::Runtime;
@@ -116,7 +116,7 @@ impl Store {
 
 const SELECT: &str = "SELECT f.id, f.namespace, f.name, f.created_us, f.modified_us, v.id, v.qualifier, v.runtime,
         v.handler, v.timeout_s, v.init_timeout_s, v.memory_mb, v.reserved_mb, v.env, v.description, p.sha256, p.size_bytes,
-        v.network, v.retry_num, v.msg_ttl_s, v.dead_letter, v.keep_s
+        v.network, v.retry_num, v.msg_ttl_s, v.dead_letter, v.keep_s, v.reuse, v.spawn
     FROM function f
     JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
     JOIN package p ON p.id = v.package_id
@@ -160,8 +160,8 @@ fn replace_latest(
     )?;
     tx.execute(
         "INSERT INTO version (function_id, qualifier, runtime, handler, timeout_s, init_timeout_s, memory_mb,
-             reserved_mb, env, description, package_id, network, retry_num, msg_ttl_s, dead_letter, keep_s)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             reserved_mb, env, description, package_id, network, retry_num, msg_ttl_s, dead_letter, keep_s, reuse, spawn)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             function_id,
             LATEST,
@@ -179,6 +179,8 @@ fn replace_latest(
             config.event.msg_ttl_s,
             config.event.dead_letter.as_ref().map(FunctionName::as_str),
             config.keep_s,
+            config.processes.reuse,
+            config.processes.spawn,
         ],
     )?;
     Ok(())
@@ -207,6 +209,7 @@ fn function(row: &Row<'_>, sealing: &Sealing) -> Result<Function> {
                 .map(|name| FunctionName::parse(&name))
                 .transpose()?,
         },
+        processes: Processes { reuse: row.get(22)?, spawn: row.get(23)? },
         keep_s: row.get(21)?,
         env: env_of(&sealing.open(id, row.get(13)?)?)?,
         description: row.get(14)?,

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_network.sql"),
     include_str!("../../migrations/0003_events.sql"),
     include_str!("../../migrations/0004_search.sql"),
+    include_str!("../../migrations/0005_processes.sql"),
 ];
 
 /// Brings the schema to this release's version, or says why the file is not for us (`Invalid`).

@@ -35,6 +35,7 @@ mod processes;
 mod promises;
 mod python;
 mod raw;
+mod reuse;
 mod rig;
 mod schemathesis;
 mod seal;

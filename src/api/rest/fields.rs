@@ -57,6 +57,11 @@ impl<'a> Fields<'a> {
         self.parsed(name, "a whole number from 0 to 4294967295")
     }
 
+    /// `true` or `false`.
+    pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>> {
+        self.parsed(name, "true or false")
+    }
+
     /// An object of texts.
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<(String, String)>>> {
         let pairs: Option<Pairs<String>> = self.parsed(name, "an object of strings")?;

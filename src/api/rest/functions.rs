@@ -12,13 +12,15 @@ use crate::api::rest::fields::Fields;
 use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
-use crate::model::function::{Config, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy};
+use crate::model::function::{
+    Config, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy, Processes,
+};
 use crate::model::key::Scope;
 use crate::model::limits;
 use crate::model::runtime::Runtime;
 use crate::service::functions::Code;
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 16] = [
     "runtime",
     "handler",
     "timeout_s",
@@ -26,6 +28,8 @@ const FIELDS: [&str; 14] = [
     "memory_mb",
     "reserved_mb",
     "network",
+    "reuse",
+    "spawn",
     "retry_num",
     "msg_ttl_s",
     "dead_letter",
@@ -48,6 +52,8 @@ struct FunctionBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_mb: Option<u32>,
     network: &'static str,
+    reuse: bool,
+    spawn: bool,
     retry_num: u32,
     msg_ttl_s: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +136,8 @@ fn body_of(function: &Function, scope: Scope, notes: Option<Vec<String>>) -> Fun
         memory_mb: config.memory_mb,
         reserved_mb: config.reserved_mb,
         network: config.network.as_str(),
+        reuse: config.processes.reuse,
+        spawn: config.processes.spawn,
         retry_num: config.event.retry_num,
         msg_ttl_s: config.event.msg_ttl_s,
         dead_letter: config.event.dead_letter.as_ref().map(FunctionName::as_str),
@@ -168,6 +176,8 @@ fn from_json(query: &Query, body: &[u8]) -> Result<(Config, Code)> {
         memory_mb: fields.number("memory_mb")?,
         reserved_mb: fields.number("reserved_mb")?,
         network: fields.text("network")?,
+        reuse: fields.truth("reuse")?,
+        spawn: fields.truth("spawn")?,
         retry_num: fields.number("retry_num")?,
         msg_ttl_s: fields.number("msg_ttl_s")?,
         dead_letter: fields.text("dead_letter")?,
@@ -216,6 +226,8 @@ fn from_query(query: &Query, archive: Vec<u8>) -> Result<(Config, Code)> {
         memory_mb: query.number("memory_mb")?,
         reserved_mb: query.number("reserved_mb")?,
         network: text("network"),
+        reuse: query.truth("reuse")?,
+        spawn: query.truth("spawn")?,
         retry_num: query.number("retry_num")?,
         msg_ttl_s: query.number("msg_ttl_s")?,
         dead_letter: text("dead_letter"),
@@ -235,6 +247,8 @@ struct Wanted {
     memory_mb: Option<u32>,
     reserved_mb: Option<u32>,
     network: Option<String>,
+    reuse: Option<bool>,
+    spawn: Option<bool>,
     retry_num: Option<u32>,
     msg_ttl_s: Option<u32>,
     dead_letter: Option<String>,
@@ -262,6 +276,10 @@ impl Wanted {
             memory_mb: self.memory_mb.unwrap_or(limits::MEMORY_MB_DEFAULT),
             reserved_mb: self.reserved_mb,
             network: network.unwrap_or_default(),
+            processes: Processes {
+                reuse: self.reuse.unwrap_or_default(),
+                spawn: self.spawn.unwrap_or_default(),
+            },
             event,
             keep_s: self.keep_s,
             env: self.env,

@@ -104,6 +104,8 @@ pub(super) const DEPLOY: &[Param] = &[
         "With a zip body.",
         r#"{"type":"string","enum":["host","none","no-local"],"default":"host"}"#,
     ),
+    Param::new("reuse", "With a zip body.", r#"{"type":"boolean","default":false}"#),
+    Param::new("spawn", "With a zip body.", r#"{"type":"boolean","default":false}"#),
     Param::new("retry_num", "With a zip body.", r#"{"type":"integer","minimum":0,"maximum":2}"#),
     Param::new("msg_ttl_s", "With a zip body.", r#"{"type":"integer","minimum":60,"maximum":21600}"#),
     Param::new("dead_letter", "With a zip body.", r##"{"$ref":"#/components/schemas/Name"}"##),

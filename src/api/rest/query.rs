@@ -44,6 +44,14 @@ impl Query {
         self.text(name).map(parse).transpose()
     }
 
+    /// The value as `true` or `false`.
+    pub(super) fn truth(&self, name: &str) -> Result<Option<bool>> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| Error::invalid(format!("{name} must be true or false, not {text:?}")))
+        };
+        self.text(name).map(parse).transpose()
+    }
+
     /// The first parameter given that is none of `allowed`.
     pub(super) fn other_than(&self, allowed: &[&str]) -> Option<&'static str> {
         self.0.iter().map(|(name, _)| *name).find(|name| !allowed.contains(name))

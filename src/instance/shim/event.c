@@ -58,13 +58,3 @@ int fnlite_answer(char kind, const void *payload, unsigned long length)
         whole[sizeof head + i] = ((const char *)payload)[i];
     return send_all(whole, sizeof head + length);
 }
-
-/* Waits until the server has no more use for this process. Leaving by ourselves would put our teardown in its reader's
- * way. */
-void fnlite_leave(void)
-{
-    char byte;
-    while (SYS3(NR_read, EVENT_FD, &byte, 1) == -EINTR_)
-        ;
-    SYS1(NR_exit_group, 0);
-}

@@ -45,6 +45,8 @@ int fnlite_receive_lengths(unsigned lengths[2]);
 int fnlite_receive(void *into, unsigned long length);
 int fnlite_notice(char notice);
 int fnlite_answer(char kind, const void *payload, unsigned long length);
-void fnlite_leave(void);
+
+/* clean.c */
+void fnlite_clean(void);
 
 #endif

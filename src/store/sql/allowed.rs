@@ -28,6 +28,8 @@ const TABLES: &[(&str, &[&str])] = &[
             "description",
             "package_id",
             "network",
+            "reuse",
+            "spawn",
             "retry_num",
             "msg_ttl_s",
             "dead_letter",

@@ -2,7 +2,7 @@
 
 Started by the launcher as `python -I -S -B bootstrap CONFIG`, where CONFIG is JSON (see instance/launch.rs). It loads the
 user's module once. As a *zygote* it then forks an Instance for every order on its control socket; as a *single* it is the
-one Instance itself. An Instance walls itself in, warms up, takes one event, answers, and is killed. Forking, walls and
+one Instance itself. An Instance walls itself in, warms up, takes one event, answers, and is killed, or is given another. Forking, walls and
 frames are C: module.c beside this file.
 
 What must stay true: the parent never runs user code after loading; nothing is imported here that the interpreter has not
@@ -324,18 +324,22 @@ def unsafe_to_fork(before, tmp):
 
 # ----------------------------------------------------------------------------------------------------------- one Instance
 
-def run(shim, handler, failure, context):
-    """Takes one event and answers it; never returns."""
+def run(shim, handler, failure, config):
+    """Takes one event and answers it, and waits for another, which only those get that are reused; never returns."""
+    context = config["context"]
     count = parameter_count(handler) if handler else 2
     outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), lambda event, context: event)
-    request_id, event = shim.receive()
-    if failure:
-        kind, text = failure.kind, failure.text
-    else:
-        context = dict(context, request_id=request_id.decode())
-        kind, text = outcome(event, context, lambda *both: handler(*both[:count]))
-    flush()
-    shim.answer(ord(kind), text.encode("utf-8", "replace"))
+    while True:
+        request_id, event = shim.receive()
+        if failure:
+            kind, text = failure.kind, failure.text
+        else:
+            own = dict(context, request_id=request_id.decode())
+            kind, text = outcome(event, own, lambda *both: handler(*both[:count]))
+        flush()
+        shim.answer(ord(kind), text.encode("utf-8", "replace"))
+        if config["reuse"]:
+            shim.clean()
 
 
 def outcome(event, context, call):
@@ -402,7 +406,7 @@ def single(shim, config, isolation):
     walled(shim.isolate(*isolation))
     handler, failure, _ = load(config)
     shim.notice(ord("K"))
-    run(shim, handler, failure, config["context"])
+    run(shim, handler, failure, config)
 
 
 def zygote(shim, config, isolation):
@@ -428,7 +432,7 @@ def zygote(shim, config, isolation):
     walled(number)
     move_tmp(tmp, number)
     reseed()
-    run(shim, handler, None, config["context"])
+    run(shim, handler, None, config)
 
 
 def load(config):

@@ -140,7 +140,8 @@ static Object *notice(Object *self, Object *args)
     return PyLong_FromLong(fnlite_notice((char)byte));
 }
 
-/* answer(kind, payload): sends the answer and waits to be ended. */
+/* answer(kind, payload): sends the answer. What follows is the next event or, most often, the end: leaving by ourselves would
+ * put our teardown in the way of the answer's reader. */
 static Object *answer(Object *self, Object *args)
 {
     int kind;
@@ -152,7 +153,16 @@ static Object *answer(Object *self, Object *args)
         return 0;
     void *state = PyEval_SaveThread();
     fnlite_answer((char)kind, start, (ulong)length);
-    fnlite_leave();
+    PyEval_RestoreThread(state);
+    return PyLong_FromLong(0);
+}
+
+/* clean(): between two events, where there may be a second. */
+static Object *clean(Object *self, Object *args)
+{
+    (void)self, (void)args;
+    void *state = PyEval_SaveThread();
+    fnlite_clean();
     PyEval_RestoreThread(state);
     return PyLong_FromLong(0);
 }
@@ -162,6 +172,7 @@ static struct method methods[] = {
     { "restrict", restrict_files, METH_VARARGS_, 0 },
     { "isolate", isolate, METH_VARARGS_, 0 }, { "receive", receive, METH_NOARGS_, 0 },
     { "notice", notice, METH_VARARGS_, 0 }, { "answer", answer, METH_VARARGS_, 0 },
+    { "clean", clean, METH_NOARGS_, 0 },
     { 0, 0, 0, 0 },
 };
 
