@@ -109,7 +109,9 @@ impl Trees {
 
 /// Whether an instruction calls the function whose name begins so.
 fn calls(row: &Row<'_>, name: &str) -> rusqlite::Result<bool> {
-    Ok(row.get::<_, Option<String>>(5)?.is_some_and(|detail| detail.starts_with(name)))
+    // A constant, whatever bytes it has, or what is called.
+    let detail = row.get_ref(5)?.as_bytes_or_null().unwrap_or_default();
+    Ok(detail.is_some_and(|detail| detail.starts_with(name.as_bytes())))
 }
 
 impl Instruction {
