@@ -1,4 +1,5 @@
-//! Compiles the C of `src/instance/shim`: a shared object the zygotes load and a static init, both without libc, left in
+//! Compiles the C of `src/instance/shim`: a shared object the zygotes load, a static init and a static starter of programs, all
+//! without libc, left in
 //! `OUT_DIR` for `instance/shim.rs` to embed.
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ const FLAGS: &[&str] = &[
 /// Undefined symbols are the interpreter's, which has them when it loads the object.
 const MODULE: &[&str] = &["-shared", "-fPIC"];
 
+/// A program of a few pages that needs nothing of its host.
+const PROGRAM: &[&str] = &["-static", "-no-pie", "-fno-pic", "-Wl,-z,norelro", "-Wl,-n"];
+
 fn main() {
     println!("cargo::rerun-if-changed={SHIM}");
     println!("cargo::rerun-if-changed={PYTHON}");
@@ -35,11 +39,9 @@ fn main() {
         ["shim.c", "zygote.c", "event.c", "clean.c", "collapse.c"].map(|name| Path::new(SHIM).join(name));
     let with_shim = |glue: &str| [&shim[..], &[Path::new(glue).to_owned()]].concat();
     compile(&with_shim(PYTHON), "python.so", MODULE);
-    compile(
-        &[Path::new(SHIM).join("init.c")],
-        "init",
-        &["-static", "-no-pie", "-fno-pic", "-Wl,-z,norelro", "-Wl,-n"],
-    );
+    compile(&[Path::new(SHIM).join("init.c")], "init", PROGRAM);
+    let own = ["starter.c", "courier.c"].map(|name| Path::new(SHIM).join(name));
+    compile(&[&shim[..], &own[..]].concat(), "starter", PROGRAM);
 }
 
 #[expect(clippy::disallowed_methods, reason = "a build script has its environment and its compiler")]

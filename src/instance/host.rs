@@ -192,6 +192,11 @@ impl Host {
         let tmp = folder.as_ref().map(|folder| folder.path().to_owned());
         let found = self.find(version.config.runtime)?;
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
+        let mut interpreter = found.interpreter.clone();
+        let (language, handler) = (version.config.runtime.language, &version.config.handler);
+        if let Some(program) = runtime::program(language, handler.file()) {
+            interpreter.program = code.join(program);
+        }
         let order = LaunchOrder {
             role,
             runtime: version.config.runtime.name.to_owned(),
@@ -200,8 +205,8 @@ impl Host {
             reach,
             uid,
             package: package.to_owned(),
-            env: self.env(version, names, &found, &code, tmp.as_deref()),
-            interpreter: found.interpreter.clone(),
+            env: self.env(version, names, &interpreter.program, &code, tmp.as_deref()),
+            interpreter,
             memory_mb: version.config.memory_mb,
             tmp,
             function: self.function(version, names),
@@ -244,7 +249,7 @@ impl Host {
         &self,
         version: &Version,
         names: &FunctionNames,
-        found: &Found,
+        program: &Path,
         code: &Path,
         tmp: Option<&Path>,
     ) -> Vec<(String, String)> {
@@ -262,7 +267,7 @@ impl Host {
         set("LC_ALL", "C.UTF-8");
         set("TZ", "UTC");
         set("PWD", &code);
-        set("_", &found.interpreter.program.to_string_lossy());
+        set("_", &program.to_string_lossy());
         set("_SCF_SERVER_PORT", "28902");
         set("TENCENTCLOUD_RUNENV", "SCF");
         set("TENCENTCLOUD_REGION", &self.account.region);

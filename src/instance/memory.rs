@@ -73,6 +73,11 @@ pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
     field_kb(pid, "VmHWM:")
 }
 
+/// The same of that process or one of its children, whichever had more: of two of which one only started the other.
+pub(crate) fn peak_of_two_kb(pid: u32) -> Option<u64> {
+    children(pid).into_iter().chain([pid]).filter_map(peak_kb).max()
+}
+
 /// Begins to count [`peak_kb`] anew (proc_pid_clear_refs(5)); where that is not to be had, it stays what it was.
 pub(crate) fn reset_peak(pid: u32) {
     let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");

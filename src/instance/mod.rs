@@ -23,6 +23,7 @@ pub(crate) mod runtime;
 pub mod sandbox;
 pub(crate) mod scratch;
 pub(crate) mod shim;
+pub(crate) mod talk;
 pub(crate) mod tree;
 pub(crate) mod users;
 pub(crate) mod view;
@@ -42,6 +43,7 @@ use crate::instance::cgroup::Lease;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::LaunchOrder;
+use crate::instance::talk::Talk;
 use crate::instance::tree::{Holdings, Tree};
 use crate::instance::zygote::Zygote;
 
@@ -120,6 +122,9 @@ enum Origin {
 /// What an Instance says of itself first: that it is there, in its forked or its single form.
 pub(crate) const ANNOUNCED: u8 = b'P';
 
+/// It hands over a socket, on which its program is spoken with from then on.
+pub(crate) const HANDED: u8 = b'S';
+
 /// A single has loaded its code.
 pub(crate) const LOADED: u8 = b'K';
 
@@ -157,7 +162,9 @@ impl Instance {
         match &self.origin {
             _ if self.events > 0 => false,
             Origin::Single(_) => true,
-            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => !zygote.has_code,
+            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => {
+                zygote.language.is_some_and(|language| !language.is_loaded_by_us())
+            }
         }
     }
 
@@ -206,6 +213,16 @@ impl Instance {
         } else {
             "no announcement"
         }))
+    }
+
+    /// The talk with a program that handed this socket over; none if it should not have.
+    pub(crate) fn talk(&self, socket: OwnedFd) -> Option<Box<dyn Talk>> {
+        match &self.origin {
+            Origin::Single(_) => None,
+            Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => {
+                talk::with(zygote.language?, socket)
+            }
+        }
     }
 
     /// The processes whose descendants are everything this Instance started; with the top, since that inherits what loses

@@ -10,14 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::memory::Watch;
 use crate::instance::output::Output;
 use crate::instance::protocol::{self, AnswerReader, Said};
-use crate::instance::{Instance, LOADED, memory, tree};
+use crate::instance::talk::Talk;
+use crate::instance::{HANDED, Instance, LOADED, memory, receive_now, tree, wire};
 use crate::model::invocation::Outcome;
 use crate::model::log::LogLine;
 
@@ -92,6 +93,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         reader: AnswerReader::default(),
         frame: Vec::new(),
         sent: 0,
+        talk: None,
         memory_kb: 0,
         watch: Watch::new(clock.now()),
         flushed: clock.now(),
@@ -102,7 +104,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }));
     }
     let start = Start { at: clock.now(), wall_us: clock.wall_us() };
-    let outcome = match run.answer(task, start.at) {
+    let outcome = match run.answer(task, &start) {
         // It may have begun, and a second Instance would do everything twice.
         Err(error) if run.sent > 0 && run.instance.process.is_some() => {
             log::error!("a run was lost: {error:#}");
@@ -126,6 +128,8 @@ struct Run<'a> {
     /// The event as it goes out, and how much of it the Instance, or its socket, has taken.
     frame: Vec<u8>,
     sent: usize,
+    /// How its program is spoken with, where that has words of its own.
+    talk: Option<Box<dyn Talk>>,
     memory_kb: u64,
     watch: Watch,
     flushed: Instant,
@@ -136,6 +140,8 @@ struct Run<'a> {
 struct Ready {
     event: bool,
     exited: bool,
+    /// The program has ended the talk.
+    ended: bool,
 }
 
 impl Run<'_> {
@@ -151,9 +157,12 @@ impl Run<'_> {
             if ready.event && !self.hear()? {
                 return self.died(task).map(Some);
             }
-            if self.reader.take_notice(LOADED) {
+            if self.reader.take_notice(LOADED) || self.talk.as_ref().is_some_and(|talk| talk.is_loaded()) {
                 self.tell_loaded(task, began);
                 return Ok(None);
+            }
+            if let Some(outcome) = self.said(task)? {
+                return Ok(Some(outcome));
             }
             if ready.exited {
                 return self.died(task).map(Some);
@@ -172,21 +181,31 @@ impl Run<'_> {
     }
 
     /// Hands the event over and waits for what becomes of it.
-    fn answer(&mut self, task: &mut Task<'_>, began: Instant) -> Result<Outcome> {
-        self.frame = protocol::event_head(task.request_id, task.event);
-        self.frame.extend_from_slice(task.event);
-        let deadline = began + Duration::from_secs(u64::from(task.timeout_s));
-        self.send();
+    fn answer(&mut self, task: &mut Task<'_>, start: &Start) -> Result<Outcome> {
+        let deadline = start.at + Duration::from_secs(u64::from(task.timeout_s));
+        if let Some(talk) = &mut self.talk {
+            talk.give(task, start.wall_us);
+            talk.attend();
+        } else {
+            self.frame = protocol::event_head(task.request_id, task.event);
+            self.frame.extend_from_slice(task.event);
+            self.send();
+        }
         loop {
             if self.clock.now() >= deadline {
                 return Ok(Outcome::TimedOut { timeout_s: task.timeout_s });
             }
             let ready = self.wait(deadline)?;
-            let open = !ready.event && !ready.exited || self.hear()?;
+            let open =
+                !ready.ended && (!ready.event && !ready.exited || self.talk.is_some() || self.hear()?);
             if let Some(outcome) = self.said(task)? {
                 return Ok(outcome);
             }
-            if (ready.exited || !open) && self.sent == 0 && self.instance.process.is_some() {
+            if (ready.exited || !open)
+                && self.sent == 0
+                && self.talk.is_none()
+                && self.instance.process.is_some()
+            {
                 return Err(Error::internal("an Instance was killed while it was parked"));
             }
             if ready.exited {
@@ -208,21 +227,33 @@ impl Run<'_> {
         let timeout = self.watch.due_in(now).min(deadline.saturating_duration_since(now)).try_into().ok();
         let interest =
             if self.sent == self.frame.len() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
-        let mut waits = Vec::with_capacity(4);
-        waits.push(PollFd::new(&self.instance.event, interest));
+        let mut waits = Vec::with_capacity(8);
+        // Once there is a talk, nothing more is to come on the event socket, which the program may have closed.
+        let event_socket = self.talk.is_none().then_some(&self.instance.event);
+        waits.extend(event_socket.map(|socket| PollFd::new(socket, interest)));
+        let process_from = waits.len();
         waits.extend(self.instance.process.iter().map(|process| PollFd::new(&process.pidfd, PollFlags::IN)));
+        let pipes_from = waits.len();
         waits.extend(self.instance.pipes.open().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        let talk_from = waits.len();
+        if let Some(talk) = &self.talk {
+            talk.wait_for(&mut waits);
+        }
         match rustix::event::poll(&mut waits, timeout.as_ref()) {
             Err(rustix::io::Errno::INTR) | Ok(0) => return Ok(Ready::default()),
             other => other?,
         };
-        let event = waits[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
-        let pipes_from = 1 + usize::from(self.instance.process.is_some());
-        let exited = pipes_from == 2 && !waits[1].revents().is_empty();
-        if waits[pipes_from..].iter().any(|wait| !wait.revents().is_empty()) {
+        let is_due = |waits: &[PollFd<'_>]| waits.iter().any(|wait| !wait.revents().is_empty());
+        let heard = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+        let event = waits[..process_from].iter().any(|wait| wait.revents().intersects(heard));
+        let exited = is_due(&waits[process_from..pipes_from]);
+        let (printed, talked) = (is_due(&waits[pipes_from..talk_from]), is_due(&waits[talk_from..]));
+        drop(waits);
+        if printed {
             self.instance.pipes.drain(&mut self.output, self.clock);
         }
-        Ok(Ready { event, exited })
+        let ended = talked && self.talk.as_mut().is_some_and(|talk| !talk.attend());
+        Ok(Ready { event, exited, ended })
     }
 
     /// Reads from the event socket; false once it is closed.
@@ -232,9 +263,9 @@ impl Run<'_> {
         }
         let mut buffer = [0; 32 * 1024];
         loop {
-            match crate::instance::receive_now(&self.instance.event, &mut buffer) {
-                Ok(0) => return Ok(false),
-                Ok(length) => {
+            match self.receive(&mut buffer) {
+                Ok(None) => return Ok(false),
+                Ok(Some(length)) => {
                     self.reader.push(&buffer[..length]);
                     // A read that did not fill the buffer has emptied the socket.
                     if length < buffer.len() {
@@ -248,6 +279,23 @@ impl Run<'_> {
                 return Ok(true);
             }
         }
+    }
+
+    /// Takes what is there on the event socket, `None` at its end, and begins the talk if the socket for it came.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        if !self.instance.loads_itself() {
+            return receive_now(&self.instance.event, buffer).map(|length| (length > 0).then_some(length));
+        }
+        let (length, mut handed) = wire::receive_into(&self.instance.event, buffer, RecvFlags::DONTWAIT)?;
+        if buffer[..length].first() != Some(&HANDED) {
+            return Ok((length > 0).then_some(length));
+        }
+        self.talk = handed.pop().and_then(|socket| self.instance.talk(socket));
+        if self.talk.is_none() {
+            return Err(io::Error::other("no socket came that anybody awaits"));
+        }
+        buffer.copy_within(1..length, 0);
+        Ok(Some(length - 1))
     }
 
     fn meet(&mut self) -> Result<()> {
@@ -273,6 +321,9 @@ impl Run<'_> {
     }
 
     fn said(&mut self, task: &Task<'_>) -> Result<Option<Outcome>> {
+        if let Some(talk) = &mut self.talk {
+            return Ok(talk.outcome());
+        }
         Ok(match self.reader.said() {
             Said::Nothing => None,
             Said::TooLarge => Some(Outcome::AnswerTooLarge),
@@ -336,7 +387,8 @@ impl Run<'_> {
         let duration = self.clock.now() - start.at;
         self.instance.pipes.drain(&mut self.output, self.clock);
         if let Some(process) = &self.instance.process {
-            self.memory_kb = self.memory_kb.max(memory::peak_kb(process.pid).unwrap_or(0));
+            let peak_kb = if self.talk.is_some() { memory::peak_of_two_kb } else { memory::peak_kb };
+            self.memory_kb = self.memory_kb.max(peak_kb(process.pid).unwrap_or(0));
         }
         self.instance.said = self.reader.take_rest();
         if !matches!(outcome, Outcome::Returned(_)) {

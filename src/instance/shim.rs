@@ -8,6 +8,9 @@ use rustix::fs::MemfdFlags;
 /// The static init: see `shim/init.c` for its lives.
 pub(crate) const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
+/// The static starter of programs that load themselves: see `shim/starter.c`.
+pub(crate) const STARTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/starter"));
+
 /// From here on descriptor numbers are out of the way of those an interpreter is given.
 pub(crate) const HIGH_FD: i32 = 100;
 

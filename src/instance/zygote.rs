@@ -43,8 +43,8 @@ pub(crate) struct Zygote {
     pub(crate) memory_mb: u32,
     /// What it held itself once the code was loaded, KiB.
     pub(crate) memory_kb: u64,
-    /// Whether what it forks has the code loaded.
-    pub(crate) has_code: bool,
+    /// The language of what it forks.
+    pub(crate) language: Option<Language>,
     /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
     pub(crate) pid: u32,
     tree: Tree,
@@ -118,7 +118,7 @@ impl Zygote {
             groups: tree.groups_apart(),
             memory_mb: order.memory_mb,
             memory_kb: memory::tree_kb(&[pid]),
-            has_code: order.language().is_some_and(Language::is_loaded_by_us),
+            language: order.language(),
             pid,
             tree,
             next: AtomicU64::new(1),

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Resource, Rlimit};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Launcher, borrow, command};
@@ -15,6 +16,7 @@ use crate::instance::runtime::Kit;
 use crate::instance::view::{self, Step};
 use crate::instance::{filter, shim};
 use crate::model::limits;
+use crate::model::runtime::Language;
 
 /// Bytes a process may map beyond its MemorySize: interpreter, libraries' data, thread stacks (D9).
 const DATA_MARGIN_BYTES: u64 = 128 << 20;
@@ -35,12 +37,31 @@ impl Launcher {
         if self.order.walls.seccomp {
             filter::install(self.order.walls.namespaces).map_err(|e| Step("seccomp", e))?;
         }
-        let config = self.bootstrap_config(&paths.shim);
-        let mut start = command(&self.order.interpreter.program);
-        start.args(&self.order.interpreter.args).arg(&paths.bootstrap).arg(config.to_string());
+        let mut start = if kit.bootstrap.is_empty() { self.starter(&paths) } else { self.language(&paths) };
         start.env_clear().envs(self.order.env.iter().map(|(key, value)| (key, value)));
         start.current_dir(&paths.code).stdin(Stdio::null());
         start.spawn().map_err(|e| Step("interpreter", e))
+    }
+
+    /// The language's own interpreter, told to run our bootstrap.
+    fn language(&self, paths: &Paths) -> Command {
+        let mut start = command(&self.order.interpreter.program);
+        start.args(&self.order.interpreter.args).arg(&paths.bootstrap);
+        start.arg(self.bootstrap_config(&paths.shim).to_string());
+        start
+    }
+
+    /// The starter of programs that load themselves; its words are explained in `shim/starter.c`.
+    fn starter(&self, paths: &Paths) -> Command {
+        let isolation = self.isolation();
+        let is_set = |is: bool| if is { "1" } else { "0" };
+        let mut start = command(&paths.shim);
+        start.arg(if self.order.language() == Some(Language::Go) { "g" } else { "h" });
+        start.args([isolation.pid_namespace, isolation.fresh_mounts, isolation.fresh_proc].map(is_set));
+        start.args([isolation.groups.to_string(), isolation.landlock_abi.to_string()]);
+        start.args([isolation.tmp_options, isolation.landlock_rules]).arg(isolation.tmp);
+        start.arg(&self.order.interpreter.program);
+        start
     }
 
     fn limit(&self) -> rustix::io::Result<()> {
@@ -89,26 +110,32 @@ impl Launcher {
 
     /// What the bootstrap is told.
     fn bootstrap_config(&self, shim: &str) -> Value {
-        let walls = self.order.walls;
-        let inside = walls.namespaces;
         let forks = self.order.role == Role::Zygote;
         let mut config = self.order.function.clone();
         config["single"] = json!(!forks);
         config["shim"] = json!(shim);
-        config["code"] = json!(if inside { Path::new(view::CODE) } else { &self.order.package });
+        config["code"] =
+            json!(if self.order.walls.namespaces { Path::new(view::CODE) } else { &self.order.package });
         config["layers"] = json!(view::LAYERS);
         config["site_packages"] = json!(self.order.interpreter.packages);
-        config["isolation"] = json!({
-            "pid_namespace": inside && forks,
-            "fresh_mounts": inside && forks,
-            "fresh_proc": inside && forks && walls.fresh_proc,
-            "groups": if forks { walls.groups } else { 0 },
-            "landlock_abi": walls.landlock_abi,
-            "landlock_rules": self.landlock_rules(),
-            "tmp_options": view::tmp_options(),
-            "tmp": self.order.tmp.as_deref().unwrap_or(Path::new("")),
-        });
+        config["isolation"] = json!(self.isolation());
         config
+    }
+
+    fn isolation(&self) -> Isolation {
+        let walls = self.order.walls;
+        let forks = self.order.role == Role::Zygote;
+        let inside = walls.namespaces && forks;
+        Isolation {
+            pid_namespace: inside,
+            fresh_mounts: inside,
+            fresh_proc: inside && walls.fresh_proc,
+            groups: if forks { walls.groups } else { 0 },
+            landlock_abi: walls.landlock_abi,
+            landlock_rules: self.landlock_rules(),
+            tmp_options: view::tmp_options(),
+            tmp: self.order.tmp.clone().unwrap_or_default(),
+        }
     }
 
     /// Lines for the shim's `landlock`: mode and path. A path with a line end in it could not be told; there is none.
@@ -128,6 +155,19 @@ impl Launcher {
         }
         rules.iter().map(|(mode, path)| format!("{mode}{path}\n")).collect()
     }
+}
+
+/// How an Instance is walled in: `struct isolation` of `shim/shim.h`.
+#[derive(Serialize)]
+struct Isolation {
+    pid_namespace: bool,
+    fresh_mounts: bool,
+    fresh_proc: bool,
+    groups: usize,
+    landlock_abi: i32,
+    landlock_rules: String,
+    tmp_options: String,
+    tmp: PathBuf,
 }
 
 /// Where the interpreter finds what it needs, and the descriptors behind paths that lead to some.
@@ -153,8 +193,6 @@ fn hand_over_both(main: &OwnedFd, init: &OwnedFd) -> Result<[OwnedFd; 2], Step> 
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::instance::protocol::{Interpreter, LaunchOrder, Reach, Walls};
     use crate::instance::wire;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::instance::protocol::Interpreter;
+use crate::instance::shim;
 use crate::model::runtime::{Language, Runtime};
 
 /// What runs a runtime's code on this host.
@@ -22,7 +23,7 @@ pub(crate) struct Found {
 /// What of ours an interpreter is started with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kit {
-    /// The platform's side in the language itself: the script the interpreter runs.
+    /// The platform's side in the language itself: the script the interpreter runs; empty where the shim is a program.
     pub(crate) bootstrap: &'static str,
     /// The shim as something the language can load: name and content.
     pub(crate) shim: (&'static str, &'static [u8]),
@@ -58,9 +59,17 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
 pub(crate) fn kit(language: Language) -> Kit {
     match language {
         Language::Python => python::KIT,
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => {
-            Kit { bootstrap: "", shim: ("", &[]) }
-        }
+        Language::NodeJs | Language::Php => Kit { bootstrap: "", shim: ("", &[]) },
+        Language::Go | Language::Custom => Kit { bootstrap: "", shim: ("starter", shim::STARTER) },
+    }
+}
+
+/// The program of a function that loads itself: its path in the package. `handler` is the handler's first part.
+pub(crate) fn program(language: Language, handler: &str) -> Option<&str> {
+    match language {
+        Language::Python | Language::NodeJs | Language::Php => None,
+        Language::Go => Some(handler),
+        Language::Custom => Some("bootstrap"),
     }
 }
 

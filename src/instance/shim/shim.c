@@ -193,25 +193,31 @@ static long drop_capabilities(void)
     return SYS2(NR_capset, &header, none);
 }
 
-/* One byte and two pidfds to the server: of this namespace's init (or of the supervisor) and of this process. */
-static long announce(int socket, int top_pid)
+/* One byte and up to two descriptors to the server, on the event socket. */
+int fnlite_hand_over(char byte, const int *fds, int count)
 {
     union { char room[64]; ulong aligned; } control;
-    int init = (int)SYS2(NR_pidfd_open, top_pid, 0), self = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);
-    if (init < 0 || self < 0)
-        return init < 0 ? init : self;
-    *(ulong *)control.room = 16 + 2 * sizeof(int);
+    *(ulong *)control.room = 16 + (ulong)count * sizeof(int);
     *(int *)(control.room + 8) = SOL_SOCKET_;
     *(int *)(control.room + 12) = SCM_RIGHTS_;
-    *(int *)(control.room + 16) = init;
-    *(int *)(control.room + 20) = self;
-    char byte = 'P';
+    for (int i = 0; i < count; i++)
+        ((int *)(control.room + 16))[i] = fds[i];
     struct iovec_ data = { &byte, 1 };
     struct msghdr_ message = { 0, 0, &data, 1, control.room, 24, 0 };
-    long result = SYS3(NR_sendmsg, socket, &message, MSG_NOSIGNAL_);
-    SYS1(NR_close, init);
-    SYS1(NR_close, self);
-    return result < 0 ? result : 0;
+    long result = SYS3(NR_sendmsg, EVENT_FD, &message, MSG_NOSIGNAL_);
+    return result < 0 ? (int)result : 0;
+}
+
+/* Pidfds of this namespace's init (or of the supervisor) and of this process. */
+static long announce(int top_pid)
+{
+    int fds[2] = { (int)SYS2(NR_pidfd_open, top_pid, 0), (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0) };
+    if (fds[0] < 0 || fds[1] < 0)
+        return fds[0] < 0 ? fds[0] : fds[1];
+    long result = fnlite_hand_over('P', fds, 2);
+    SYS1(NR_close, fds[0]);
+    SYS1(NR_close, fds[1]);
+    return result;
 }
 
 #define STEP(number, call)                                                                                             \
@@ -265,7 +271,7 @@ int fnlite_isolate(const struct isolation *how, ulong number, int event, int out
     STEP(4, drop_capabilities());
     STEP(5, SYS5(NR_prctl, PR_SET_NO_NEW_PRIVS_, 1, 0, 0, 0));
     STEP(6, SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_));
-    STEP(7, announce(EVENT_FD, top_pid));
+    STEP(7, announce(top_pid));
     char tmp[PATH_ROOM] = "";
     if (*how->tmp)
         STEP(9, make_tmp(how->tmp, number, tmp));

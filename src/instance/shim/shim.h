@@ -31,6 +31,7 @@ int fnlite_before_fork(int init_program);
 int fnlite_after_fork(int own);
 int fnlite_become_supervisor(int init_program, int leash, int main_pid);
 int fnlite_restrict(const struct isolation *how);
+int fnlite_hand_over(char byte, const int *fds, int count);
 int fnlite_isolate(const struct isolation *how, unsigned long number, int event, int out, int err, int top_pid);
 
 /* zygote.c: carries out orders for ever; returns in each Instance, walled in, its number or what fnlite_isolate failed

@@ -10,7 +10,7 @@ typedef unsigned int u32;
 #if defined(__x86_64__)
 enum {
     NR_read = 0, NR_write = 1, NR_close = 3, NR_lseek = 8, NR_rt_sigaction = 13, NR_rt_sigprocmask = 14, NR_madvise = 28,
-    NR_getpid = 39, NR_sendto = 44, NR_sendmsg = 46, NR_recvmsg = 47, NR_clone = 56, NR_wait4 = 61, NR_kill = 62,
+    NR_getpid = 39, NR_socket = 41, NR_bind = 49, NR_listen = 50, NR_getsockname = 51, NR_sendto = 44, NR_sendmsg = 46, NR_recvmsg = 47, NR_clone = 56, NR_execve = 59, NR_wait4 = 61, NR_kill = 62,
     NR_fcntl = 72, NR_fchmod = 91, NR_getppid = 110, NR_setsid = 112, NR_capset = 126, NR_prctl = 157, NR_mount = 165,
     NR_getdents64 = 217, NR_exit_group = 231, NR_openat = 257, NR_mkdirat = 258, NR_unlinkat = 263,
     NR_fchmodat = 268, NR_ppoll = 271, NR_unshare = 272, NR_signalfd4 = 289, NR_dup3 = 292,
@@ -23,7 +23,7 @@ enum {
     NR_close = 57, NR_getdents64 = 61, NR_lseek = 62, NR_read = 63, NR_write = 64,
     NR_ppoll = 73, NR_signalfd4 = 74, NR_capset = 91, NR_exit_group = 94, NR_unshare = 97, NR_kill = 129,
     NR_rt_sigaction = 134, NR_rt_sigprocmask = 135, NR_setsid = 157, NR_prctl = 167, NR_getpid = 172,
-    NR_getppid = 173, NR_sendto = 206, NR_sendmsg = 211, NR_recvmsg = 212, NR_clone = 220, NR_madvise = 233,
+    NR_getppid = 173, NR_socket = 198, NR_bind = 200, NR_listen = 201, NR_getsockname = 204, NR_sendto = 206, NR_sendmsg = 211, NR_recvmsg = 212, NR_clone = 220, NR_execve = 221, NR_madvise = 233,
     NR_wait4 = 260, NR_prlimit64 = 261, NR_setns = 268, NR_execveat = 281, NR_pidfd_open = 434,
     NR_close_range = 436, NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445,
     NR_landlock_restrict_self = 446,
@@ -63,11 +63,11 @@ static inline long sys6(long nr, ulong a, ulong b, ulong c, ulong d, ulong e, ul
 #define SYS5(nr, a, b, c, d, e) sys6(nr, (ulong)(a), (ulong)(b), (ulong)(c), (ulong)(d), (ulong)(e), 0)
 
 enum {
-    SIGKILL_ = 9, SIGCHLD_ = 17, SIG_SETMASK_ = 2, EINTR_ = 4, EAGAIN_ = 11, EACCES_ = 13, EEXIST_ = 17,
-    ECHILD_ = 10,
+    SIGKILL_ = 9, SIGCHLD_ = 17, SIG_SETMASK_ = 2, ENOENT_ = 2, EINTR_ = 4, ENOEXEC_ = 8, EAGAIN_ = 11, ENOMEM_ = 12, EACCES_ = 13, EEXIST_ = 17,
+    ETXTBSY_ = 26, ECHILD_ = 10, AF_INET_ = 2, SOCK_STREAM_ = 1, SOCK_NONBLOCK_ = 04000, SOCK_CLOEXEC_ = 02000000,
     PR_SET_PDEATHSIG_ = 1, PR_SET_CHILD_SUBREAPER_ = 36, PR_SET_NO_NEW_PRIVS_ = 38, PR_CAP_AMBIENT_ = 47,
     PR_CAP_AMBIENT_CLEAR_ALL_ = 4, AT_FDCWD_ = -100, AT_EMPTY_PATH_ = 0x1000, O_PATH_ = 010000000,
-    O_CLOEXEC_ = 02000000, O_RDONLY_ = 0, AT_REMOVEDIR_ = 0x200, MS_NOSUID_ = 2, MS_NODEV_ = 4, MS_NOEXEC_ = 8, POLLIN_ = 1, WNOHANG_ = 1,
+    O_CLOEXEC_ = 02000000, O_RDONLY_ = 0, O_RDWR_ = 2, AT_REMOVEDIR_ = 0x200, MS_NOSUID_ = 2, MS_NODEV_ = 4, MS_NOEXEC_ = 8, POLLIN_ = 1, WNOHANG_ = 1,
     MSG_NOSIGNAL_ = 0x4000, MSG_CMSG_CLOEXEC_ = 0x40000000, SOL_SOCKET_ = 1, SCM_RIGHTS_ = 1,
 };
 #define CLONE_VM_ 0x100ul

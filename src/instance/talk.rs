@@ -1,0 +1,36 @@
+//! Programs that are spoken with in words of their own: the socket for that was made where they live and came to us with the
+//! Instance. What frames are for the languages whose code we load ourselves (`protocol.rs`), a [`Talk`] is for them.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+use rustix::event::PollFd;
+
+use crate::instance::run::Task;
+use crate::model::invocation::Outcome;
+use crate::model::runtime::Language;
+
+/// One side of a talk with a program, ours. Nothing here waits.
+pub(crate) trait Talk: fmt::Debug {
+    /// Adds what to wait for.
+    fn wait_for<'a>(&'a self, waits: &mut Vec<PollFd<'a>>);
+
+    /// Reads and writes what can be; false once the program has ended the talk.
+    fn attend(&mut self) -> bool;
+
+    /// Whether the program has said that it is loaded.
+    fn is_loaded(&self) -> bool;
+
+    /// Has the event told, whose run began at that wall time, microseconds since the epoch.
+    fn give(&mut self, task: &Task<'_>, began_us: i64);
+
+    /// What came of it, once the program has said so.
+    fn outcome(&mut self) -> Option<Outcome>;
+}
+
+/// The talk with a program of that language, over the socket that came.
+pub(crate) fn with(language: Language, _socket: OwnedFd) -> Option<Box<dyn Talk>> {
+    match language {
+        Language::Python | Language::NodeJs | Language::Php | Language::Go | Language::Custom => None,
+    }
+}
