@@ -37,7 +37,7 @@ impl Launcher {
         }
         let config = self.bootstrap_config(&paths.shim);
         let mut start = command(&self.order.interpreter.program);
-        start.args(&self.order.interpreter.args).arg(&paths.bootstrap).arg(config.to_string());
+        start.args(self.order.options()).arg(&paths.bootstrap).arg(config.to_string());
         start.env_clear().envs(self.order.env.iter().map(|(key, value)| (key, value)));
         start.current_dir(&paths.code).stdin(Stdio::null());
         start.spawn().map_err(|e| Step("interpreter", e))

@@ -2,12 +2,13 @@
 //! its code finds.
 
 pub(crate) mod ask;
+pub(crate) mod node;
 pub(crate) mod python;
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::instance::protocol::Interpreter;
+use crate::instance::protocol::{Interpreter, Role};
 use crate::model::runtime::{Language, Runtime};
 
 /// What runs a runtime's code on this host.
@@ -48,7 +49,8 @@ impl<'a> Search<'a> {
 pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     match runtime.language {
         Language::Python => python::find(runtime, search),
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => {
+        Language::NodeJs => node::find(runtime, search),
+        Language::Php | Language::Go | Language::Custom => {
             Err(Error::invalid(format!("runtime {} is not run by this release", runtime.name)))
         }
     }
@@ -58,9 +60,18 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
 pub(crate) fn kit(language: Language) -> Kit {
     match language {
         Language::Python => python::KIT,
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => {
+        Language::NodeJs => node::KIT,
+        Language::Php | Language::Go | Language::Custom => {
             Kit { bootstrap: "", shim: ("", &[]) }
         }
+    }
+}
+
+/// The interpreter's options that depend on what its process is to be, behind those that every process of it has.
+pub(crate) fn options(language: Language, role: Role, memory_mb: u32) -> Vec<String> {
+    match language {
+        Language::NodeJs => node::options(role, memory_mb),
+        Language::Python | Language::Php | Language::Go | Language::Custom => Vec::new(),
     }
 }
 
@@ -68,6 +79,7 @@ pub(crate) fn kit(language: Language) -> Kit {
 pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
     match runtime.language {
         Language::Python => python::env(code),
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => Vec::new(),
+        Language::NodeJs => node::env(runtime, code),
+        Language::Php | Language::Go | Language::Custom => Vec::new(),
     }
 }
