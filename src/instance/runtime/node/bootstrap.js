@@ -21,6 +21,7 @@ const { parse, stringify } = JSON;
 const { nextTick } = process;
 const hrtime = process.hrtime;
 const later = setImmediate;
+const { log } = console;
 
 const BOOTSTRAP = __filename;
 const MAJOR = parseInt(process.versions.node, 10);
@@ -64,6 +65,9 @@ class Failure {
 
 // ------------------------------------------------------------------------------------------------------------------- streams
 
+// Set while what is printed is for practice.
+let rehearsing = false;
+
 // Standard output and error, written to the pipe before `write` returns: a line is kept even when the process is killed.
 function openStreams() {
   for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
@@ -71,7 +75,9 @@ function openStreams() {
     const open = () => {
       stream = new Writable({
         write(chunk, encoding, done) {
-          shim.write(fd, chunk);
+          if (!rehearsing) {
+            shim.write(fd, chunk);
+          }
           done();
         },
         // It stays open, as the interpreter's own does.
@@ -516,15 +522,18 @@ function takeEvents(handler, failure) {
   begin(id, event);
 }
 
-// The way of an event, with a handler of ours, so that the first real one finds it trodden.
-function warm() {
-  let told;
-  const run = new Run(DUMMY[0], (answer) => {
-    told = answer;
-  });
-  run.start((event, context, callback) => callback(null, event), DUMMY[1]);
-  run.finish(answerOf(parse(DUMMY[1])));
-  return told;
+// The way of an event and of a line, with handlers of ours, so that the first real ones find it trodden: it takes a millisecond
+// the first time. No turn of the event loop passes, so nothing of the user's runs. A stream that the code has changed is the
+// code's to use.
+async function warm() {
+  await new Promise((resolve) => new Run(DUMMY[0], resolve).start(async (event) => event, DUMMY[1]));
+  await new Promise((resolve) =>
+    new Run(DUMMY[0], resolve).start((event, context, callback) => callback(null, event), DUMMY[1]));
+  if (!Object.prototype.hasOwnProperty.call(process.stdout, 'write')) {
+    rehearsing = true;
+    log('key1:', DUMMY[0], 1);
+    rehearsing = false;
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- roles
@@ -561,7 +570,7 @@ function compileAtOnce() {
 async function single(isolation) {
   walled(shim.isolate(...isolation));
   const { handler, failure } = await load();
-  warm();
+  await warm();
   shim.notice('K'.charCodeAt(0));
   later(takeEvents, handler, failure);
 }
@@ -587,12 +596,12 @@ async function zygote(isolation) {
   };
   const { handler, failure, tookUs } = await load();
   os.tmpdir = tmpdir;
-  later(() => {
+  later(async () => {
     const unsafe = failure ? '' : unforkable || unsafeToFork(before, tmp, askedForTmp);
     const [kind, text] = failure ? [failure.kind, failure.text] : [unsafe ? 'F' : 'Z', unsafe];
     const crypto = keeperOfRandom();
     for (let round = 0; round < WARM_ROUNDS && kind === 'Z'; round++) {
-      warm();
+      await warm();
     }
     shim.write(3, Buffer.from(stringify({ kind, text: cut(text), load_us: tookUs })));
     if (kind !== 'Z') {
@@ -602,8 +611,8 @@ async function zygote(isolation) {
     const number = walled(shim.serve(...isolation));
     become(tmp, number);
     reseed(crypto);
-    warm();
-    takeEvents(handler, null);
+    await warm();
+    later(takeEvents, handler, null);
   });
 }
 
