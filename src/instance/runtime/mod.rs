@@ -61,9 +61,7 @@ pub(crate) fn kit(language: Language) -> Kit {
     match language {
         Language::Python => python::KIT,
         Language::NodeJs => node::KIT,
-        Language::Php | Language::Go | Language::Custom => {
-            Kit { bootstrap: "", shim: ("", &[]) }
-        }
+        Language::Php | Language::Go | Language::Custom => Kit { bootstrap: "", shim: ("", &[]) },
     }
 }
 

@@ -367,6 +367,9 @@ function unsafeToFork(before, tmp, askedForTmp) {
   if (active.includes('MessagePort') || active.includes('Worker') || now.threads !== before.threads) {
     return 'a thread was started at import';
   }
+  if (active.some((what) => what.includes('Req'))) {
+    return 'a request was under way at import';
+  }
   const [kind] = kinds.filter((kind) => kind !== null).sort().reverse();
   if (kind) {
     return `${kind} was opened at import`;
