@@ -254,8 +254,10 @@ fn the_context_tells_how_much_time_is_left() {
     });
 }
 
-/// What a package is made of: files beside `index.js`, and what its handler says.
-fn packages() -> Vec<(&'static str, Vec<(&'static str, &'static str)>, Value)> {
+/// A package: what it is called here, its files with the one of the handler first, and what the handler says.
+type Package = (&'static str, Vec<(&'static str, &'static str)>, Value);
+
+fn packages() -> Vec<Package> {
     let esm = "import { readFile } from 'node:fs/promises';
 import lib, { named } from 'lib';
 const waited = await readFile(new URL('data.json', import.meta.url), 'utf8');
