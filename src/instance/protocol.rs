@@ -65,6 +65,11 @@ impl LaunchOrder {
         self.interpreter.args.iter().cloned().chain(more.unwrap_or_default()).collect()
     }
 
+    /// Bytes its interpreter reserves beyond what it uses.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        self.language().map_or(0, runtime::reserved_bytes)
+    }
+
     /// Of the code that will run, if any will.
     pub(crate) fn language(&self) -> Option<Language> {
         Runtime::parse(&self.runtime).ok().map(|runtime| runtime.language)

@@ -50,7 +50,7 @@ impl Launcher {
             let limit = Rlimit { current: Some(soft.min(given)), maximum: Some(hard.min(given)) };
             rustix::process::setrlimit(resource, limit)
         };
-        let data = (u64::from(self.order.memory_mb) << 20) + DATA_MARGIN_BYTES;
+        let data = (u64::from(self.order.memory_mb) << 20) + DATA_MARGIN_BYTES + self.order.reserved_bytes();
         set(Resource::Core, 0, 0)?;
         set(Resource::Nofile, limits::OPEN_FILES_MAX, limits::OPEN_FILES_MAX)?;
         set(Resource::Fsize, limits::TMP_BYTES, limits::TMP_BYTES)?;

@@ -73,6 +73,14 @@ pub(crate) fn options(language: Language, role: Role, memory_mb: u32) -> Vec<Str
     }
 }
 
+/// Bytes that the language's interpreter maps as its own to write to without ever using more than a part of them.
+pub(crate) fn reserved_bytes(language: Language) -> u64 {
+    match language {
+        Language::NodeJs => node::RESERVED_BYTES,
+        Language::Python | Language::Php | Language::Go | Language::Custom => 0,
+    }
+}
+
 /// The variables of the contract (2.5) that only code of this runtime finds; `code` is where it stands.
 pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
     match runtime.language {

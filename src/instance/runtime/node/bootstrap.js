@@ -30,12 +30,12 @@ const TEXT_CHARS_MAX = 1300; // what the shim has room for, whatever the charact
 const CAUSES_MAX = 5;
 const DUMMY = ['00000000-0000-0000-0000-000000000000', '{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"é"}]}'];
 const WARM_ROUNDS = 20; // in the zygote; thousands would make it worse
-const TRIED_WITHIN_MS = 2000;
+const TRIED_WITHIN_MS = 1000;
 
-// Releases whose forks were tried at length: tens of thousands with timers, files, crypto, zlib, fetch, workers. Others are tried
-// in a small way each time.
+// Releases whose forks were tried at length: tens of thousands with timers, files, crypto, zlib, fetch, workers. Newer ones are
+// tried in a small way each time; older ones hang where a fork has nothing left to do.
 const TRIED = [20, 22, 24];
-const FORKED_FROM = 16; // older ones cannot tell what is under way
+const FORKED_FROM = 20;
 
 const config = parse(process.argv.pop());
 const shim = loadShim(config.shim);
@@ -380,7 +380,7 @@ function unsafeToFork(before, tmp, askedForTmp) {
   return now.shared !== before.shared ? 'shared memory was made at import' : '';
 }
 
-// Whether a fork of this very interpreter works: timers, files read by a thread, memory collected. Asked before there is any
+// Whether a fork of this very interpreter works: timers, files read by a thread, memory collected, an end of its loop. Asked before there is any
 // code of the user's, none of which is to run twice.
 function worksForked() {
   if (!fs.existsSync('/proc/self/smaps')) {
@@ -396,7 +396,8 @@ function worksForked() {
       for (let round = 0; round < 200; round++) {
         kept = kept.slice(-10).concat([Array.from({ length: 1000 }, (_, number) => ({ number }))]);
       }
-      shim.exit(!error && text.startsWith("'use strict'") && kept[10][999].number === 999 ? 0 : 1);
+      const works = !error && text.startsWith("'use strict'") && kept[10][999].number === 999;
+      drained = () => shim.exit(works ? 0 : 1);
     }), 1);
   }
   return child === 0 ? null : false;
@@ -622,7 +623,7 @@ async function zygote(isolation) {
 // Why this interpreter is not to be forked whatever the code; empty if it may be, null in a fork that was made to try it.
 function cannotFork() {
   if (MAJOR < FORKED_FROM) {
-    return `Node.js ${MAJOR} cannot be forked`;
+    return `Node.js below ${FORKED_FROM} cannot be forked`;
   }
   if (TRIED.includes(MAJOR)) {
     return '';
