@@ -134,7 +134,7 @@ impl Host {
     pub fn runtime(&self, runtime: Runtime) -> Result<RuntimeFound> {
         let found = self.find(runtime)?;
         let (major, minor) = found.version;
-        let note = (found.version != runtime.version).then(|| {
+        let note = (!runtime.is_met_by(found.version)).then(|| {
             format!(
                 "{} is not on this host; {} {major}.{minor} stands in",
                 runtime.name,

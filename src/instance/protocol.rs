@@ -59,6 +59,17 @@ impl LaunchOrder {
         self.language().map(runtime::kit)
     }
 
+    /// The options its interpreter is started with.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let more = self.language().map(|language| runtime::options(language, self.role, self.memory_mb));
+        self.interpreter.args.iter().cloned().chain(more.unwrap_or_default()).collect()
+    }
+
+    /// Bytes its interpreter reserves beyond what it uses.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        self.language().map_or(0, runtime::reserved_bytes)
+    }
+
     /// Of the code that will run, if any will.
     pub(crate) fn language(&self) -> Option<Language> {
         Runtime::parse(&self.runtime).ok().map(|runtime| runtime.language)

@@ -91,6 +91,15 @@ const fn php(name: &'static str, major: u32, minor: u32) -> Runtime {
 }
 
 impl Runtime {
+    /// Whether an interpreter of that version, major and minor, is what the name asks for. What Node.js changes between minor
+    /// versions breaks no code.
+    pub fn is_met_by(self, version: (u32, u32)) -> bool {
+        match self.language {
+            Language::NodeJs => self.version.0 == version.0,
+            _ => self.version == version,
+        }
+    }
+
     /// The runtime of that name; case does not matter, as in the official tools (contract 1.1).
     pub fn parse(name: &str) -> Result<Runtime> {
         if let Some(found) = RUNTIMES.iter().find(|runtime| runtime.name.eq_ignore_ascii_case(name)) {

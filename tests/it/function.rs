@@ -14,11 +14,16 @@ pub(crate) struct Function {
 
 /// A function whose `index.py` is this text.
 pub(crate) fn source(text: &str) -> Function {
+    written_in("Python3.10", "index.py", text)
+}
+
+/// A function of that runtime whose one file is this text.
+pub(crate) fn written_in(runtime: &str, file: &str, text: &str) -> Function {
     let fields = Map::from_iter([
-        ("runtime".to_owned(), json!("Python3.10")),
+        ("runtime".to_owned(), json!(runtime)),
         ("handler".to_owned(), json!("index.main_handler")),
     ]);
-    Function { files: Map::new(), fields }.file("index.py", text)
+    Function { files: Map::new(), fields }.file(file, text)
 }
 
 /// A function whose handler is this one expression of `event` and `context`.

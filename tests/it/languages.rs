@@ -39,6 +39,18 @@ const PYTHON: Language = Language {
     build: Path::to_path_buf,
 };
 
+const NODE: Language = Language {
+    folder: "nodejs",
+    runtime: "Nodejs20.19",
+    handler: "index.main_handler",
+    exceptions: &[],
+    variables: &[(
+        "NODE_PATH",
+        "/var/user:/var/user/node_modules:/var/lang/node20/lib/node_modules:/opt:/opt/node_modules",
+    )],
+    build: Path::to_path_buf,
+};
+
 /// One thing to try.
 struct Row {
     name: String,
@@ -279,4 +291,19 @@ fn python_ends_as_the_table_says_at_isolation_level_1() {
 #[test]
 fn python_code_finds_context_and_environment() {
     check_surroundings(&PYTHON);
+}
+
+#[test]
+fn node_ends_as_the_table_says() {
+    check_all(&NODE, 5);
+}
+
+#[test]
+fn node_ends_as_the_table_says_at_isolation_level_1() {
+    check_all(&NODE, 1);
+}
+
+#[test]
+fn node_code_finds_context_and_environment() {
+    check_surroundings(&NODE);
 }

@@ -43,6 +43,34 @@ fn a_process_runs_many_events_where_that_is_asked_for_and_nowhere_else() {
     assert_eq!(server.get("/v1/functions/never_reused")["reuse"], false);
 }
 
+const NODE: &str = "
+const { spawn } = require('child_process');
+const fs = require('fs');
+let n = 0;
+exports.main_handler = async (event, context) => {
+  const found = [...fs.readdirSync('/tmp'), ...fs.readdirSync('/proc').filter((name) => Number(name) > 2)];
+  fs.writeFileSync('/tmp/file', 'x');
+  spawn('sleep', ['600'], { stdio: 'ignore', detached: true }).unref();
+  setTimeout(() => console.log('never in time'), 600000);
+  n += 1;
+  console.log(context.request_id, n);
+  return { n, found };
+};";
+
+#[test]
+fn nodejs_runs_many_events_in_a_process_as_well() {
+    let server = Server::shared();
+    let function = source("").with("runtime", "Nodejs20.19").file("index.js", NODE).with("reuse", true);
+    server.deploy("reused_nodejs", &function);
+    for _ in 0..5 {
+        let told = again(server, "reused_nodejs");
+        assert_eq!(told["found"], json!([]), "{told}");
+        let run = server.invoke("reused_nodejs", "{}");
+        let n = run.returned()["n"].clone();
+        assert_eq!(server.printed(&run.request_id), [format!("{} {n}", run.request_id)]);
+    }
+}
+
 #[test]
 fn the_next_event_finds_no_file_and_no_process_of_the_last() {
     let body = "

@@ -46,7 +46,7 @@ impl Launcher {
     /// The language's own interpreter, told to run our bootstrap.
     fn language(&self, paths: &Paths) -> Command {
         let mut start = command(&self.order.interpreter.program);
-        start.args(&self.order.interpreter.args).arg(&paths.bootstrap);
+        start.args(self.order.options()).arg(&paths.bootstrap);
         start.arg(self.bootstrap_config(&paths.shim).to_string());
         start
     }
@@ -71,7 +71,7 @@ impl Launcher {
             let limit = Rlimit { current: Some(soft.min(given)), maximum: Some(hard.min(given)) };
             rustix::process::setrlimit(resource, limit)
         };
-        let data = (u64::from(self.order.memory_mb) << 20) + DATA_MARGIN_BYTES;
+        let data = (u64::from(self.order.memory_mb) << 20) + DATA_MARGIN_BYTES + self.order.reserved_bytes();
         set(Resource::Core, 0, 0)?;
         set(Resource::Nofile, limits::OPEN_FILES_MAX, limits::OPEN_FILES_MAX)?;
         set(Resource::Fsize, limits::TMP_BYTES, limits::TMP_BYTES)?;

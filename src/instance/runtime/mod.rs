@@ -2,12 +2,13 @@
 //! its code finds.
 
 pub(crate) mod ask;
+pub(crate) mod node;
 pub(crate) mod python;
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::instance::protocol::Interpreter;
+use crate::instance::protocol::{Interpreter, Role};
 use crate::instance::shim;
 use crate::model::runtime::{Language, Runtime};
 
@@ -49,7 +50,8 @@ impl<'a> Search<'a> {
 pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     match runtime.language {
         Language::Python => python::find(runtime, search),
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => {
+        Language::NodeJs => node::find(runtime, search),
+        Language::Php | Language::Go | Language::Custom => {
             Err(Error::invalid(format!("runtime {} is not run by this release", runtime.name)))
         }
     }
@@ -59,7 +61,8 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
 pub(crate) fn kit(language: Language) -> Kit {
     match language {
         Language::Python => python::KIT,
-        Language::NodeJs | Language::Php => Kit { bootstrap: "", shim: ("", &[]) },
+        Language::NodeJs => node::KIT,
+        Language::Php => Kit { bootstrap: "", shim: ("", &[]) },
         Language::Go | Language::Custom => Kit { bootstrap: "", shim: ("starter", shim::STARTER) },
     }
 }
@@ -73,10 +76,27 @@ pub(crate) fn program(language: Language, handler: &str) -> Option<&str> {
     }
 }
 
+/// The interpreter's options that depend on what its process is to be, behind those that every process of it has.
+pub(crate) fn options(language: Language, role: Role, memory_mb: u32) -> Vec<String> {
+    match language {
+        Language::NodeJs => node::options(role, memory_mb),
+        Language::Python | Language::Php | Language::Go | Language::Custom => Vec::new(),
+    }
+}
+
+/// Bytes that the language's interpreter maps as its own to write to without ever using more than a part of them.
+pub(crate) fn reserved_bytes(language: Language) -> u64 {
+    match language {
+        Language::NodeJs => node::RESERVED_BYTES,
+        Language::Python | Language::Php | Language::Go | Language::Custom => 0,
+    }
+}
+
 /// The variables of the contract (2.5) that only code of this runtime finds; `code` is where it stands.
 pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
     match runtime.language {
         Language::Python => python::env(code),
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => Vec::new(),
+        Language::NodeJs => node::env(runtime, code),
+        Language::Php | Language::Go | Language::Custom => Vec::new(),
     }
 }

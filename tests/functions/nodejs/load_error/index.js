@@ -1,0 +1,5 @@
+// Fails while it is loaded.
+
+'use strict';
+
+throw new RangeError('while loading');
