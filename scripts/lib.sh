@@ -55,3 +55,21 @@ need_python_tool() {
     { python3 -m venv "$place" && "$place/bin/pip" install --quiet --disable-pip-version-check "$1==$2"; } ||
         die "$1 $2 cannot be installed; in an environment of Python at target/$1: pip install $1==$2"
 }
+
+# need_node: Node.js 20 or newer, which can be forked, is the first `node` of PATH afterwards; where the host's is older or there
+# is none, one from the npm registry, at target/node.
+need_node() {
+    is_node_current node && return
+    local version=20.19.5 machine place="$ROOT/target/node"
+    PATH=$place/package/bin:$PATH
+    is_node_current node && return
+    case $(uname -m) in x86_64) machine=x64 ;; aarch64) machine=arm64 ;; *) die "install Node.js 20 or newer" ;; esac
+    echo "installing Node.js $version into target/node"
+    mkdir -p "$place"
+    curl -fsSL "https://registry.npmjs.org/node-linux-$machine/-/node-linux-$machine-$version.tgz" | tar -xz -C "$place" ||
+        die "Node.js cannot be installed; install version 20 or newer"
+    hash -r
+    is_node_current node || die "the Node.js of target/node does not run here; install version 20 or newer"
+}
+
+is_node_current() { "$1" -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }

@@ -3,6 +3,7 @@
   rows.py       what is promised of fnlite alone
   events.py     what is promised of asynchronous events
   beside.py     the same handler under other servers, in turns with ours
+  nodejs.py     all of this for functions in Node.js
   queues.py     our queue of events beside another one
   search.py     what is promised of finding log lines
   tail.py       what is promised of following the log
@@ -30,6 +31,7 @@ import beside
 import events
 import flood
 import levels
+import nodejs
 import queues
 import rows
 import search
@@ -56,6 +58,7 @@ MEASUREMENTS = {
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,
     "search": search.search,
+    "nodejs": nodejs.nodejs,
 }
 
 

@@ -8,11 +8,23 @@ import subprocess
 import time
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 
 from process import ENVIRONMENT, ROOT, Process
 
 BINARY = ROOT / "target/release/fnlite"
-FUNCTIONS = ROOT / "tests/functions/python"
+
+
+@dataclass(frozen=True)
+class Language:
+    """Where its test functions are, and the runtime they are deployed with."""
+    folder: Path
+    runtime: str
+
+
+PYTHON = Language(ROOT / "tests/functions/python", "Python3.10")
+NODE = Language(ROOT / "tests/functions/nodejs", "Nodejs20.19")
+FUNCTIONS = PYTHON.folder
 EVENT = '{"key":"abctest"}'
 
 
@@ -77,13 +89,15 @@ class Fnlite(Process):
         subprocess.run([str(word) for word in command], env=ENVIRONMENT, check=True, capture_output=True)
         return self.door(f"/v1/functions/{name}/invoke")
 
-    def function(self, name, memory_mb=128):
+    def function(self, name, memory_mb=128, language=PYTHON):
         """The door of one of the test functions, deployed and warm."""
-        path = f"/v1/functions/{name}/invoke"
+        folder = language.folder / name
+        if language is not PYTHON:
+            name = f"{name}-{language.folder.name}"
         if name not in self.deployed:
-            self.deploy(name, FUNCTIONS / name, memory_mb).warmed()
+            self.deploy(name, folder, memory_mb, "--runtime", language.runtime).warmed()
             self.deployed.add(name)
-        return self.door(path)
+        return self.door(f"/v1/functions/{name}/invoke")
 
     def door(self, path):
         return Door(self.url, path, self.key)

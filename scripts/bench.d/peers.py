@@ -2,11 +2,12 @@
 
 import shutil
 
-from fnlite import FUNCTIONS, Door
+from fnlite import FUNCTIONS, NODE, Door
 from process import ENVIRONMENT, ROOT, Process, free_port, is_listening
 
 HERE = ROOT / "scripts/bench.d"
 VENV = ROOT / "target/bench/venv/bin"
+NODE_MODULES = ROOT / "target/bench/npm/node_modules"
 
 LIGHTTPD = """
 server.document-root = "{folder}"
@@ -25,7 +26,7 @@ class Missing(Exception):
 
 
 class Lighttpd(Process):
-    """lighttpd with mod_cgi: `python3` anew for each request. What the handler prints goes to a file."""
+    """lighttpd with mod_cgi: `python3` or `node` anew for each request. What the handler prints goes to a file."""
 
     def __init__(self, folder):
         program = shutil.which("lighttpd", path=ENVIRONMENT["PATH"])
@@ -33,7 +34,8 @@ class Lighttpd(Process):
             raise Missing("lighttpd is not installed")
         self.port = free_port()
         folder.mkdir()
-        for script in (HERE / "plain.cgi", HERE / "lean.cgi", FUNCTIONS / "hello/index.py"):
+        scripts = HERE / "plain.cgi", HERE / "lean.cgi", HERE / "node.cgi"
+        for script in (*scripts, FUNCTIONS / "hello/index.py", NODE.folder / "hello/index.js"):
             shutil.copy(script, folder)
         (folder / "lighttpd.conf").write_text(LIGHTTPD.format(folder=folder, port=self.port))
         super().__init__([program, "-D", "-f", folder / "lighttpd.conf"], folder / "lighttpd.log")
@@ -63,3 +65,24 @@ class Gunicorn(Process):
 
     def door(self):
         return Door(self.url, "/")
+
+
+class NodeFramework(Process):
+    """functions-framework for Node.js: one process that has loaded the handler and is used again and again."""
+
+    def __init__(self, folder):
+        script = NODE_MODULES / "@google-cloud/functions-framework/build/src/main.js"
+        if not script.exists():
+            raise Missing("functions-framework for Node.js is not installed")
+        self.port = free_port()
+        folder.mkdir()
+        for file in (HERE / "framework.js", NODE.folder / "hello/index.js"):
+            shutil.copy(file, folder)
+        command = ["node", script, f"--source={folder}/framework.js", "--target=handle", f"--port={self.port}"]
+        super().__init__(command, folder / "framework.log", {**ENVIRONMENT, "NODE_ENV": "production"})
+
+    def wait_until_ready(self):
+        self.wait_for(lambda: is_listening(self.port))
+
+    def door(self):
+        return Door(f"http://127.0.0.1:{self.port}", "/")

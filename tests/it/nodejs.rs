@@ -220,6 +220,18 @@ fn a_listener_of_the_users_for_errors_is_asked_instead_of_us() {
 }
 
 #[test]
+fn code_that_removes_every_listener_ends_no_other_way() {
+    let server = Server::shared();
+    let function =
+        plain_body("process.removeAllListeners(); setTimeout(() => { throw new Error('bare') }, 1);");
+    each_way(server, "bare", &function, "{}", |run| {
+        assert!(run.failed(430).stack_trace.starts_with("Error: bare\n"), "{run:?}");
+    });
+    let function = plain_body("process.removeAllListeners();");
+    each_way(server, "bare-and-idle", &function, "{}", |run| assert_eq!(run.returned(), json!(null)));
+}
+
+#[test]
 fn the_context_tells_how_much_time_is_left() {
     let server = Server::shared();
     let function = body(

@@ -172,7 +172,23 @@ function watchErrors() {
       }
     });
   }
-  process.on('beforeExit', () => drained());
+  // Where there is no listener, not even ours, this is the last before the interpreter ends itself.
+  const { _fatalException: handles } = process;
+  process._fatalException = (error, ofPromise) => {
+    if (!handles.call(process, error, ofPromise)) {
+      fail(failureOf(error));
+    }
+    return true;
+  };
+  // No listener, since those can be removed, and so that the user's come first.
+  const { emit } = process;
+  process.emit = function (name, ...values) {
+    const heard = emit.call(this, name, ...values);
+    if (name === 'beforeExit') {
+      drained();
+    }
+    return heard;
+  };
   process.reallyExit = (code) => shim.exit(code);
 }
 
