@@ -16,6 +16,7 @@ const { Writable } = require('stream');
 const { pathToFileURL } = require('url');
 const util = require('util');
 const v8 = require('v8');
+const vm = require('vm');
 
 const { parse, stringify } = JSON;
 const { nextTick } = process;
@@ -261,6 +262,7 @@ function isOfModules() {
 
 // What V8's generator gave would be the same in every Instance, so there is another one, of 128 bits (sfc32), seeded anew in
 // each. It stands in before the user's code can take a copy.
+let random;
 const seedRandom = (() => {
   let [a, b, c, d] = [0, 0, 0, 0];
   const draw = () => {
@@ -272,21 +274,21 @@ const seedRandom = (() => {
     c = (c + result) | 0;
     return result >>> 0;
   };
+  // One that is there already: each Instance pays for every page it writes.
+  const words = new Int32Array(4);
+  const bytes = Buffer.from(words.buffer);
   const seed = () => {
-    const words = randomWords(4);
-    [a, b, c, d] = [words.readInt32LE(0), words.readInt32LE(4), words.readInt32LE(8), words.readInt32LE(12)];
+    shim.fill(bytes);
+    a = words[0];
+    b = words[1];
+    c = words[2];
+    d = words[3];
   };
   seed();
-  const random = { random: () => ((draw() >>> 5) * 0x4000000 + (draw() >>> 6)) / 0x20000000000000 }.random;
+  random = { random: () => ((draw() >>> 5) * 0x4000000 + (draw() >>> 6)) / 0x20000000000000 }.random;
   Object.defineProperty(Math, 'random', { value: random, writable: true, configurable: true, enumerable: false });
   return seed;
 })();
-
-function randomWords(count) {
-  const words = Buffer.allocUnsafe(4 * count);
-  shim.fill(words);
-  return words;
-}
 
 // The module that keeps drawn numbers for `randomUUID` and `randomInt`, if the code has it.
 function keeperOfRandom() {
@@ -307,11 +309,25 @@ function drawKept(crypto) {
 // Of what a fork copies, all that draws.
 function reseed(crypto) {
   seedRandom();
-  // For contexts that are still to be made: `vm`, workers.
-  v8.setFlagsFromString(`--random-seed=${randomWords(1).readUInt32LE(0) % 0x7ffffffe + 1}`);
   if (crypto) {
     drawKept(crypto);
   }
+}
+
+// V8's own generator, which is left where a context is made, has its seed from the moment the first one is: telling V8 a flag
+// takes a millisecond, and few make any.
+function seedContexts() {
+  let seededBy = 0;
+  const seeding = (make) => function (...words) {
+    if (seededBy !== process.pid) {
+      seededBy = process.pid;
+      v8.setFlagsFromString(`--random-seed=${1 + Math.floor(random() * 0x7fffffff)}`);
+    }
+    return make.apply(this, words);
+  };
+  vm.createContext = seeding(vm.createContext);
+  vm.runInNewContext = seeding(vm.runInNewContext);
+  vm.Script.prototype.runInNewContext = seeding(vm.Script.prototype.runInNewContext);
 }
 
 // ------------------------------------------------------------------------------------------------------------ is it safe to fork
@@ -608,6 +624,8 @@ async function zygote(isolation) {
     return; // this is the fork that was tried
   }
   compileAtOnce();
+  seedContexts();
+  Object.defineProperty(process, 'pid', { value: process.pid, writable: true, configurable: true, enumerable: true });
   // libuv's threads are started before others could be counted as theirs.
   await new Promise((resolve) => fs.stat('/', resolve));
   const before = look();
@@ -635,7 +653,8 @@ async function zygote(isolation) {
     become(tmp, number);
     reseed(crypto);
     await warm();
-    later(takeEvents, handler, null);
+    // As from a turn of the loop, which there has been none of yet: it costs as much as all the rest, and many need none.
+    nextTick(takeEvents, handler, null);
   });
 }
 
@@ -653,7 +672,7 @@ function cannotFork() {
 
 // What an Instance has of its own.
 function become(tmp, number) {
-  Object.defineProperty(process, 'pid', { value: shim.pid(), writable: true, configurable: true, enumerable: true });
+  process.pid = shim.pid();
   if (tmp && process.env.TMPDIR === `${tmp}/0`) {
     process.env.TMPDIR = `${tmp}/${number}`;
   }
