@@ -6,12 +6,14 @@
 //! the log that the function printed. Where a language cannot do as the others do, the golden file shows it, and
 //! [`Row::status`] must still hold. With `FNLITE_GOLDEN=write` the files are written instead.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::length::Rounds;
 use crate::processes;
 use crate::server::{Run, RunError, Server};
 use crate::wait;
@@ -276,6 +278,74 @@ fn check_surroundings(language: &Language) {
     for (key, value) in shared.iter().chain(language.variables) {
         assert_eq!(environment[key], *value, "{}: {key}", language.folder);
     }
+}
+
+/// Thousands of runs with timers, files, memory and child processes: all of them end, and nothing is left or grows.
+fn check_under_strain(language: &Language) {
+    const CALLERS: usize = 4;
+    let server = Server::start(&[]);
+    let event = json!({ "do": "strain" });
+    let name = deploy(&server, language, &table("strain", event.clone(), 200));
+    let runs = Rounds { short: 200, all: 2000, soak: 20_000 }.asked();
+    let call = |runs: usize| {
+        std::thread::scope(|scope| {
+            for _ in 0..CALLERS {
+                scope.spawn(|| {
+                    let mut caller = server.caller();
+                    for _ in 0..runs / CALLERS {
+                        assert_eq!(
+                            caller.invoke(&name, event.to_string()).returned(),
+                            json!([1 << 22, 1 << 22])
+                        );
+                    }
+                });
+            }
+        });
+    };
+    call(runs / 4);
+    let (before, open_before) = (at_rest(&server), processes::open_descriptors(server.pid()).len());
+    call(runs);
+    let (after, open_after) = (at_rest(&server), processes::open_descriptors(server.pid()).len());
+    // The zygote and what holds it; what is parked is other processes each time.
+    let stayed: Vec<_> =
+        before.iter().filter_map(|(process, kb)| Some((process, *kb, *after.get(process)?))).collect();
+    assert!(stayed.len() >= 2, "{before:?} {after:?}");
+    for (process, before_kb, after_kb) in stayed {
+        assert!(
+            after_kb <= before_kb + before_kb / 10 + 1024,
+            "{}: {before_kb} {after_kb} KiB",
+            process.describe()
+        );
+    }
+    // What is parked differs: up to eight Instances of two processes and some ten descriptors each. What each run left would be
+    // more by now.
+    assert!(after.len() <= before.len() + 16, "{before:?} {after:?}");
+    assert!(open_after <= open_before + 100, "{open_before} {open_after}");
+}
+
+/// The processes below a server, with their memory in KiB, once they are the same for a while: what is parked has been made, what
+/// is dead is buried.
+fn at_rest(server: &Server) -> BTreeMap<processes::Process, u64> {
+    const LOOKS: u32 = 40;
+    let (mut before, mut same) = (Vec::new(), 0);
+    wait::until("processes come to rest", || {
+        let mut now = processes::below(server.pid());
+        now.sort();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+        (same == LOOKS).then_some(())
+    });
+    before.into_iter().map(|process| (process, processes::status_figure(process.pid, "VmRSS"))).collect()
+}
+
+#[test]
+fn python_runs_under_strain_leave_nothing() {
+    check_under_strain(&PYTHON);
+}
+
+#[test]
+fn node_runs_under_strain_leave_nothing() {
+    check_under_strain(&NODE);
 }
 
 #[test]

@@ -2,7 +2,12 @@
 
 'use strict';
 
-const { spawn } = require('child_process');
+const { execFile, spawn } = require('child_process');
+const fs = require('fs');
+const os = require('os');
+const { promisify } = require('util');
+
+const run = promisify(execFile);
 
 const VALUES = {
   'null': null,
@@ -20,6 +25,18 @@ const VALUES = {
   'empty-object': {},
   'nested': { a: [1, { b: [[], {}] }, null], 'ключ': { '': 0 } },
 };
+
+// A little of everything a run can take: timers, files, memory, child processes.
+async function strain() {
+  const fired = new Promise((resolve) => setTimeout(resolve, 1));
+  setInterval(() => {}, 1000);
+  const held = Array.from({ length: 64 }, () => Buffer.alloc(1 << 16));
+  await fs.promises.writeFile(`${os.tmpdir()}/file`, Buffer.concat(held));
+  const said = await Promise.all([1, 2].map(() => run('sh', ['-c', `cat ${os.tmpdir()}/file | wc -c`])));
+  spawn('sleep', ['600']);
+  await fired;
+  return said.map(({ stdout }) => Number(stdout));
+}
 
 exports.main_handler = async (event, context) => {
   const { do: what, what: word } = event;
@@ -60,6 +77,8 @@ exports.main_handler = async (event, context) => {
     case 'child':
       spawn('sleep', [word]);
       return 'started';
+    case 'strain':
+      return strain();
     case 'context': {
       // What the platform adds for this language alone is no text or number of the contract's list.
       const { callbackWaitsForEmptyEventLoop, ...fields } = context;

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 VALUES = {
@@ -21,6 +22,19 @@ VALUES = {
     "empty-object": {},
     "nested": {"a": [1, {"b": [[], {}]}, None], "ключ": {"": 0}},
 }
+
+
+def strain():
+    """A little of everything a run can take: timers, files, memory, a thread, child processes."""
+    fired = threading.Event()
+    threading.Timer(0.001, fired.set).start()
+    held = [bytes(1 << 16) for _ in range(64)]
+    with open("/tmp/file", "wb") as file:
+        file.writelines(held)
+    said = [subprocess.run(["sh", "-c", "cat /tmp/file | wc -c"], stdout=subprocess.PIPE, check=True).stdout for _ in range(2)]
+    subprocess.Popen(["sleep", "600"])
+    fired.wait()
+    return [int(size) for size in said]
 
 
 def main_handler(event, context):
@@ -57,6 +71,8 @@ def main_handler(event, context):
     if what == "child":
         subprocess.Popen(["sleep", word])
         return "started"
+    if what == "strain":
+        return strain()
     if what == "context":
         return context
     if what == "environment":
