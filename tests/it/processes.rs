@@ -30,6 +30,13 @@ impl Process {
         words.map(|word| String::from_utf8_lossy(word).trim_end_matches('\0').to_owned()).collect()
     }
 
+    /// Its resident memory, KiB; none once it has ended.
+    pub(crate) fn resident_kb(self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    }
+
     /// For messages.
     pub(crate) fn describe(self) -> String {
         format!("{} {} {:?}", self.pid, self.name(), self.arguments())
