@@ -157,6 +157,9 @@ impl Host {
     }
 
     fn find(&self, runtime: Runtime) -> Result<Arc<Found>> {
+        if !runtime.language.is_loaded_by_us() {
+            return runtime::find(runtime, Search { folders: &[], reachable: &|_| true }).map(Arc::new);
+        }
         let mut known = self.found.lock().expect("no holder of this lock can panic");
         if let Some(found) = known.get(runtime.name).filter(|found| found.interpreter.program.exists()) {
             return Ok(Arc::clone(found));
@@ -193,8 +196,7 @@ impl Host {
         let found = self.find(version.config.runtime)?;
         let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
         let mut interpreter = found.interpreter.clone();
-        let (language, handler) = (version.config.runtime.language, &version.config.handler);
-        if let Some(program) = runtime::program(language, handler.file()) {
+        if let Some(program) = self.program(&version.config) {
             interpreter.program = code.join(program);
         }
         let order = LaunchOrder {
@@ -226,6 +228,11 @@ impl Host {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             groups.limit_all((u64::from(total_mb) << 20) + quarter, cores);
         }
+    }
+
+    /// The program that a function so configured brings along, by its path in the package, where its language loads itself.
+    pub fn program<'a>(&self, config: &'a Config) -> Option<&'a str> {
+        runtime::program(config.runtime.language, config.handler.file())
     }
 
     /// Whether a process of a function so configured runs many events: it asks for that, and nothing of one is left for the
@@ -279,7 +286,7 @@ impl Host {
         set("SCF_FUNCTIONNAME", &names.name);
         set("SCF_FUNCTIONVERSION", &version.qualifier);
         set("SCF_NAMESPACE", &names.namespace);
-        for (key, value) in runtime::env(version.config.runtime, &code) {
+        for (key, value) in runtime::env(&version.config, &code) {
             set(key, &value);
         }
         if let Some(tmp) = tmp {

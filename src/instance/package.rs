@@ -28,6 +28,7 @@ pub mod cache;
 mod directory;
 mod name;
 pub mod pack;
+pub mod program;
 #[cfg(test)]
 pub(crate) mod raw;
 

@@ -1,6 +1,9 @@
 //! Programs that are spoken with in words of their own: the socket for that was made where they live and came to us with the
 //! Instance. What frames are for the languages whose code we load ourselves (`protocol.rs`), a [`Talk`] is for them.
 
+mod http;
+mod request;
+
 use std::fmt;
 use std::os::fd::OwnedFd;
 
@@ -29,8 +32,9 @@ pub(crate) trait Talk: fmt::Debug {
 }
 
 /// The talk with a program of that language, over the socket that came.
-pub(crate) fn with(language: Language, _socket: OwnedFd) -> Option<Box<dyn Talk>> {
+pub(crate) fn with(language: Language, socket: OwnedFd) -> Option<Box<dyn Talk>> {
     match language {
-        Language::Python | Language::NodeJs | Language::Php | Language::Go | Language::Custom => None,
+        Language::Custom => Some(Box::new(http::HttpTalk::new(socket).ok()?)),
+        Language::Python | Language::NodeJs | Language::Php | Language::Go => None,
     }
 }

@@ -82,6 +82,9 @@ impl Functions {
         let notes = runtime.chain(self.mourner_note(namespace, name, config)?).collect();
         let archive = archive(code)?;
         let checked = package::check(&archive)?;
+        if let Some(program) = self.host.program(config) {
+            package::program::check(&archive, program, config.runtime)?;
+        }
         let function = self.store.deploy(namespace, name, config, archive, checked.digest)?;
         self.invoker.replaced(&function);
         self.events.deployed(&function);

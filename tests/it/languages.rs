@@ -53,6 +53,16 @@ const NODE: Language = Language {
     build: Path::to_path_buf,
 };
 
+/// A bootstrap that knows nothing of handlers, and of which nothing is loaded but itself.
+const CUSTOM: Language = Language {
+    folder: "custom",
+    runtime: "CustomRuntime",
+    handler: "index.main_handler",
+    exceptions: &[("load-error", 439), ("missing-handler", 430), ("missing-file", 430)],
+    variables: &[("_HANDLER", "index.main_handler"), ("SCF_RUNTIME_API", "127.0.0.1")],
+    build: Path::to_path_buf,
+};
+
 /// One thing to try.
 struct Row {
     name: String,
@@ -254,7 +264,11 @@ fn check_surroundings(language: &Language) {
         "tencentcloud_uin": "100000000001",
     });
     assert_eq!(run.returned(), expected, "{}", language.folder);
-    let environment = server.invoke(&name, json!({ "do": "environment" }).to_string()).returned();
+    check_environment(server, language, &name);
+}
+
+fn check_environment(server: &Server, language: &Language, name: &str) {
+    let environment = server.invoke(name, json!({ "do": "environment" }).to_string()).returned();
     let shared = [
         ("LANG", "C.UTF-8"),
         ("LC_ALL", "C.UTF-8"),
@@ -271,7 +285,7 @@ fn check_surroundings(language: &Language) {
         ("TENCENTCLOUD_TZ", "UTC"),
         ("USER_CODE_ROOT", "/var/user/"),
         ("SCF_RUNTIME", language.runtime),
-        ("SCF_FUNCTIONNAME", &name),
+        ("SCF_FUNCTIONNAME", name),
         ("SCF_FUNCTIONVERSION", "$LATEST"),
         ("SCF_NAMESPACE", "default"),
     ];
@@ -346,6 +360,28 @@ fn python_runs_under_strain_leave_nothing() {
 #[test]
 fn node_runs_under_strain_leave_nothing() {
     check_under_strain(&NODE);
+}
+
+#[test]
+fn custom_runtimes_under_strain_leave_nothing() {
+    check_under_strain(&CUSTOM);
+}
+
+#[test]
+fn custom_runtimes_end_as_the_table_says() {
+    check_all(&CUSTOM, 5);
+}
+
+#[test]
+fn custom_runtimes_end_as_the_table_says_at_isolation_level_1() {
+    check_all(&CUSTOM, 1);
+}
+
+#[test]
+fn custom_runtimes_find_their_environment() {
+    let server = Server::shared();
+    let name = deploy(server, &CUSTOM, &table("environment", json!({}), 200));
+    check_environment(server, &CUSTOM, &name);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
+use crate::base::json;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
 use crate::model::invocation::{Record, Source};
@@ -72,7 +73,12 @@ fn run(rest: &Rest, call: Call) -> Result<Response> {
 
 fn answer_of(mut record: Record) -> Response {
     let result = std::mem::take(&mut record.result);
-    answer::json_bytes(http_status(record.status), result)
+    // What a Custom Runtime gave is passed on as it is (contract 3.1).
+    let kind =
+        if json::check_any_depth(&result).is_ok() { "application/json" } else { "application/octet-stream" };
+    Response::new(http_status(record.status))
+        .with_header("Content-Type", kind)
+        .with_bytes(result)
         .with_header("X-Fnlite-Request-Id", record.request_id.as_str().to_owned())
         .with_header("X-Fnlite-Status", record.status.to_string())
         .with_header("X-Fnlite-Duration-Ms", thousandths(record.duration_us))

@@ -36,7 +36,7 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         match self {
             Entry::Folder { path } | Entry::File { path, .. } => path,
         }

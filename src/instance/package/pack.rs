@@ -21,11 +21,11 @@ pub struct Source {
     pub executable: bool,
 }
 
-/// Packs texts by path. Fails with `Invalid` where a path is given twice or is not allowed in an archive.
+/// Packs texts by path; a text that begins with `#!` may be executed. Fails with `Invalid` where a path is given twice or is not allowed in an archive.
 pub fn from_files(files: &[(String, String)]) -> Result<Vec<u8>> {
     let mut sources = BTreeMap::new();
     for (path, text) in files {
-        let source = Source { content: text.as_bytes().to_vec(), executable: false };
+        let source = Source { content: text.as_bytes().to_vec(), executable: text.starts_with("#!") };
         if sources.insert(path.clone(), source).is_some() {
             return Err(refused("would have the same path twice"));
         }

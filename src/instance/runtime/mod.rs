@@ -2,6 +2,7 @@
 //! its code finds.
 
 pub(crate) mod ask;
+pub(crate) mod custom;
 pub(crate) mod node;
 pub(crate) mod python;
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::instance::protocol::{Interpreter, Role};
-use crate::instance::shim;
+use crate::model::function::Config;
 use crate::model::runtime::{Language, Runtime};
 
 /// What runs a runtime's code on this host.
@@ -51,7 +52,8 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     match runtime.language {
         Language::Python => python::find(runtime, search),
         Language::NodeJs => node::find(runtime, search),
-        Language::Php | Language::Go | Language::Custom => {
+        Language::Custom => Ok(custom::found()),
+        Language::Php | Language::Go => {
             Err(Error::invalid(format!("runtime {} is not run by this release", runtime.name)))
         }
     }
@@ -63,7 +65,7 @@ pub(crate) fn kit(language: Language) -> Kit {
         Language::Python => python::KIT,
         Language::NodeJs => node::KIT,
         Language::Php => Kit { bootstrap: "", shim: ("", &[]) },
-        Language::Go | Language::Custom => Kit { bootstrap: "", shim: ("starter", shim::STARTER) },
+        Language::Go | Language::Custom => custom::KIT,
     }
 }
 
@@ -93,10 +95,11 @@ pub(crate) fn reserved_bytes(language: Language) -> u64 {
 }
 
 /// The variables of the contract (2.5) that only code of this runtime finds; `code` is where it stands.
-pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
-    match runtime.language {
+pub(crate) fn env(config: &Config, code: &str) -> Vec<(&'static str, String)> {
+    match config.runtime.language {
         Language::Python => python::env(code),
-        Language::NodeJs => node::env(runtime, code),
-        Language::Php | Language::Go | Language::Custom => Vec::new(),
+        Language::NodeJs => node::env(config.runtime, code),
+        Language::Custom => custom::env(config.handler.as_str()),
+        Language::Php | Language::Go => Vec::new(),
     }
 }
