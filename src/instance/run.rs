@@ -354,6 +354,13 @@ impl Run<'_> {
                 self.instance.complaint().unwrap_or_else(|| "it ended before it was there".to_owned());
             return Err(Error::internal("an Instance could not be made").because(complaint));
         }
+        // A program that could not be started: the starter tells, where frames are told, after the socket went out.
+        if self.talk.take().is_some()
+            && self.hear().is_ok()
+            && let Some(outcome) = self.said(task)?
+        {
+            return Ok(outcome);
+        }
         let code = self.instance.exit_code();
         Ok(self.ran_out_of_memory(task).unwrap_or(Outcome::Exited { code }))
     }

@@ -7,6 +7,7 @@ mod cli;
 mod cli_events;
 mod client;
 mod clocks;
+mod custom;
 mod delegated;
 mod deploy;
 mod disk;

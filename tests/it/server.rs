@@ -371,7 +371,8 @@ impl Caller {
         let run = ["Request-Id", "Status", "Duration-Ms", "Memory-Mb"]
             .map(|name| reply.head.header(&format!("X-Fnlite-{name}")).unwrap_or_default());
         let allow = reply.head.header("Allow").unwrap_or_default();
-        Ok(Answer { status: reply.head.status, allow, run, body: reply.body })
+        let kind = reply.head.header("Content-Type").unwrap_or_default();
+        Ok(Answer { status: reply.head.status, allow, kind, run, body: reply.body })
     }
 
     /// Has an event run later; its request id.
@@ -394,6 +395,8 @@ pub(crate) struct Answer {
     pub status: u16,
     /// The Allow header.
     pub allow: String,
+    /// The Content-Type header.
+    pub kind: String,
     /// The headers of a run: request id, status, duration, memory.
     run: [String; 4],
     pub body: Vec<u8>,
@@ -417,6 +420,11 @@ impl Answer {
         assert_eq!(error.keys().collect::<Vec<_>>(), ["code", "message", "request_id"]);
         assert!(error.values().all(|value| value.as_str().is_some_and(|text| !text.is_empty())), "{body}");
         error["message"].as_str().unwrap().to_owned()
+    }
+
+    /// The run's.
+    pub(crate) fn request_id(&self) -> &str {
+        &self.run[0]
     }
 
     /// Whether there was a run at all.

@@ -164,7 +164,10 @@ impl Talk for HttpTalk {
             self.serve(number);
             self.connections[number].write();
         }
-        self.connections.retain(|connection| !connection.is_over());
+        // A program that is cut off would complain in its log of what is its end.
+        if self.outcome.is_none() {
+            self.connections.retain(|connection| !connection.is_over());
+        }
         true
     }
 
