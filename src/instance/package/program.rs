@@ -39,7 +39,8 @@ pub fn check(bytes: &[u8], name: &str, runtime: Runtime) -> Result<()> {
                 .to_owned(),
         );
     }
-    if !(is_script && runtime.language == Language::Custom) && !is_own_elf(&head) {
+    let is_started = is_own_elf(&head) || is_script && runtime.language == Language::Custom;
+    if !is_started {
         let (_, machine, go) = MACHINE;
         return refused(match runtime.language {
             Language::Go => {

@@ -4,6 +4,7 @@
 pub(crate) mod ask;
 pub(crate) mod custom;
 pub(crate) mod node;
+pub(crate) mod php;
 pub(crate) mod python;
 
 use std::path::{Path, PathBuf};
@@ -53,9 +54,8 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
         Language::Python => python::find(runtime, search),
         Language::NodeJs => node::find(runtime, search),
         Language::Custom => Ok(custom::found()),
-        Language::Php | Language::Go => {
-            Err(Error::invalid(format!("runtime {} is not run by this release", runtime.name)))
-        }
+        Language::Php => php::find(runtime, search),
+        Language::Go => Err(Error::invalid(format!("runtime {} is not run by this release", runtime.name))),
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn kit(language: Language) -> Kit {
     match language {
         Language::Python => python::KIT,
         Language::NodeJs => node::KIT,
-        Language::Php => Kit { bootstrap: "", shim: ("", &[]) },
+        Language::Php => php::KIT,
         Language::Go | Language::Custom => custom::KIT,
     }
 }
@@ -82,7 +82,8 @@ pub(crate) fn program(language: Language, handler: &str) -> Option<&str> {
 pub(crate) fn options(language: Language, role: Role, memory_mb: u32) -> Vec<String> {
     match language {
         Language::NodeJs => node::options(role, memory_mb),
-        Language::Python | Language::Php | Language::Go | Language::Custom => Vec::new(),
+        Language::Php => php::options(memory_mb),
+        Language::Python | Language::Go | Language::Custom => Vec::new(),
     }
 }
 
@@ -100,6 +101,7 @@ pub(crate) fn env(config: &Config, code: &str) -> Vec<(&'static str, String)> {
         Language::Python => python::env(code),
         Language::NodeJs => node::env(config.runtime, code),
         Language::Custom => custom::env(config.handler.as_str()),
-        Language::Php | Language::Go => Vec::new(),
+        Language::Php => php::env(config.runtime, code),
+        Language::Go => Vec::new(),
     }
 }
