@@ -61,14 +61,38 @@ exports.main_handler = async (event, context) => {
 fn nodejs_runs_many_events_in_a_process_as_well() {
     let server = Server::shared();
     let function = source("").with("runtime", "Nodejs20.19").file("index.js", NODE).with("reuse", true);
-    server.deploy("reused_nodejs", &function);
+    check_reused(server, "reused_nodejs", &function);
+}
+
+/// It finds nothing of the event before, and its log is its own.
+fn check_reused(server: &Server, name: &str, function: &Function) {
+    server.deploy(name, function);
     for _ in 0..5 {
-        let told = again(server, "reused_nodejs");
+        let told = again(server, name);
         assert_eq!(told["found"], json!([]), "{told}");
-        let run = server.invoke("reused_nodejs", "{}");
+        let run = server.invoke(name, "{}");
         let n = run.returned()["n"].clone();
         assert_eq!(server.printed(&run.request_id), [format!("{} {n}", run.request_id)]);
     }
+}
+
+const PHP: &str = "<?php
+$n = 0;
+function main_handler($event, $context) {
+    global $n;
+    $found = array_merge(array_slice(scandir('/tmp'), 2), array_filter(scandir('/proc'), function ($name) { return (int) $name > 2; }));
+    file_put_contents('/tmp/file', 'x');
+    exec('sleep 600 > /dev/null 2>&1 &');
+    $n += 1;
+    echo \"$context->request_id $n\\n\";
+    return ['n' => $n, 'found' => array_values($found)];
+}";
+
+#[test]
+fn php_runs_many_events_in_a_process_as_well() {
+    let server = Server::shared();
+    let function = source("").with("runtime", "Php8.0").file("index.php", PHP).with("reuse", true);
+    check_reused(server, "reused_php", &function);
 }
 
 #[test]

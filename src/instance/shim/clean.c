@@ -78,11 +78,16 @@ static int empty(const char *name)
 /* Ends the process where it cannot be clean: the server then takes another. Tells the server otherwise. */
 void fnlite_clean(void)
 {
-    SYS2(NR_kill, -1, SIGKILL_);
-    long reaped;
-    do
-        reaped = SYS4(NR_wait4, -1, 0, 0, 0);
-    while (reaped > 0 || reaped == -EINTR_);
+    /* Its children, and theirs, which the namespace's init buries: until there is nobody to send to. The server does not wait
+     * for ever. */
+    while (SYS2(NR_kill, -1, SIGKILL_) == 0) {
+        long reaped;
+        do
+            reaped = SYS4(NR_wait4, -1, 0, 0, 0);
+        while (reaped > 0 || reaped == -EINTR_);
+        if (SYS2(NR_kill, -1, 0) == 0)
+            pause_ms(1);
+    }
     if (empty("/tmp") || empty("/dev/shm") || fnlite_notice('C'))
         SYS1(NR_exit_group, 0);
 }
