@@ -99,11 +99,13 @@ const X32_BIT: u32 = 0x4000_0000;
 
 /// Installs the filter on this thread and all it will start. Needs no_new_privs. Without namespaces the code shares IPC and
 /// the processes of its user with its other runs, and what would last or reach them is refused, too.
-pub(crate) fn install(namespaces: bool) -> io::Result<()> {
+/// Where `asks`, the courier of a Go program reads what that program asks it for; it denies the program the same itself.
+pub(crate) fn install(namespaces: bool, asks: bool) -> io::Result<()> {
     seccompiler::apply_filter(&refuse_x32()).map_err(io::Error::other)?;
     // clone3 passes its flags in memory, where a filter cannot look; ENOSYS makes C libraries fall back to clone.
     apply(&[(libc::SYS_clone3, vec![])], libc::ENOSYS)?;
-    let mut rules: Vec<(i64, Vec<SeccompRule>)> = DENIED.iter().map(|number| (*number, vec![])).collect();
+    let denied = DENIED.iter().filter(|number| !(asks && **number == libc::SYS_process_vm_readv));
+    let mut rules: Vec<(i64, Vec<SeccompRule>)> = denied.map(|number| (*number, vec![])).collect();
     // A function can pass us a socket, and closing the last reference to one that lingers waits for its peer: it would hold
     // a thread of ours far beyond any deadline. The option is left out, not refused, since programs expect to set it.
     let linger = rule([(1, SeccompCmpOp::Eq, libc::SOL_SOCKET), (2, SeccompCmpOp::Eq, libc::SO_LINGER)])?;

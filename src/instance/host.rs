@@ -286,7 +286,7 @@ impl Host {
         set("SCF_FUNCTIONNAME", &names.name);
         set("SCF_FUNCTIONVERSION", &version.qualifier);
         set("SCF_NAMESPACE", &names.namespace);
-        for (key, value) in runtime::env(&version.config, &code) {
+        for (key, value) in runtime::env(version, names, &code) {
             set(key, &value);
         }
         if let Some(tmp) = tmp {

@@ -220,7 +220,7 @@ impl Instance {
         match &self.origin {
             Origin::Single(_) => None,
             Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. } => {
-                talk::with(zygote.language?, socket)
+                talk::with(zygote.language?, socket, &zygote.told)
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Programs that are spoken with in words of their own: the socket for that was made where they live and came to us with the
 //! Instance. What frames are for the languages whose code we load ourselves (`protocol.rs`), a [`Talk`] is for them.
 
+mod go;
+mod gob;
 mod http;
 mod request;
 
@@ -10,6 +12,7 @@ use std::os::fd::OwnedFd;
 use rustix::event::PollFd;
 
 use crate::instance::run::Task;
+pub(crate) use crate::instance::talk::go::Told;
 use crate::model::invocation::Outcome;
 use crate::model::runtime::Language;
 
@@ -31,10 +34,11 @@ pub(crate) trait Talk: fmt::Debug {
     fn outcome(&mut self) -> Option<Outcome>;
 }
 
-/// The talk with a program of that language, over the socket that came.
-pub(crate) fn with(language: Language, socket: OwnedFd) -> Option<Box<dyn Talk>> {
+/// The talk with a program of that language, over the socket that came; `told` is what it is to know of its function.
+pub(crate) fn with(language: Language, socket: OwnedFd, told: &Told) -> Option<Box<dyn Talk>> {
     match language {
+        Language::Go => Some(Box::new(go::GoTalk::new(socket, told.clone()).ok()?)),
         Language::Custom => Some(Box::new(http::HttpTalk::new(socket).ok()?)),
-        Language::Python | Language::NodeJs | Language::Php | Language::Go => None,
+        Language::Python | Language::NodeJs | Language::Php => None,
     }
 }

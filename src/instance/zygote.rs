@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::RecvFlags;
+use serde::Deserialize;
 
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
@@ -20,6 +21,7 @@ use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
 use crate::instance::run::Init;
+use crate::instance::talk::Told;
 use crate::instance::tree::{self, Holdings, Tree};
 use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
@@ -45,6 +47,8 @@ pub(crate) struct Zygote {
     pub(crate) memory_kb: u64,
     /// The language of what it forks.
     pub(crate) language: Option<Language>,
+    /// What its programs are told of their function, where they are told by us.
+    pub(crate) told: Told,
     /// As the server sees it. Told by the kernel; code that may say another number can name only processes of its tree.
     pub(crate) pid: u32,
     tree: Tree,
@@ -72,7 +76,7 @@ pub(crate) struct Loaded {
 #[derive(Debug)]
 pub(crate) enum LoadResult {
     /// Ready to fork.
-    Ready(Zygote),
+    Ready(Arc<Zygote>),
     /// Loaded, but a fork would not be a faithful copy; the phrase says why.
     Unforkable(String),
     /// The code cannot be loaded.
@@ -105,7 +109,7 @@ impl Zygote {
             memory_kb: loading.memory_kb,
         };
         let result = match result {
-            Ending::Ready(pid) => LoadResult::Ready(Zygote::of(loading.tree, order, pid)),
+            Ending::Ready(pid) => LoadResult::Ready(Arc::new(Zygote::of(loading.tree, order, pid))),
             Ending::Unforkable(why) => LoadResult::Unforkable(why),
             Ending::Failed(outcome) => LoadResult::Failed(outcome),
         };
@@ -119,6 +123,7 @@ impl Zygote {
             memory_mb: order.memory_mb,
             memory_kb: memory::tree_kb(&[pid]),
             language: order.language(),
+            told: Told::deserialize(&order.function["context"]).unwrap_or_default(),
             pid,
             tree,
             next: AtomicU64::new(1),

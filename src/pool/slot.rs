@@ -222,7 +222,6 @@ impl Slot {
         let init = loaded.init;
         match loaded.result {
             LoadResult::Ready(zygote) => {
-                let zygote = Arc::new(zygote);
                 state.way = Way::Forked(Arc::clone(&zygote));
                 // Where the zygote loads nothing, each run tells of its own loading.
                 let init = self.version.config.runtime.language.is_loaded_by_us().then_some(init);

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
 use crate::length::Rounds;
 use crate::processes;
-use crate::server::{Run, RunError, Server};
+use crate::server::{Run, RunError, Server, program};
 use crate::wait;
 
 /// A language, and how its folders are deployed.
@@ -61,6 +62,32 @@ const PHP: Language = Language {
     variables: &[("PHP_INI_SCAN_DIR", "/opt/php_extension:/var/user/php_extension")],
     build: Path::to_path_buf,
 };
+
+const GO: Language = Language {
+    folder: "go",
+    runtime: "Go1",
+    handler: "main",
+    // What is not there is refused when it is deployed, and what fails while it is loaded ends.
+    exceptions: &[("load-error", 439)],
+    variables: &[("_LAMBDA_SERVER_PORT", "28902")],
+    build: built_by_go,
+};
+
+/// The program of a folder, in a folder of its own; built anew only where something has changed, by Go's own cache.
+pub(crate) fn built_by_go(folder: &Path) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/functions");
+    let place = target.join("go").join(folder.file_name().unwrap());
+    let _one = ONE_AT_A_TIME.lock().unwrap();
+    let mut go = program("go");
+    go.args(["build", "-o"]).arg(place.join("main")).arg(".").current_dir(folder);
+    go.envs([("GO111MODULE", "off"), ("CGO_ENABLED", "0"), ("GOPROXY", "off"), ("GOTOOLCHAIN", "local")]);
+    let caches = [("GOCACHE", "cache"), ("GOPATH", "path")]
+        .map(|(name, folder)| (name, target.join("go-build").join(folder)));
+    let out = go.envs(caches).output().unwrap();
+    assert!(out.status.success(), "{}: {}", folder.display(), String::from_utf8_lossy(&out.stderr));
+    place
+}
 
 /// A bootstrap that knows nothing of handlers, and of which nothing is loaded but itself.
 const CUSTOM: Language = Language {
@@ -135,6 +162,8 @@ fn rows(language: &Language) -> Vec<Row> {
         Row { handler: Some(missing), ..table("missing-handler", json!({}), 437) },
         Row { handler: Some("missing.main_handler"), ..table("missing-file", json!({}), 437) },
     ]);
+    // A program that is not in the package is refused when it is deployed.
+    rows.retain(|row| language.folder != "go" || row.handler.is_none());
     rows.retain(|row| folder_of(language, row.function).is_dir());
     rows
 }
@@ -183,8 +212,10 @@ fn told(row: &Row, run: &Run, printed: &[String]) -> String {
         }
     }
     text.push('\n');
+    // Where something was built is in what Go prints of a panic.
+    let mut printed: Vec<String> =
+        printed.iter().map(|line| line.replace(env!("CARGO_MANIFEST_DIR"), "")).collect();
     // The order of lines is exact within a stream, and between two of them that of arrival.
-    let mut printed = printed.to_vec();
     if row.name == "print" {
         printed.sort();
     }
@@ -391,6 +422,21 @@ fn php_ends_as_the_table_says_at_isolation_level_1() {
 #[test]
 fn php_code_finds_context_and_environment() {
     check_surroundings(&PHP);
+}
+
+#[test]
+fn go_runs_under_strain_leave_nothing() {
+    check_under_strain(&GO);
+}
+
+#[test]
+fn go_ends_as_the_table_says() {
+    check_all(&GO, 5);
+}
+
+#[test]
+fn go_ends_as_the_table_says_at_isolation_level_1() {
+    check_all(&GO, 1);
 }
 
 #[test]

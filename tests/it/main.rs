@@ -22,6 +22,7 @@ mod floors;
 mod front;
 mod function;
 mod gate;
+mod golang;
 mod groups;
 mod hosts;
 mod keeping;

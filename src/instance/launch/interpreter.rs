@@ -35,7 +35,8 @@ impl Launcher {
         let init = shim::memory_file("init", shim::INIT).map_err(|e| Step("init", e))?;
         let _keep = hand_over_both(main_fd, &init)?;
         if self.order.walls.seccomp {
-            filter::install(self.order.walls.namespaces).map_err(|e| Step("seccomp", e))?;
+            filter::install(self.order.walls.namespaces, self.order.language() == Some(Language::Go))
+                .map_err(|e| Step("seccomp", e))?;
         }
         let mut start = if kit.bootstrap.is_empty() { self.starter(&paths) } else { self.language(&paths) };
         start.env_clear().envs(self.order.env.iter().map(|(key, value)| (key, value)));

@@ -3,15 +3,17 @@
 
 pub(crate) mod ask;
 pub(crate) mod custom;
+pub(crate) mod go;
 pub(crate) mod node;
 pub(crate) mod php;
 pub(crate) mod python;
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::instance::protocol::{Interpreter, Role};
-use crate::model::function::Config;
+use crate::model::function::Version;
+use crate::model::invocation::FunctionNames;
 use crate::model::runtime::{Language, Runtime};
 
 /// What runs a runtime's code on this host.
@@ -55,7 +57,7 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
         Language::NodeJs => node::find(runtime, search),
         Language::Custom => Ok(custom::found()),
         Language::Php => php::find(runtime, search),
-        Language::Go => Err(Error::invalid(format!("runtime {} is not run by this release", runtime.name))),
+        Language::Go => Ok(go::found()),
     }
 }
 
@@ -65,7 +67,8 @@ pub(crate) fn kit(language: Language) -> Kit {
         Language::Python => python::KIT,
         Language::NodeJs => node::KIT,
         Language::Php => php::KIT,
-        Language::Go | Language::Custom => custom::KIT,
+        Language::Go => go::KIT,
+        Language::Custom => custom::KIT,
     }
 }
 
@@ -96,12 +99,13 @@ pub(crate) fn reserved_bytes(language: Language) -> u64 {
 }
 
 /// The variables of the contract (2.5) that only code of this runtime finds; `code` is where it stands.
-pub(crate) fn env(config: &Config, code: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn env(version: &Version, names: &FunctionNames, code: &str) -> Vec<(&'static str, String)> {
+    let config = &version.config;
     match config.runtime.language {
         Language::Python => python::env(code),
         Language::NodeJs => node::env(config.runtime, code),
         Language::Custom => custom::env(config.handler.as_str()),
         Language::Php => php::env(config.runtime, code),
-        Language::Go => Vec::new(),
+        Language::Go => go::env(config, names, &version.qualifier),
     }
 }

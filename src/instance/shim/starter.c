@@ -70,8 +70,8 @@ static struct isolation read_isolation(char **words)
     };
 }
 
-/* Adds a variable of the form NAME=VALUE, in place of one with that name. `text` must last. */
-static void set_variable(char **env, char *text)
+/* `env` has room for ENV_MAX. Adds a variable of the form NAME=VALUE, in place of one with that name. `text` must last. */
+void set_variable(char **env, char *text)
 {
     ulong name = 0;
     while (text[name] != '=')
