@@ -6,6 +6,7 @@ use std::process::Command;
 
 const SHIM: &str = "src/instance/shim";
 const PYTHON: &str = "src/instance/runtime/python/module.c";
+const PHP: &str = "src/instance/runtime/php/glue.c";
 
 /// Both are mapped into processes of other languages, so they must not depend on what the compiler's defaults expect of a
 /// C library: no stack protector, no libc calls made up by the optimiser, no executable stack.
@@ -31,10 +32,13 @@ const MODULE: &[&str] = &["-shared", "-fPIC"];
 fn main() {
     println!("cargo::rerun-if-changed={SHIM}");
     println!("cargo::rerun-if-changed={PYTHON}");
+    println!("cargo::rerun-if-changed={PHP}");
     let shim =
         ["shim.c", "zygote.c", "event.c", "clean.c", "collapse.c"].map(|name| Path::new(SHIM).join(name));
     let with_shim = |glue: &str| [&shim[..], &[Path::new(glue).to_owned()]].concat();
     compile(&with_shim(PYTHON), "python.so", MODULE);
+    // PHP lets go of it before the process ends; what it has to do then, it must still be there for.
+    compile(&with_shim(PHP), "php.so", &[MODULE, &["-Wl,-z,nodelete"]].concat());
     compile(
         &[Path::new(SHIM).join("init.c")],
         "init",

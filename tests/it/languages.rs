@@ -39,6 +39,15 @@ const PYTHON: Language = Language {
     build: Path::to_path_buf,
 };
 
+const PHP: Language = Language {
+    folder: "php",
+    runtime: "Php8.0",
+    handler: "index.main_handler",
+    exceptions: &[],
+    variables: &[("PHP_INI_SCAN_DIR", "/opt/php_extension:/var/user/php_extension")],
+    build: Path::to_path_buf,
+};
+
 /// One thing to try.
 struct Row {
     name: String,
@@ -279,4 +288,19 @@ fn python_ends_as_the_table_says_at_isolation_level_1() {
 #[test]
 fn python_code_finds_context_and_environment() {
     check_surroundings(&PYTHON);
+}
+
+#[test]
+fn php_ends_as_the_table_says() {
+    check_all(&PHP, 5);
+}
+
+#[test]
+fn php_ends_as_the_table_says_at_isolation_level_1() {
+    check_all(&PHP, 1);
+}
+
+#[test]
+fn php_code_finds_context_and_environment() {
+    check_surroundings(&PHP);
 }

@@ -2,6 +2,7 @@
 //! its code finds.
 
 pub(crate) mod ask;
+pub(crate) mod php;
 pub(crate) mod python;
 
 use std::path::{Path, PathBuf};
@@ -48,7 +49,8 @@ impl<'a> Search<'a> {
 pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     match runtime.language {
         Language::Python => python::find(runtime, search),
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => {
+        Language::Php => php::find(runtime, search),
+        Language::NodeJs | Language::Go | Language::Custom => {
             Err(Error::invalid(format!("runtime {} is not run by this release", runtime.name)))
         }
     }
@@ -58,9 +60,8 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
 pub(crate) fn kit(language: Language) -> Kit {
     match language {
         Language::Python => python::KIT,
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => {
-            Kit { bootstrap: "", shim: ("", &[]) }
-        }
+        Language::Php => php::KIT,
+        Language::NodeJs | Language::Go | Language::Custom => Kit { bootstrap: "", shim: ("", &[]) },
     }
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn kit(language: Language) -> Kit {
 pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
     match runtime.language {
         Language::Python => python::env(code),
-        Language::NodeJs | Language::Php | Language::Go | Language::Custom => Vec::new(),
+        Language::Php => php::env(runtime, code),
+        Language::NodeJs | Language::Go | Language::Custom => Vec::new(),
     }
 }

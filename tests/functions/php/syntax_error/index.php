@@ -1,0 +1,7 @@
+<?php
+// Cannot be compiled.
+
+function main_handler($event, $context)
+{
+    return $event
+}
