@@ -29,6 +29,7 @@ mod languages;
 mod leaks;
 mod length;
 mod network;
+mod php;
 mod power;
 mod pressure;
 mod processes;

@@ -81,6 +81,8 @@ final class Bootstrap
     {
         self::$config = $config = json_decode($_SERVER['argv'][1]);
         self::$file = $config->code . '/' . $config->handler_file . '.php';
+        // What would never fit is refused by PHP, which can say where; what grows beyond it is the platform's to end.
+        ini_set('memory_limit', $config->context->memory_limit_in_mb . 'M');
         $_SERVER['argv'] = $GLOBALS['argv'] = [''];
         $_SERVER['argc'] = $GLOBALS['argc'] = 1;
         foreach (['PHP_SELF', 'SCRIPT_NAME', 'SCRIPT_FILENAME', 'PATH_TRANSLATED'] as $name) {
@@ -257,15 +259,24 @@ final class Bootstrap
         return (bool) preg_match('/^\S+ (.w.s .*|...s .* \(deleted\))$/m', $maps);
     }
 
-    /** Whether the code has asked for the temporary folder, which PHP then keeps in mind. Asking makes it so: a child asks. */
-    private static function knows_tmp()
+    /** The answer, a byte, to a question whose asking changes the process; -1 where nobody could be asked. */
+    private static function asked_in_child($question)
     {
         $pid = self::$shim->fnlite_php_fork();
         if ($pid === 0) {
-            putenv('TMPDIR=/nowhere');
-            self::$shim->fnlite_php_leave(sys_get_temp_dir() === '/nowhere' ? 0 : 1);
+            self::$shim->fnlite_php_leave($question());
         }
-        return $pid < 0 || self::$shim->fnlite_php_wait($pid) !== 0;
+        $status = $pid > 0 ? self::$shim->fnlite_php_wait($pid) : -1;
+        return $status & 0x7f ? -1 : $status >> 8;
+    }
+
+    /** Whether the code has asked for the temporary folder, which PHP then keeps in mind. */
+    private static function knows_tmp()
+    {
+        return self::asked_in_child(function () {
+            putenv('TMPDIR=/nowhere');
+            return sys_get_temp_dir() === '/nowhere' ? 0 : 1;
+        }) !== 0;
     }
 
     /** Why forking this process would not give a faithful copy; empty when it would. */
@@ -291,6 +302,9 @@ final class Bootstrap
         }
         if ($tmp && self::knows_tmp()) {
             return 'the temporary folder was looked up at import';
+        }
+        if (self::lcg_is_out_of_reach() && self::lcg_repeats()) {
+            return 'a random number was drawn at import';
         }
         foreach (self::shared_by_fork() as $number => $what) {
             if (!isset(self::$descriptors[$number]) || self::$descriptors[$number] !== $what) {
@@ -342,18 +356,38 @@ final class Bootstrap
     }
 
     /** Random state that would be the same in every Instance, whatever the code has seeded it with. OpenSSL and random_int
-     * need no help. */
+     * need no help; lcg_value, and with it uniqid, has no function that seeds it, so PHP's own note that it is seeded goes. */
     private static function reseed()
     {
         mt_srand(random_int(0, 0x7fffffff));
-        try {
-            if (PHP_VERSION_ID < 80200) { // lcg_value, and with it uniqid
-                $lcg = \FFI::cdef('typedef struct { int s1, s2, seeded; } lcg; extern lcg lcg_globals;')->lcg_globals;
-                list($lcg->s1, $lcg->s2) = [random_int(1, 0x7fffffff), random_int(1, 0x7fffffff)];
-            }
-        } catch (\FFI\Exception $error) {
-            // No symbol of that name: a thread-safe build keeps it elsewhere.
+        if (self::lcg_is_out_of_reach()) {
+            return;
         }
+        if (PHP_VERSION_ID < 80200) {
+            $lcg = \FFI::cdef('typedef struct { int s1, s2, seeded; } lcg; extern lcg lcg_globals;');
+            $lcg->lcg_globals->seeded = 0;
+        } else {
+            $lcg = \FFI::cdef('typedef struct { void *lcg; bool seeded; } random; extern random random_globals;');
+            $lcg->random_globals->seeded = false;
+        }
+    }
+
+    /** Versions whose state is laid out in a way that we do not know. */
+    private static function lcg_is_out_of_reach()
+    {
+        return PHP_ZTS || PHP_VERSION_ID >= 80400;
+    }
+
+    /** Whether two forks would draw the same number. They leave with eight bits of it, so a third must agree, too. */
+    private static function lcg_repeats()
+    {
+        $drawn = [];
+        for ($child = 0; $child < 3; $child++) {
+            $drawn[] = self::asked_in_child(function () {
+                return (int) (lcg_value() * 256);
+            });
+        }
+        return count(array_unique($drawn)) === 1;
     }
 
     // -------------------------------------------------------------------------------------------------------- one Instance
@@ -400,11 +434,12 @@ final class Bootstrap
     /** What the code has left in buffers. */
     private static function flush()
     {
-        try {
-            while (ob_get_level() && @ob_end_flush()) {
+        for ($level = ob_get_level(); $level > 0; $level--) {
+            try {
+                @ob_end_flush();
+            } catch (\Throwable $error) {
+                // A callback of the user's; what it held is lost, as it is at the end of any script.
             }
-        } catch (\Throwable $error) {
-            // A callback of the user's; what it held is lost, as it is at the end of any script.
         }
     }
 

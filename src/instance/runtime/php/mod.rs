@@ -17,7 +17,7 @@ pub(crate) const KIT: Kit = Kit {
 };
 
 /// An empty php.ini of ours instead of the host's. Not `-n`, with which the function's own files in `PHP_INI_SCAN_DIR` would
-/// not be read. Messages go to the log once, through stderr; time and memory are the platform's to limit.
+/// not be read. Messages go to the log once, through stderr; time is the platform's to limit.
 const ARGS: &[&str] = &[
     "-c",
     "/dev/null",
@@ -31,8 +31,6 @@ const ARGS: &[&str] = &[
     "output_buffering=0",
     "-d",
     "implicit_flush=1",
-    "-d",
-    "memory_limit=-1",
     "-d",
     "max_execution_time=0",
     "-d",
