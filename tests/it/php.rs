@@ -289,6 +289,11 @@ fn code_that_a_fork_would_not_copy_is_loaded_for_each_process() {
         let server = Server::at_level(level);
         for (name, loading, forked) in [
             ("php_plain", "set_time_limit(30); $x = new DateTime; date_default_timezone_set('UTC');", true),
+            (
+                "php_strict",
+                "set_error_handler(function ($n, $text) { throw new ErrorException($text); });",
+                true,
+            ),
             ("php_file", "$file = fopen(__FILE__, 'r');", false),
             ("php_socket", "$pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);", false),
             ("php_written", "file_put_contents(sys_get_temp_dir() . '/x', 'x');", false),
@@ -356,6 +361,27 @@ fn an_ending_by_a_signal_is_told() {
         for server in [1, 5].map(Server::at_level) {
             let run = run(server, &format!("php_signal_{number}x"), &function, "{}");
             assert_eq!(run.failed(439).error_message, format!("{} code exit unexpected", signal.1));
+        }
+    }
+}
+
+#[test]
+fn whoever_the_code_forks_answers_for_nobody() {
+    let text = "if (!pcntl_fork()) { exit(5); }
+        pcntl_wait($status);
+        function main_handler($event, $context) {
+            foreach (['return', 'exit', 'fatal', 'parent'] as $what) {
+                if ($what === 'parent' || !pcntl_fork()) { break; }
+                pcntl_wait($status);
+            }
+            if ($what === 'exit') { exit(3); }
+            if ($what === 'fatal') { trigger_error('fatal', E_USER_ERROR); }
+            return $what;
+        }";
+    for server in [1, 5].map(Server::at_level) {
+        for spawn in [false, true] {
+            let function = php(text).with("spawn", spawn);
+            assert_eq!(run(server, &format!("php_forking_{spawn}x"), &function, "{}").returned(), "parent");
         }
     }
 }

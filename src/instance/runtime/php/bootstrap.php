@@ -71,6 +71,8 @@ final class Bootstrap
     private static $loading = true;
     /** Whether an event has come that is not answered. */
     private static $running = false;
+    /** Whoever is forked from this process by the code answers for nobody. */
+    private static $pid;
     /** Let go when memory is short. */
     private static $reserve;
 
@@ -104,6 +106,7 @@ final class Bootstrap
             }
         }
         self::$began = microtime(true);
+        self::$pid = getmypid();
         register_shutdown_function([self::class, 'ended']);
     }
 
@@ -208,7 +211,7 @@ final class Bootstrap
         // Behind what the code has registered for this moment, which may still print.
         register_shutdown_function(function () {
             $error = error_get_last();
-            if ($error === null || !($error['type'] & self::FATAL)) {
+            if ($error === null || !($error['type'] & self::FATAL) || getmypid() !== self::$pid) {
                 return;
             }
             self::flush();
@@ -319,7 +322,12 @@ final class Bootstrap
     /** Tells the server what the code is like and forks; returns in each Instance. */
     private static function be_zygote()
     {
+        // Meanwhile nothing here is an error for a handler of the user's, which may throw it.
+        set_error_handler(function () {
+            return true;
+        });
         $unsafe = self::$failure ? '' : self::unsafe_to_fork();
+        restore_error_handler();
         list($kind, $text) = self::$failure ?: [$unsafe ? 'F' : 'Z', $unsafe];
         gc_collect_cycles();
         $took_us = (int) ((microtime(true) - self::$began) * 1e6);
@@ -332,6 +340,7 @@ final class Bootstrap
         self::$shim->fnlite_php_silence();
         $number = self::$shim->fnlite_php_serve(...self::$walls);
         self::walled($number);
+        self::$pid = getmypid();
         self::move_tmp($number);
         self::reseed();
     }
@@ -463,6 +472,9 @@ final class Bootstrap
     private static function answer($kind, $text)
     {
         self::$running = false;
+        if (getmypid() !== self::$pid) {
+            self::$shim->fnlite_php_leave(0);
+        }
         self::$shim->fnlite_php_answer(ord($kind), $text, strlen($text));
     }
 }

@@ -23,6 +23,7 @@ extern int fork(void);
 /* While the user's code is loaded, whether this is a single; else NOT_LOADING. */
 enum { NOT_LOADING = -1 };
 static int loading_single = NOT_LOADING;
+static long loading_pid;
 
 /* The code has called exit() while it was loaded: what a run of it comes to is known. */
 static void at_exit(int status, void *given)
@@ -35,7 +36,7 @@ static void at_exit(int status, void *given)
     for (int rest = status & 0xff, unit = 100; unit; rest %= unit, unit /= 10)
         if (digits || rest >= unit || unit == 1)
             code[digits++] = (char)('0' + rest / unit);
-    if (loading_single == NOT_LOADING)
+    if (loading_single == NOT_LOADING || SYS0(NR_getpid) != loading_pid)
         return;
     if (loading_single) {
         if (!fnlite_notice('K') && !fnlite_receive_lengths(lengths)) {
@@ -61,6 +62,7 @@ EXPORTED void fnlite_php_setup(int forks)
 {
     fnlite_setup(forks);
     loading_single = !forks;
+    loading_pid = SYS0(NR_getpid);
     if (on_exit)
         on_exit(at_exit, 0);
 }

@@ -100,7 +100,9 @@ fn ask_all<'a>(name: &str, search: Search<'a>) -> impl Iterator<Item = Found> + 
 }
 
 fn ask(program: &Path) -> Option<Found> {
-    let told: Told = serde_json::from_slice(&ask::answer(program, &["-r", QUESTION]).ok()?).ok()?;
+    let told: Told =
+        serde_json::from_slice(&ask::answer(program, &["-d", "display_errors=0", "-r", QUESTION]).ok()?)
+            .ok()?;
     // A view that shows its folder would show the whole host.
     told.prefix.parent()?;
     let program = told.program.canonicalize().ok()?;
