@@ -258,7 +258,8 @@ fn more_memory_than_the_function_has_is_told_as_that() {
 fn random_numbers_never_repeat_between_runs() {
     let function = php("$drawn = [mt_rand(), rand(), lcg_value(), uniqid('', true), openssl_random_pseudo_bytes(8)];
         function main_handler($event, $context) {
-            return [mt_rand(), rand(), lcg_value(), uniqid('', true), bin2hex(random_bytes(8)), str_shuffle(implode(range(1, 99))),
+            return [mt_rand(), rand(), lcg_value(), uniqid('', true), bin2hex(random_bytes(8)),
+                str_shuffle(implode(range(1, 99))),
                 bin2hex(openssl_random_pseudo_bytes(8)), tempnam('/tmp', 'x')];
         }");
     for server in [1, 5].map(Server::at_level) {
@@ -272,7 +273,7 @@ fn random_numbers_never_repeat_between_runs() {
 }
 
 /// A function that tells whether its process is a fork: what it counts at load stays the zygote's own number.
-fn way_of(server: &Server, name: &str, loading: &str) -> bool {
+fn is_forked(server: &Server, name: &str, loading: &str) -> bool {
     let text = format!(
         "{loading}
         $loaded_by = getmypid();
@@ -283,25 +284,33 @@ fn way_of(server: &Server, name: &str, loading: &str) -> bool {
 
 #[test]
 fn code_that_a_fork_would_not_copy_is_loaded_for_each_process() {
-    // Elsewhere there is no SysV IPC of its own: the segment would stay on the host.
-    assert!(!way_of(Server::shared(), "php_shared", "$shared = shmop_open(1, 'c', 0600, 100);"));
+    let not_forked = [
+        ("php_file", "$file = fopen(__FILE__, 'r');", "a file was opened"),
+        (
+            "php_socket",
+            "$pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);",
+            "a socket was opened",
+        ),
+        ("php_written", "file_put_contents(sys_get_temp_dir() . '/x', 'x');", "a file was written to /tmp"),
+        ("php_alarm", "pcntl_alarm(600);", "a timer was started"),
+        ("php_child", "$child = proc_open(['sleep', '600'], [], $pipes);", "a child process was started"),
+        ("php_shared", "$shared = shmop_open(1, 'c', 0600, 100);", "shared memory was made"),
+        ("php_tmp", "sys_get_temp_dir();", "the temporary folder was looked up"),
+    ];
     for level in [1, 5] {
         let server = Server::at_level(level);
-        for (name, loading, forked) in [
-            ("php_plain", "set_time_limit(30); $x = new DateTime; date_default_timezone_set('UTC');", true),
-            (
-                "php_strict",
-                "set_error_handler(function ($n, $text) { throw new ErrorException($text); });",
-                true,
-            ),
-            ("php_file", "$file = fopen(__FILE__, 'r');", false),
-            ("php_socket", "$pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);", false),
-            ("php_written", "file_put_contents(sys_get_temp_dir() . '/x', 'x');", false),
-            ("php_alarm", "pcntl_alarm(600);", false),
-            ("php_child", "$child = proc_open(['sleep', '600'], [], $pipes);", false),
-            ("php_tmp", "sys_get_temp_dir();", level != 1),
+        // Below, there is no SysV IPC of its own: the segment would stay on the host. Above, /tmp is.
+        let elsewhere = if level == 1 { "php_shared" } else { "php_tmp" };
+        for (name, loading, reason) in not_forked.iter().filter(|(name, ..)| *name != elsewhere) {
+            assert!(!is_forked(server, name, loading), "{name} at level {level}");
+            let told = server.get(&format!("/v1/functions/{name}")).to_string();
+            assert!(told.contains(&format!("{reason} at import")), "{name} at level {level}: {told}");
+        }
+        for (name, loading) in [
+            ("php_plain", "set_time_limit(30); $x = new DateTime; date_default_timezone_set('UTC');"),
+            ("php_strict", "set_error_handler(function ($n, $text) { throw new ErrorException($text); });"),
         ] {
-            assert_eq!(way_of(server, name, loading), forked, "{name} at level {level}");
+            assert!(is_forked(server, name, loading), "{name} at level {level}");
         }
     }
 }

@@ -2,13 +2,13 @@
 /*
  * The platform's side of a PHP function, for PHP 7.4 and newer.
  *
- * Started by the launcher as `php … bootstrap CONFIG`, where CONFIG is JSON (see instance/launch.rs). It loads the user's file
- * once, in the global scope as a script of its own would be. As a *zygote* it then forks an Instance for every order on its
- * control socket; as a *single* it is the one Instance itself. Forking, walls and frames are C: glue.c beside this file,
- * reached by FFI.
+ * Started by the launcher as `php … bootstrap CONFIG`, where CONFIG is JSON (see instance/launch.rs). It loads the
+ * user's file once, in the global scope as a script of its own would be. As a *zygote* it then forks an Instance for
+ * every order on its control socket; as a *single* it is the one Instance itself. Forking, walls and frames are C:
+ * glue.c beside this file, reached by FFI.
  *
- * What must stay true: the parent never runs user code after loading, and nothing of ours is a global function or variable
- * that the user's code could meet.
+ * What must stay true: the parent never runs user code after loading, and nothing of ours is a global function or
+ * variable that the user's code could meet.
  */
 
 namespace Fnlite;
@@ -76,7 +76,7 @@ final class Bootstrap
     /** Let go when memory is short. */
     private static $reserve;
 
-    // ------------------------------------------------------------------------------------------------------------ loading
+    // --------------------------------------------------------------------------------------------------------- loading
 
     /** All that comes before the user's file. */
     public static function begin()
@@ -148,9 +148,9 @@ final class Bootstrap
         }
     }
 
-    // -------------------------------------------------------------------------------------------------------------- errors
+    // ---------------------------------------------------------------------------------------------------------- errors
 
-    /** The error as PHP itself prints one that nobody has caught, without our frames, paths as the platform shows them. */
+    /** The error as PHP prints one that nobody caught, without our frames, paths as the platform shows them. */
     private static function trace($error)
     {
         if ($error instanceof \ParseError || $error instanceof \CompileError) {
@@ -204,7 +204,7 @@ final class Bootstrap
         return strlen($text) <= 2 * $half ? $text : substr($text, 0, $half) . "\n...\n" . substr($text, -$half);
     }
 
-    /** PHP is about to end: the code has called exit(), which its status tells, or there was an error that ends scripts. */
+    /** PHP is about to end: the code called exit(), which its status tells, or there was an error that ends scripts. */
     public static function ended()
     {
         self::$reserve = null;
@@ -234,7 +234,7 @@ final class Bootstrap
         });
     }
 
-    // ----------------------------------------------------------------------------------------------- is it safe to fork
+    // ---------------------------------------------------------------------------------------------- is it safe to fork
 
     /** Open descriptors whose state a fork shares: number to kind and identity. */
     private static function shared_by_fork()
@@ -255,7 +255,7 @@ final class Bootstrap
         return array_values(array_diff(@scandir($folder) ?: [], ['.', '..']));
     }
 
-    /** Whether memory is mapped that a fork would share and a run could write; where there is no /proc it is not seen. */
+    /** Whether memory is mapped that a fork would share and a run could write; without a /proc it is not seen. */
     private static function shares_memory()
     {
         $maps = (string) @file_get_contents('/proc/self/maps');
@@ -317,7 +317,7 @@ final class Bootstrap
         return '';
     }
 
-    // ---------------------------------------------------------------------------------------------------------- the zygote
+    // ------------------------------------------------------------------------------------------------------ the zygote
 
     /** Tells the server what the code is like and forks; returns in each Instance. */
     private static function be_zygote()
@@ -364,8 +364,8 @@ final class Bootstrap
         }
     }
 
-    /** Random state that would be the same in every Instance, whatever the code has seeded it with. OpenSSL and random_int
-     * need no help; lcg_value, and with it uniqid, has no function that seeds it, so PHP's own note that it is seeded goes. */
+    /** Random state that would be the same in every Instance, whatever the code has seeded it with. OpenSSL and
+     * random_int need no help; nothing seeds lcg_value, and with it uniqid, so PHP's own note that it is seeded goes. */
     private static function reseed()
     {
         mt_srand(random_int(0, 0x7fffffff));
@@ -399,7 +399,7 @@ final class Bootstrap
         return count(array_unique($drawn)) === 1;
     }
 
-    // -------------------------------------------------------------------------------------------------------- one Instance
+    // ---------------------------------------------------------------------------------------------------- one Instance
 
     /** Takes one event and answers it, and waits for another, which only those get that are reused; never returns. */
     private static function run()

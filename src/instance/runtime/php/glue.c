@@ -171,7 +171,7 @@ EXPORTED int fnlite_php_look(int fd, unsigned long what[3])
     return 1;
 }
 
-/* Whether a timer is set that a fork would lose. That of set_time_limit does not count: the platform's own limit holds. */
+/* Whether a timer is set that a fork would lose. That of set_time_limit does not count: the platform's limit holds. */
 EXPORTED int fnlite_php_has_timer(void)
 {
     for (int which = ITIMER_REAL_; which <= ITIMER_VIRTUAL_; which++) {

@@ -16,8 +16,8 @@ pub(crate) const KIT: Kit = Kit {
     shim: ("php.so", include_bytes!(concat!(env!("OUT_DIR"), "/php.so"))),
 };
 
-/// An empty php.ini of ours instead of the host's. Not `-n`, with which the function's own files in `PHP_INI_SCAN_DIR` would
-/// not be read. Messages go to the log once, through stderr; time is the platform's to limit.
+/// An empty php.ini of ours instead of the host's. Not `-n`, with which the function's own files in `PHP_INI_SCAN_DIR`
+/// would not be read. Messages go to the log once, through stderr; time is the platform's to limit.
 const ARGS: &[&str] = &[
     "-c",
     "/dev/null",
@@ -37,8 +37,8 @@ const ARGS: &[&str] = &[
     "serialize_precision=-1",
 ];
 
-/// Of the extensions that the host's own configuration loads, those that are files; an extension of the engine itself, such as
-/// OPcache or a debugger, would keep state that forks share.
+/// Of the extensions that the host's own configuration loads, those that are files; an extension of the engine itself, such
+/// as OPcache or a debugger, would keep state that forks share.
 const QUESTION: &str = "$folder = ini_get('extension_dir'); \
     $plain = array_diff(get_loaded_extensions(), get_loaded_extensions(true)); \
     $files = array_filter(array_map('strtolower', $plain), function ($name) use ($folder) { \
@@ -71,8 +71,8 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
         .find(|found| found.version == runtime.version);
     own.or_else(|| newest(search)).ok_or_else(|| {
         Error::invalid(format!(
-            "runtime {} needs PHP 7.4 or newer with its extension FFI (php -m lists it) on the server's PATH and there is \
-             none; on Debian: apt-get install php-cli",
+            "runtime {} needs PHP 7.4 or newer with its extension FFI (php -m lists it) on the server's PATH and \
+             there is none; on Debian: apt-get install php-cli",
             runtime.name
         ))
     })
