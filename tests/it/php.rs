@@ -256,7 +256,8 @@ fn more_memory_than_the_function_has_is_told_as_that() {
 
 #[test]
 fn random_numbers_never_repeat_between_runs() {
-    let function = php("$drawn = [mt_rand(), rand(), lcg_value(), uniqid('', true), openssl_random_pseudo_bytes(8)];
+    let function =
+        php("$drawn = [mt_rand(), rand(), lcg_value(), uniqid('', true), openssl_random_pseudo_bytes(8)];
         function main_handler($event, $context) {
             return [mt_rand(), rand(), lcg_value(), uniqid('', true), bin2hex(random_bytes(8)),
                 str_shuffle(implode(range(1, 99))),

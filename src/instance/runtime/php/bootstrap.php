@@ -365,7 +365,7 @@ final class Bootstrap
     }
 
     /** Random state that would be the same in every Instance, whatever the code has seeded it with. OpenSSL and
-     * random_int need no help; nothing seeds lcg_value, and with it uniqid, so PHP's own note that it is seeded goes. */
+     * random_int need no help; nothing seeds lcg_value, and with it uniqid, so its note of being seeded goes. */
     private static function reseed()
     {
         mt_srand(random_int(0, 0x7fffffff));

@@ -37,8 +37,8 @@ const ARGS: &[&str] = &[
     "serialize_precision=-1",
 ];
 
-/// Of the extensions that the host's own configuration loads, those that are files; an extension of the engine itself, such
-/// as OPcache or a debugger, would keep state that forks share.
+/// Of the extensions that the host's own configuration loads, those that are files; an extension of the engine itself,
+/// such as OPcache or a debugger, would keep state that forks share.
 const QUESTION: &str = "$folder = ini_get('extension_dir'); \
     $plain = array_diff(get_loaded_extensions(), get_loaded_extensions(true)); \
     $files = array_filter(array_map('strtolower', $plain), function ($name) use ($folder) { \
@@ -62,8 +62,8 @@ struct Told {
     ffi: bool,
 }
 
-/// The interpreter for `runtime`: its own version, else the newest PHP of the host (D15); one that functions cannot reach
-/// does not count.
+/// The interpreter for `runtime`: its own version, else the newest PHP of the host (D15); one that functions cannot
+/// reach does not count.
 pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     let (major, minor) = runtime.version;
     let own = ask_all(&format!("php{major}.{minor}"), search)
