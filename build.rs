@@ -7,7 +7,7 @@ use std::process::Command;
 
 const SHIM: &str = "src/instance/shim";
 const PYTHON: &str = "src/instance/runtime/python/module.c";
-const PHP: &str = "src/instance/runtime/php/module.c";
+const PHP: &str = "src/instance/runtime/php/glue.c";
 const NODE: &str = "src/instance/runtime/node/module.c";
 
 /// Both are mapped into processes of other languages, so they must not depend on what the compiler's defaults expect of a
@@ -44,7 +44,8 @@ fn main() {
     let with_shim = |glue: &str| [&shim[..], &[Path::new(glue).to_owned()]].concat();
     compile(&with_shim(PYTHON), "python.so", MODULE);
     compile(&with_shim(NODE), "node.so", MODULE);
-    compile(&with_shim(PHP), "php.so", MODULE);
+    // PHP lets go of it before the process ends; what it has to do then, it must still be there for.
+    compile(&with_shim(PHP), "php.so", &[MODULE, &["-Wl,-z,nodelete"]].concat());
     compile(&[Path::new(SHIM).join("init.c")], "init", PROGRAM);
     let own = ["starter.c", "courier.c"].map(|name| Path::new(SHIM).join(name));
     compile(&[&shim[..], &own[..]].concat(), "starter", PROGRAM);

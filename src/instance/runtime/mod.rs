@@ -85,8 +85,7 @@ pub(crate) fn program(language: Language, handler: &str) -> Option<&str> {
 pub(crate) fn options(language: Language, role: Role, memory_mb: u32) -> Vec<String> {
     match language {
         Language::NodeJs => node::options(role, memory_mb),
-        Language::Php => php::options(memory_mb),
-        Language::Python | Language::Go | Language::Custom => Vec::new(),
+        Language::Python | Language::Php | Language::Go | Language::Custom => Vec::new(),
     }
 }
 

@@ -1,6 +1,5 @@
-//! PHP on the command line: which interpreter a runtime name means on this host, and how it is started.
+//! PHP: which interpreter a runtime name means on this host, and how it is started.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -11,105 +10,150 @@ use crate::instance::runtime::{Found, Kit, Search, ask};
 use crate::instance::view;
 use crate::model::runtime::Runtime;
 
-/// The platform's side, in PHP and as a library it reaches by FFI.
+/// The platform's side, in PHP and as a library that its FFI loads.
 pub(crate) const KIT: Kit = Kit {
     bootstrap: include_str!("bootstrap.php"),
     shim: ("php.so", include_bytes!(concat!(env!("OUT_DIR"), "/php.so"))),
 };
 
-/// Without the host's configuration, which a view of its own does not show; what is printed leaves at once, errors among it.
-const SETTINGS: &[&str] = &[
-    "ffi.enable=1",
-    "display_errors=1",
-    "log_errors=0",
+/// An empty php.ini of ours instead of the host's. Not `-n`, with which the function's own files in `PHP_INI_SCAN_DIR`
+/// would not be read. Messages go to the log once, through stderr; time is the platform's to limit.
+const ARGS: &[&str] = &[
+    "-c",
+    "/dev/null",
+    "-d",
+    "display_errors=0",
+    "-d",
+    "log_errors=1",
+    "-d",
     "html_errors=0",
-    "error_reporting=32767",
-    "implicit_flush=1",
+    "-d",
     "output_buffering=0",
+    "-d",
+    "implicit_flush=1",
+    "-d",
     "max_execution_time=0",
-    "register_argc_argv=1",
+    "-d",
     "serialize_precision=-1",
-    "zend.exception_ignore_args=1",
-    "date.timezone=UTC",
 ];
 
-/// Versions that are looked for by name, newest first, and the oldest that the bootstrap runs on: FFI came with it.
-const VERSIONS: &[(u32, u32)] = &[(8, 5), (8, 4), (8, 3), (8, 2), (8, 1), (8, 0), (7, 4)];
+/// Of the extensions that the host's own configuration loads, those that are files; an extension of the engine itself,
+/// such as OPcache or a debugger, would keep state that forks share.
+const QUESTION: &str = "$folder = ini_get('extension_dir'); \
+    $plain = array_diff(get_loaded_extensions(), get_loaded_extensions(true)); \
+    $files = array_filter(array_map('strtolower', $plain), function ($name) use ($folder) { \
+    return is_file(\"$folder/$name.so\"); }); \
+    echo json_encode(['version' => [PHP_MAJOR_VERSION, PHP_MINOR_VERSION], 'program' => PHP_BINARY, \
+    'prefix' => dirname(PHP_BINARY, 2), 'folder' => $folder, 'extensions' => array_values($files), \
+    'ffi' => extension_loaded('ffi')]), \"\\n\";";
 
-/// Which extensions its own configuration loads, so that the code finds them here as well.
-const QUESTION: &str = r#"$files = array_merge([php_ini_loaded_file()], explode(",", (string) php_ini_scanned_files()));
-    $names = [];
-    foreach (array_filter(array_map("trim", array_map("strval", $files))) as $file)
-        foreach (file($file) ?: [] as $line)
-            if (preg_match('/^\s*extension\s*=\s*"?([^"\s;]+)/', $line, $found)) $names[] = $found[1];
-    echo json_encode(["version" => [PHP_MAJOR_VERSION, PHP_MINOR_VERSION], "program" => PHP_BINARY,
-        "ffi" => extension_loaded("FFI"), "extensions" => array_values(array_unique($names))]), "\n";"#;
+/// The first version with FFI.
+const OLDEST: (u32, u32) = (7, 4);
+
+const NEWEST_MINOR: u32 = 9;
 
 #[derive(Deserialize)]
 struct Told {
     version: (u32, u32),
     program: PathBuf,
-    ffi: bool,
+    prefix: PathBuf,
+    folder: String,
     extensions: Vec<String>,
+    ffi: bool,
 }
 
-/// The interpreter for `runtime`: one of its version, else the newest of the host (D15); one that functions cannot reach does not
-/// count.
+/// The interpreter for `runtime`: its own version, else the newest PHP of the host (D15); one that functions cannot
+/// reach does not count.
 pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
-    let mut newest: Option<Found> = None;
-    for found in all(runtime.version, search) {
-        if found.version == runtime.version {
-            return Ok(found);
-        }
-        if newest.as_ref().is_none_or(|newest| newest.version < found.version) {
-            newest = Some(found);
-        }
-    }
-    newest.ok_or_else(|| {
+    let (major, minor) = runtime.version;
+    let own = ask_all(&format!("php{major}.{minor}"), search)
+        .chain(ask_all("php", search))
+        .find(|found| found.version == runtime.version);
+    own.or_else(|| newest(search)).ok_or_else(|| {
         Error::invalid(format!(
-            "runtime {} needs PHP 7.4 or newer with its FFI extension, as php on the server's PATH, and there is none; on \
-             Debian: apt-get install php-cli",
+            "runtime {} needs PHP 7.4 or newer with its extension FFI (php -m lists it) on the server's PATH and \
+             there is none; on Debian: apt-get install php-cli",
             runtime.name
         ))
     })
 }
 
-/// Options that depend on the function: memory the interpreter gives its code.
-pub(crate) fn options(memory_mb: u32) -> Vec<String> {
-    vec!["-d".to_owned(), format!("memory_limit={memory_mb}M")]
-}
-
-/// The variables that only code in PHP finds; `code` is where it stands.
+/// The variables that only PHP's code finds.
 pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
-    let (layers, own) = (format!("{}/php_extension", view::LAYERS), format!("{code}/php_extension"));
-    // The older runtimes have them the other way round (contract 2.5).
-    let folders = if runtime.version < (7, 4) { [own, layers] } else { [layers, own] };
+    let mut folders = [view::LAYERS, code].map(|folder| format!("{folder}/php_extension"));
+    if runtime.version < (7, 4) {
+        folders.reverse();
+    }
     vec![("PHP_INI_SCAN_DIR", folders.join(":"))]
 }
 
-/// Every interpreter of the host, that of the wanted version first. A program that several names lead to is asked once.
-fn all<'a>(wanted: (u32, u32), search: Search<'a>) -> impl Iterator<Item = Found> + 'a {
-    let numbered = |(major, minor): (u32, u32)| format!("php{major}.{minor}");
-    let names =
-        [numbered(wanted), "php".to_owned()].into_iter().chain(VERSIONS.iter().copied().map(numbered));
-    let paths = names.flat_map(move |name| search.named(&name).collect::<Vec<_>>());
-    let mut asked = HashSet::new();
-    let fresh = paths.filter(move |path| path.canonicalize().is_ok_and(|program| asked.insert(program)));
-    fresh.filter_map(|path| ask(&path)).filter(move |found| (search.reachable)(&found.interpreter.program))
+fn newest(search: Search<'_>) -> Option<Found> {
+    let versions = (0..=NEWEST_MINOR).rev().map(|minor| format!("php8.{minor}"));
+    versions.chain(["php7.4".to_owned(), "php".to_owned()]).find_map(|name| ask_all(&name, search).next())
+}
+
+fn ask_all<'a>(name: &str, search: Search<'a>) -> impl Iterator<Item = Found> + use<'a> {
+    let name = name.to_owned();
+    let usable = move |found: &Found| (search.reachable)(&found.interpreter.program);
+    let paths = search.folders.iter().map(move |folder| folder.join(&name)).filter(|path| path.exists());
+    paths.filter_map(|path| ask(&path)).filter(usable)
 }
 
 fn ask(program: &Path) -> Option<Found> {
-    let told: Told = serde_json::from_slice(&ask::answer(program, &["-r", QUESTION]).ok()?).ok()?;
-    let program = told.program.canonicalize().ok()?;
-    let folder = program.parent()?;
-    let prefix = if folder.ends_with("bin") { folder.parent()? } else { folder }.to_owned();
+    let told: Told =
+        serde_json::from_slice(&ask::answer(program, &["-d", "display_errors=0", "-r", QUESTION]).ok()?)
+            .ok()?;
     // A view that shows its folder would show the whole host.
-    prefix.parent()?;
-    let extensions = told.extensions.iter().map(|name| format!("extension={name}"));
-    let settings = SETTINGS.iter().map(|setting| (*setting).to_owned()).chain(extensions);
-    let args =
-        std::iter::once("-n".to_owned()).chain(settings.flat_map(|setting| ["-d".to_owned(), setting]));
-    let interpreter = Interpreter { program, args: args.collect(), prefix, packages: Vec::new() };
-    let is_known = told.ffi && VERSIONS.last().is_some_and(|oldest| told.version >= *oldest);
-    is_known.then_some(Found { interpreter, version: told.version })
+    told.prefix.parent()?;
+    let program = told.program.canonicalize().ok()?;
+    let given = ARGS.iter().map(|arg| (*arg).to_owned());
+    let folder = ["-d".to_owned(), format!("extension_dir={}", told.folder)];
+    let extensions = told.extensions.iter().flat_map(|name| ["-d".to_owned(), format!("extension={name}")]);
+    let args = given.chain(folder).chain(extensions).collect();
+    let interpreter = Interpreter { program, args, prefix: told.prefix, packages: Vec::new() };
+    (told.ffi && told.version >= OLDEST).then_some(Found { interpreter, version: told.version })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::model::runtime::Runtime;
+
+    /// What is made of a program that says this.
+    fn found(version: &str, prefix: &str, ffi: bool) -> Option<Found> {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("php");
+        let told = format!(
+            r#"{{"version": {version}, "program": "/bin/sh", "prefix": "{prefix}", "folder": "/ext", "extensions":
+            ["pdo", "ffi"], "ffi": {ffi}}}"#
+        );
+        let script = format!("#!/bin/sh\necho '{}'\nexec sleep 600\n", told.replace('\n', ""));
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        ask(&program)
+    }
+
+    #[test]
+    fn an_interpreter_is_started_with_the_extensions_of_the_host() {
+        let found = found("[8, 2]", "/opt/php", true).unwrap();
+        assert_eq!((found.version, found.interpreter.prefix), ((8, 2), PathBuf::from("/opt/php")));
+        let args = found.interpreter.args.join(" ");
+        assert!(args.ends_with("-d extension_dir=/ext -d extension=pdo -d extension=ffi"), "{args}");
+    }
+
+    #[test]
+    fn what_is_no_usable_interpreter_is_passed_over() {
+        assert!(found("[8, 2]", "/opt/php", false).is_none(), "it has no FFI");
+        assert!(found("[7, 3]", "/opt/php", true).is_none(), "it is too old");
+        assert!(found("[8, 2]", "/", true).is_none(), "its folder is the whole host");
+    }
+
+    #[test]
+    fn older_versions_look_for_extensions_in_the_code_first() {
+        let folders = |name| env(Runtime::parse(name).unwrap(), "/var/user")[0].1.clone();
+        assert_eq!(folders("Php8.0"), "/opt/php_extension:/var/user/php_extension");
+        assert_eq!(folders("Php7.2"), "/var/user/php_extension:/opt/php_extension");
+    }
 }

@@ -1,5 +1,5 @@
 <?php
-/* Prints what it was given and greets the value of "key". */
+// The first function: prints what it was given and greets the value of "key".
 
 function main_handler($event, $context)
 {

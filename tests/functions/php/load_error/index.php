@@ -1,13 +1,9 @@
 <?php
-/* Fails while it is loaded. */
-
-throw new UnexpectedValueError('while loading');
-
-class UnexpectedValueError extends Error
-{
-}
+// Fails while it is loaded.
 
 function main_handler($event, $context)
 {
     return $event;
 }
+
+throw new DomainException('an error while loading');

@@ -1,9 +1,9 @@
 <?php
-/* Wants a class that nobody brought. */
+// Fails while it is loaded: the class it needs is not in the package.
 
-$client = new A\Class\That\Is\Not\There();
+$client = new Vendor\Client\ThatIsNotThere();
 
 function main_handler($event, $context)
 {
-    return $event;
+    return $GLOBALS['client']->answer();
 }

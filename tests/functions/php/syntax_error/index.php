@@ -1,7 +1,7 @@
 <?php
-/* Cannot be compiled. */
+// Cannot be compiled.
 
-function main_handler($event, $context
+function main_handler($event, $context)
 {
-    return $event;
+    return $event
 }

@@ -1,5 +1,5 @@
 <?php
-/* Does what the event asks for, as the function `table` of every language does: see tests/it/languages.rs. */
+// Does what the event asks for, as the function `table` of every language does: see tests/it/languages.rs.
 
 const VALUES = [
     'null' => null,
@@ -15,24 +15,11 @@ const VALUES = [
     'empty-list' => [],
 ];
 
-function value($word)
-{
-    switch ($word) {
-        case 'empty-object':
-            return new stdClass();
-        case 'nested':
-            return ['a' => [1, ['b' => [[], new stdClass()]], null], 'ключ' => ['' => 0]];
-        default:
-            return VALUES[$word];
-    }
-}
-
 /* A little of everything a run can take: files, memory, child processes. */
 function strain()
 {
-    $held = str_repeat(str_repeat("\0", 1 << 16), 64);
     $name = sys_get_temp_dir() . '/file';
-    file_put_contents($name, $held);
+    file_put_contents($name, str_repeat(str_repeat("\0", 1 << 16), 64));
     $said = [(int) shell_exec("cat $name | wc -c"), (int) exec("cat $name | wc -c")];
     exec('sleep 600 > /dev/null 2>&1 &');
     usleep(1000);
@@ -42,17 +29,23 @@ function strain()
 function main_handler($event, $context)
 {
     $word = $event->what ?? null;
-    switch ($event->do ?? null) {
+    switch ($event->do) {
         case 'return':
-            return value($word);
+            if ($word === 'empty-object') {
+                return new stdClass();
+            }
+            if ($word === 'nested') {
+                return ['a' => [1, ['b' => [[], new stdClass()]], null], 'ключ' => ['' => 0]];
+            }
+            return VALUES[$word];
         case 'echo':
             return $word;
         case 'unserialisable':
-            return ['when' => NAN];
+            return ['when' => STDOUT];
         case 'large':
             return str_repeat('x', 6 << 20);
         case 'raise':
-            throw new DomainError('grüße, 世界 🌍');
+            throw new DomainException('grüße, 世界 🌍');
         case 'exit':
             exit($word);
         case 'kill':
@@ -62,6 +55,7 @@ function main_handler($event, $context)
             sleep(600);
             break;
         case 'memory':
+            ini_set('memory_limit', '-1'); // PHP itself would refuse
             $held = str_repeat('x', 100 << 20);
             sleep(600);
             return strlen($held);
@@ -72,11 +66,12 @@ function main_handler($event, $context)
             return null;
         case 'flood':
             for ($number = 0; $number < $word; $number++) {
-                echo "line $number\n";
+                echo "line {$number}\n";
             }
             return $word;
         case 'child':
-            exec("sleep $word > /dev/null 2>&1 &");
+            $files = [['file', '/dev/null', 'r'], ['file', '/dev/null', 'w'], ['file', '/dev/null', 'w']];
+            $GLOBALS['child'] = proc_open(['sleep', $word], $files, $pipes);
             return 'started';
         case 'strain':
             return strain();
@@ -85,9 +80,5 @@ function main_handler($event, $context)
         case 'environment':
             return getenv();
     }
-    throw new DomainError('no such thing to do');
-}
-
-class DomainError extends Error
-{
+    throw new OutOfBoundsException($event->do);
 }

@@ -1,0 +1,7 @@
+<?php
+// Returns the event.
+
+function main_handler($event, $context)
+{
+    return $event;
+}
