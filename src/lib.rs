@@ -33,13 +33,13 @@
 //!    [`Version`](model::function::Version) from memory (a deploy makes it forget), and takes a run id.
 //! 4. [`pool::Pool::run`] lets the run in if the quota allows, and takes a parked Instance of the Version; if there is none it
 //!    forks one from the zygote, or starts the zygote first.
-//! 5. `instance::run` writes one frame and waits, on the caller's own thread, for everything the process can say: answer,
-//!    output, end. At the deadline the whole process tree dies. Either way there is an
+//! 5. `instance::run` writes one frame, or what a program of the user's understands (`instance::talk`), and waits, on the
+//!    caller's own thread, for everything the process can say: answer, output, end. At the deadline the whole process tree dies. Either way there is an
 //!    [`Outcome`](model::invocation::Outcome).
 //! 6. [`store::Store::record`] hands record and log lines to the recorder, which writes them with many others in one
 //!    transaction, and returns once that is committed.
 //! 7. The door encodes the outcome and the worker writes it to the socket. Only then is the used Instance handed to the
-//!    pool's keeper, which kills it and parks the next.
+//!    pool's keeper, which kills it and parks the next; or, if its function keeps processes for many events, parked again.
 //!
 //! # The life of an event that can wait
 //!
@@ -69,6 +69,14 @@
 //! will or by dying, that init kills everything below it. An Instance forked by a zygote lives in a pid namespace with an init
 //! of its own; killing that init is one system call and kills all it started. Where the host allows, each is in a control group
 //! of its own (`instance/cgroup.rs`), which it enters itself before it does anything else.
+//!
+//! # The languages
+//!
+//! `instance::runtime` has a module for each: which program of the host a runtime name means, and what of ours is started with it.
+//! In Python, Node.js and PHP that is a bootstrap in the language itself and the shim as something the language can load; the
+//! zygote has the code loaded. A program of the user's own (Go, Custom Runtime) loads itself: its zygote is the starter
+//! (`instance/shim/starter.c`), which has nothing loaded, and each Instance becomes the program and is spoken with in its own
+//! words: `net/rpc` over gob, or HTTP.
 //!
 //! # Invariants
 //!

@@ -20,10 +20,10 @@ pub(super) struct Args {
     name: String,
     /// A folder, a single source file, or a zip
     path: PathBuf,
-    /// What runs it
+    /// What runs it: Python3.11, Nodejs20.19, Php8.0, Go1, CustomRuntime and others; `fnlite doctor` lists them
     #[arg(long, default_value = "Python3.10")]
     runtime: String,
-    /// Where it begins: file.function
+    /// Where it begins: file.function; in Go the name of the program; for a Custom Runtime what its bootstrap makes of it
     #[arg(long, default_value = "index.main_handler")]
     handler: String,
     /// How long a run may take, seconds, 1 to 900 [default: 3]

@@ -121,7 +121,7 @@ pub static VIEWS: &[View] = &[
             text("name", "its name"),
             text("qualifier", "its version: $LATEST"),
             text("runtime", "runtime, as deployed"),
-            text("handler", "handler: file.function"),
+            text("handler", "handler, as deployed: file.function in most languages"),
             integer("timeout_s", "how long it may run"),
             integer("init_timeout_s", "how long loading may take"),
             integer("memory_mb", "its memory limit"),

@@ -12,7 +12,7 @@ pub(crate) const KIT: Kit = Kit { bootstrap: "", shim: ("starter", shim::STARTER
 /// Nothing of the host is needed but what the program itself wants.
 pub(crate) fn found() -> Found {
     let interpreter = Interpreter {
-        program: PathBuf::from("bootstrap"),
+        program: PathBuf::from("the bootstrap that it brings"),
         args: Vec::new(),
         prefix: PathBuf::from("/usr"),
         packages: Vec::new(),

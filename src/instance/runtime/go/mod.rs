@@ -12,7 +12,8 @@ pub(crate) const KIT: Kit = custom::KIT;
 
 /// Nothing of the host is needed: programs of Go bring along what they want.
 pub(crate) fn found() -> Found {
-    let interpreter = Interpreter { program: PathBuf::from("main"), ..custom::found().interpreter };
+    let interpreter =
+        Interpreter { program: PathBuf::from("the program that it brings"), ..custom::found().interpreter };
     Found { interpreter, version: (0, 0) }
 }
 
