@@ -3,7 +3,7 @@
   rows.py       what is promised of fnlite alone
   events.py     what is promised of asynchronous events
   beside.py     the same handler under other servers, in turns with ours
-  nodejs.py     all of this for functions in Node.js
+  languages.py  all of this for functions in other languages, and for processes that are kept
   queues.py     our queue of events beside another one
   search.py     what is promised of finding log lines
   tail.py       what is promised of following the log
@@ -30,8 +30,8 @@ from pathlib import Path
 import beside
 import events
 import flood
+import languages
 import levels
-import nodejs
 import queues
 import rows
 import search
@@ -58,7 +58,10 @@ MEASUREMENTS = {
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,
     "search": search.search,
-    "nodejs": nodejs.nodejs,
+    "nodejs": languages.nodejs,
+    "php": languages.php,
+    "go": languages.go,
+    "reuse": languages.reuse,
 }
 
 

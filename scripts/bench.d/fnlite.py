@@ -17,13 +17,32 @@ BINARY = ROOT / "target/release/fnlite"
 
 @dataclass(frozen=True)
 class Language:
-    """Where its test functions are, and the runtime they are deployed with."""
+    """Where its test functions are, and how they are deployed."""
+    name: str
     folder: Path
     runtime: str
+    handler: str = "index.main_handler"
 
 
-PYTHON = Language(ROOT / "tests/functions/python", "Python3.10")
-NODE = Language(ROOT / "tests/functions/nodejs", "Nodejs20.19")
+@dataclass(frozen=True)
+class Compiled(Language):
+    """Its functions are built first, into `target`."""
+
+    def build(self, name):
+        place = ROOT / "target/functions/go" / name
+        environment = {**ENVIRONMENT, "GO111MODULE": "off", "CGO_ENABLED": "0", "GOPROXY": "off",
+                       "GOCACHE": str(ROOT / "target/functions/go-build/cache"),
+                       "GOPATH": str(ROOT / "target/functions/go-build/path")}
+        built = subprocess.run(["go", "build", "-o", str(place / "main"), "."], cwd=ROOT / "tests/functions/go" / name,
+                               env=environment, stderr=subprocess.PIPE, text=True)
+        if built.returncode:
+            raise RuntimeError(built.stderr)
+
+
+PYTHON = Language("Python", ROOT / "tests/functions/python", "Python3.10")
+NODE = Language("Node.js", ROOT / "tests/functions/nodejs", "Nodejs20.19")
+PHP = Language("PHP", ROOT / "tests/functions/php", "Php8.0")
+GO = Compiled("Go", ROOT / "target/functions/go", "Go1", "main")
 FUNCTIONS = PYTHON.folder
 EVENT = '{"key":"abctest"}'
 
@@ -89,13 +108,16 @@ class Fnlite(Process):
         subprocess.run([str(word) for word in command], env=ENVIRONMENT, check=True, capture_output=True)
         return self.door(f"/v1/functions/{name}/invoke")
 
-    def function(self, name, memory_mb=128, language=PYTHON):
+    def function(self, name, memory_mb=128, language=PYTHON, reuse=False):
         """The door of one of the test functions, deployed and warm."""
         folder = language.folder / name
         if language is not PYTHON:
             name = f"{name}-{language.folder.name}"
+        if reuse:
+            name = f"{name}-kept"
         if name not in self.deployed:
-            self.deploy(name, folder, memory_mb, "--runtime", language.runtime).warmed()
+            kept = ["--reuse"] if reuse else []
+            self.deploy(name, folder, memory_mb, "--runtime", language.runtime, "--handler", language.handler, *kept).warmed()
             self.deployed.add(name)
         return self.door(f"/v1/functions/{name}/invoke")
 

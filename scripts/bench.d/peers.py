@@ -1,8 +1,9 @@
 """Other ways to run the same handler: a process for each request, and workers that stay."""
 
+import getpass
 import shutil
 
-from fnlite import FUNCTIONS, NODE, Door
+from fnlite import FUNCTIONS, NODE, PHP, Door
 from process import ENVIRONMENT, ROOT, Process, free_port, is_listening
 
 HERE = ROOT / "scripts/bench.d"
@@ -21,12 +22,29 @@ cgi.assign = (".cgi" => "")
 """
 
 
+FASTCGI = """
+server.modules += ("mod_fastcgi")
+fastcgi.server = (".php" => (("socket" => "{folder}/fpm.sock")))
+"""
+
+FPM = """
+[global]
+error_log = {folder}/fpm.log
+daemonize = no
+[www]
+listen = {folder}/fpm.sock
+user = {user}
+pm = static
+pm.max_children = 4
+"""
+
+
 class Missing(Exception):
     """A peer is not installed; the text says which."""
 
 
 class Lighttpd(Process):
-    """lighttpd with mod_cgi: `python3` or `node` anew for each request. What the handler prints goes to a file."""
+    """lighttpd with mod_cgi: `python3`, `node` or `php` anew for each request. What the handler prints goes to a file."""
 
     def __init__(self, folder):
         program = shutil.which("lighttpd", path=ENVIRONMENT["PATH"])
@@ -34,8 +52,8 @@ class Lighttpd(Process):
             raise Missing("lighttpd is not installed")
         self.port = free_port()
         folder.mkdir()
-        scripts = HERE / "plain.cgi", HERE / "lean.cgi", HERE / "node.cgi"
-        for script in (*scripts, FUNCTIONS / "hello/index.py", NODE.folder / "hello/index.js"):
+        scripts = HERE / "plain.cgi", HERE / "lean.cgi", HERE / "node.cgi", HERE / "php.cgi"
+        for script in (*scripts, FUNCTIONS / "hello/index.py", NODE.folder / "hello/index.js", PHP.folder / "hello/index.php"):
             shutil.copy(script, folder)
         (folder / "lighttpd.conf").write_text(LIGHTTPD.format(folder=folder, port=self.port))
         super().__init__([program, "-D", "-f", folder / "lighttpd.conf"], folder / "lighttpd.log")
@@ -86,3 +104,31 @@ class NodeFramework(Process):
 
     def door(self):
         return Door(f"http://127.0.0.1:{self.port}", "/")
+
+
+class PhpFpm(Process):
+    """php-fpm with four workers that stay, and compile what they run anew each time, as they do without OPcache; in front of it
+    lighttpd."""
+
+    def __init__(self, folder):
+        path = ENVIRONMENT["PATH"]
+        found = [shutil.which(name, path=path) for name in ("php-fpm8.2", "php-fpm", "lighttpd")]
+        fpm, lighttpd = found[0] or found[1], found[2]
+        if not fpm or not lighttpd:
+            raise Missing("php-fpm and lighttpd are not installed")
+        self.port = free_port()
+        folder.mkdir()
+        for file in (HERE / "fpm.php", PHP.folder / "hello/index.php"):
+            shutil.copy(file, folder)
+        (folder / "fpm.conf").write_text(FPM.format(folder=folder, user=getpass.getuser()))
+        (folder / "lighttpd.conf").write_text((LIGHTTPD + FASTCGI).format(folder=folder, port=self.port))
+        # One leaves with the other: they are one server.
+        script = f"'{fpm}' --allow-to-run-as-root --nodaemonize --fpm-config '{folder}/fpm.conf' & fpm=$!; " \
+                 f"trap 'kill $fpm $web' TERM; '{lighttpd}' -D -f '{folder}/lighttpd.conf' & web=$!; wait $web; wait $fpm"
+        super().__init__(["/bin/sh", "-c", script], folder / "fpm-and-lighttpd.log")
+
+    def wait_until_ready(self):
+        self.wait_for(lambda: is_listening(self.port))
+
+    def door(self):
+        return Door(f"http://127.0.0.1:{self.port}", "/fpm.php")

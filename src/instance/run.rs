@@ -167,6 +167,9 @@ impl Run<'_> {
             if ready.exited {
                 return self.died(task).map(Some);
             }
+            if ready.ended {
+                return self.closed(task).map(Some);
+            }
             if let Some(outcome) = self.watch(task) {
                 return Ok(Some(outcome));
             }

@@ -135,6 +135,67 @@ fn results_are_as_large_as_in_other_languages_and_no_larger() {
     }
 }
 
+/// A program of a few lines that keeps to the letter of HTTP and to nothing else.
+#[test]
+fn who_sends_all_and_closes_his_side_is_heard() {
+    let python = r#"#!/usr/bin/python3
+import os, socket
+def call(text):
+    with socket.create_connection((os.environ["SCF_RUNTIME_API"], int(os.environ["SCF_RUNTIME_API_PORT"]))) as s:
+        s.sendall(text)
+        s.shutdown(socket.SHUT_WR)
+        while s.recv(4096): pass
+call(b"POST /runtime/init/ready HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+with socket.create_connection((os.environ["SCF_RUNTIME_API"], int(os.environ["SCF_RUNTIME_API_PORT"]))) as s:
+    s.sendall(b"GET /runtime/invocation/next HTTP/1.0\r\n\r\n")
+    s.recv(4096)
+call(b"POST /runtime/invocation/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n2\r\n2]\r\n0\r\n\r\n")
+import time; time.sleep(60)
+"#;
+    let server = Server::shared();
+    server.deploy("custom_half", &custom(python));
+    assert_eq!(server.invoke("custom_half", "{}").returned(), json!([1, 2]));
+}
+
+/// Whatever comes over the door costs nobody but the function: floods of connections, heads without end, nothing at all.
+#[test]
+fn a_hostile_program_is_ended_at_its_time_and_others_are_served() {
+    let python = r#"#!/usr/bin/python3
+import os, socket, threading
+END = b"\r\n\r\n"
+def connect(): return socket.create_connection((os.environ["SCF_RUNTIME_API"], int(os.environ["SCF_RUNTIME_API_PORT"])))
+def send(text, times):
+    try:
+        s = connect()
+        for _ in range(times): s.sendall(text)
+        s.recv(1)
+    except OSError: pass
+ready = connect()
+ready.sendall(b"POST /runtime/init/ready HTTP/1.1" + END)
+ready.recv(1)
+for text in (b"GET / HTTP/1.1\r\nX: " + b"x" * 65536, b"\0" * 65536, b"GET /runtime/invocation/next HTTP/1.1" + END * 1000):
+    threading.Thread(target=send, args=(text, 1000), daemon=True).start()
+held = []
+while True:
+    try: held.append(connect())
+    except OSError: threading.Event().wait()
+"#;
+    let server = Server::shared();
+    server.deploy("custom_hostile", &custom(python).with("timeout_s", 1));
+    server.deploy(
+        "custom_beside",
+        &bash(&format!("{READY}; {NEXT} >/dev/null; curl -sd 7 $api/invocation/response")),
+    );
+    std::thread::scope(|scope| {
+        let hostile = scope.spawn(|| {
+            let run = server.invoke("custom_hostile", "{}");
+            assert_eq!(run.status, 433, "{run:?} {:?}", server.printed(&run.request_id));
+        });
+        assert_eq!(server.invoke("custom_beside", "{}").returned(), 7);
+        hostile.join().unwrap();
+    });
+}
+
 #[test]
 fn a_package_without_a_program_is_refused_with_what_to_do() {
     let server = Server::shared();

@@ -150,8 +150,9 @@ impl Talk for HttpTalk {
             waits.push(PollFd::new(&self.door, PollFlags::IN));
         }
         for connection in &self.connections {
-            let writes = connection.sent < connection.sending.len();
-            let interest = if writes { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+            let mut interest = PollFlags::empty();
+            interest.set(PollFlags::IN, connection.has_room());
+            interest.set(PollFlags::OUT, connection.sent < connection.sending.len());
             waits.push(PollFd::new(&connection.stream, interest));
         }
     }
@@ -160,9 +161,15 @@ impl Talk for HttpTalk {
     fn attend(&mut self) -> bool {
         self.accept();
         for number in 0..self.connections.len() {
-            self.connections[number].read();
+            let is_whole = self.connections[number].read();
             self.serve(number);
-            self.connections[number].write();
+            let connection = &mut self.connections[number];
+            if is_whole {
+                // Nothing more will be asked on it.
+                connection.is_last = true;
+                connection.waits = false;
+            }
+            connection.write();
         }
         // A program that is cut off would complain in its log of what is its end.
         if self.outcome.is_none() {
@@ -221,30 +228,32 @@ impl Connection {
         }
     }
 
-    fn read(&mut self) {
+    /// Whether more than the longest request may still be kept.
+    fn has_room(&self) -> bool {
+        self.is_last || self.received.len() <= BODY_BYTES_MAX + request::HEAD_BYTES_MAX
+    }
+
+    /// True once the program has sent all it will.
+    fn read(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         for _ in 0..READS_MAX {
             match self.stream.read(&mut buffer) {
-                Ok(0) => {
-                    // Who has sent all may still want to read.
-                    self.is_last = true;
-                    self.waits = false;
-                    return;
-                }
+                Ok(0) => return true,
                 // What nobody will look at any more is only taken out of the way.
                 Ok(_) if self.is_last => {}
                 Ok(length) => self.received.extend_from_slice(&buffer[..length]),
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return,
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     self.fail();
-                    return;
+                    return true;
                 }
             }
-            if self.received.len() > BODY_BYTES_MAX + request::HEAD_BYTES_MAX {
-                return;
+            if !self.has_room() {
+                return false;
             }
         }
+        false
     }
 
     fn write(&mut self) {
