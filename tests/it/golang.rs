@@ -111,6 +111,26 @@ fn a_program_that_never_listens_is_not_waited_for_longer_than_its_init_timeout()
 }
 
 #[test]
+fn a_program_that_speaks_otherwise_is_told_from_one_that_answers() {
+    let server = Server::shared();
+    let folder = folder("hostile");
+    for (how, status, said) in [
+        ("garbage", 430, "the program's answer is no net/rpc: "),
+        ("endless", 430, "the program's answer is no net/rpc: "),
+        ("huge", 407, ""),
+        ("closed", 430, "the function closed"),
+        ("silent", 450, ""),
+    ] {
+        let (name, how) = (format!("go_{how}x"), format!("HOW={how}"));
+        let words = ["deploy", &name, folder.to_str().unwrap(), "--runtime", "Go1", "--handler", "main"];
+        let out = server.fnlite(&[&words[..], &["--env", &how, "--init-timeout", "1"]].concat());
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let error = server.invoke(&name, "{}").failed(status);
+        assert!(error.stack_trace.starts_with(said), "{how}: {}", error.stack_trace);
+    }
+}
+
+#[test]
 fn nobody_but_the_server_can_reach_a_program() {
     for level in [1, 5] {
         let server = Server::at_level(level);
