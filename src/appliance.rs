@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
 
-use crate::api::rest::{self, Rest};
+use crate::api;
+use crate::api::rest::Rest;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, SystemIds};
 use crate::base::sys::{self, StopSignals};
@@ -35,14 +36,12 @@ use crate::instance::network::Policies;
 use crate::instance::package::cache::Packages;
 use crate::model::limits;
 use crate::pool::Pool;
-use crate::service::dead_letters::DeadLetters;
-use crate::service::doctor::Doctor;
+use crate::service::concurrency::Concurrency;
 use crate::service::events::{self, Events};
-use crate::service::functions::Functions;
 use crate::service::indexing::Indexing;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
-use crate::service::logs::Logs;
+use crate::service::loading::{self, Loading};
 use crate::service::retention::Retention;
 use crate::store::{self, Store};
 
@@ -92,6 +91,7 @@ pub struct Server {
     front: http::server::Server,
     settling: JoinHandle<()>,
     retention: Retention,
+    loading: Loading,
     /// None where nothing is indexed.
     indexing: Option<Indexing>,
 }
@@ -111,7 +111,8 @@ impl Server {
         let first_key = parts.keys.ensure_first()?;
         parts.events.start()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
-        Ok(Server { ready, options, parts, front, settling, retention, indexing })
+        let loading = Loading::start(&parts.loads, &parts.calls)?;
+        Ok(Server { ready, options, parts, front, settling, retention, loading, indexing })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
@@ -128,10 +129,12 @@ impl Server {
         if self.settling.join().is_err() {
             log::error!("what could wait for the start had panicked");
         }
-        drop((self.retention, self.indexing));
-        let Parts { store, rest, pool, events, invoker, .. } = self.parts;
+        // What is being loaded has no caller; the next server loads it.
+        self.parts.pool.stop_runs();
+        drop((self.retention, self.indexing, self.loading));
+        let Parts { store, rest, pool, events, invoker, loads, concurrency, .. } = self.parts;
         // Processes go before the database that keeps their records.
-        drop((rest, events, invoker, pool));
+        drop((rest, concurrency, loads, events, invoker, pool));
         store.close();
         Ok(())
     }
@@ -152,6 +155,9 @@ struct Parts {
     events: Arc<Events>,
     packages: Arc<Packages>,
     keys: Arc<Keys>,
+    concurrency: Arc<Concurrency>,
+    loads: loading::Parts,
+    calls: loading::Calls,
     rest: Arc<Rest>,
     stopping: Arc<AtomicBool>,
 }
@@ -183,30 +189,45 @@ impl Parts {
             write_key(&config::key_file(&options.socket), &keys.local_secret())?;
         }
         let stopping = Arc::new(AtomicBool::new(false));
-        let rest = Rest::new(rest::Parts {
-            functions: Functions::new(
-                store.clone(),
-                Arc::clone(&invoker),
-                Arc::clone(&pool),
-                Arc::clone(&host),
-                Arc::clone(&events),
-            ),
-            dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
-            events: Arc::clone(&events),
-            logs: Logs::new(store.clone(), Arc::clone(&invoker)),
-            doctor: Doctor::new(Arc::clone(&host), store.clone(), Arc::clone(&pool)),
-            invoker: Arc::clone(&invoker),
-            keys: Arc::clone(&keys),
+        let (bell, calls) = loading::bell();
+        let loads = loading::Parts {
             store: store.clone(),
+            invoker: Arc::clone(&invoker),
+            pool: Arc::clone(&pool),
+            events: Arc::clone(&events),
+        };
+        let doors = Arc::new(api::Parts::of(api::Base {
+            store: store.clone(),
+            invoker: Arc::clone(&invoker),
+            events: Arc::clone(&events),
             pool: Arc::clone(&pool),
             host: Arc::clone(&host),
+            keys: Arc::clone(&keys),
+            bell,
             clock: Arc::clone(&clock),
             ids,
             stopping: Arc::clone(&stopping),
+            total_mb_max: options.total_concurrency_mb,
             socket_needs_key,
-        });
+        }));
+        let concurrency = Arc::clone(&doors.concurrency);
+        let rest = Rest::new(doors);
         let rest = Arc::new(rest);
-        Ok(Parts { clock, store, host, pool, invoker, events, packages, keys, rest, stopping })
+        Ok(Parts {
+            clock,
+            store,
+            host,
+            pool,
+            invoker,
+            events,
+            packages,
+            keys,
+            concurrency,
+            loads,
+            calls,
+            rest,
+            stopping,
+        })
     }
 }
 
@@ -217,6 +238,7 @@ fn pool(
     packages: &Arc<Packages>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Pool> {
+    let total_mb = store.total_concurrency_mb()?;
     let store = store.clone();
     let gone = || Error::internal("a package is not in the database any more");
     let fetch = move |digest| store.package(digest)?.ok_or_else(gone);
@@ -225,7 +247,7 @@ fn pool(
         Arc::clone(packages),
         Box::new(fetch),
         Arc::clone(clock),
-        options.total_concurrency_mb,
+        total_mb.unwrap_or(u32::MAX).min(options.total_concurrency_mb),
     )
 }
 
@@ -354,7 +376,9 @@ fn note(parts: &Parts) {
 /// code that nothing deployed any more.
 fn settle(parts: &Parts) -> Result<JoinHandle<()>> {
     let (host, packages) = (Arc::clone(&parts.host), Arc::clone(&parts.packages));
+    let concurrency = Arc::clone(&parts.concurrency);
     thread::spawn("settle", move || {
+        concurrency.restore();
         tell_policies(&host.policies_known());
         if let Err(error) = packages.sweep() {
             log::warn!("old unpacked code was not removed: {error:#}");

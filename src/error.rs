@@ -30,6 +30,69 @@ pub enum Kind {
     Internal,
 }
 
+/// Which noun or field an error is about, for doors whose codes tell more than a [`Kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Nothing that a door tells by.
+    Nothing,
+    /// An alias.
+    Alias,
+    /// A code archive.
+    Code,
+    /// What is always there and cannot be made or removed.
+    Default,
+    /// A description.
+    Description,
+    /// Environment variables.
+    Env,
+    /// An environment variable that belongs to the platform.
+    EnvReserved,
+    /// The size of all environment variables.
+    EnvSize,
+    /// An event.
+    Event,
+    /// A function.
+    Function,
+    /// A handler.
+    Handler,
+    /// The time that loading may take.
+    InitTimeout,
+    /// A layer.
+    Layer,
+    /// The layers of one version.
+    Layers,
+    /// A memory size.
+    MemoryMb,
+    /// How old events may get.
+    MsgTtl,
+    /// A function's name.
+    Name,
+    /// A namespace.
+    Namespace,
+    /// Instances kept parked.
+    Provisioned,
+    /// A version or alias that is asked for.
+    Qualifier,
+    /// What is reserved.
+    Reserved,
+    /// How often events are tried again.
+    RetryNum,
+    /// A routing key.
+    RoutingKey,
+    /// A runtime.
+    Runtime,
+    /// How a function stands.
+    Status,
+    /// The time that a run may take.
+    Timeout,
+    /// What all may use at once.
+    Total,
+    /// A trigger.
+    Trigger,
+    /// A published version.
+    Version,
+}
+
 /// Why something could not be done.
 #[derive(Debug)]
 pub struct Error {
@@ -37,6 +100,8 @@ pub struct Error {
     pub kind: Kind,
     /// One sentence for the caller, naming the field and the allowed range; no secrets, no host paths.
     pub message: String,
+    /// Which noun or field it is about, where a door tells by it.
+    pub about: About,
     /// What went wrong underneath, for the log only.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -44,7 +109,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind` with a sentence for the caller.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), cause: None }
+        Error { kind, message: message.into(), about: About::Nothing, cause: None }
     }
 
     /// Nothing of that name is here.
@@ -65,6 +130,12 @@ impl Error {
     /// Our fault or the host's.
     pub fn internal(message: impl Into<String>) -> Error {
         Error::new(Kind::Internal, message)
+    }
+
+    /// The same error, said to be about that noun or field.
+    pub fn about(mut self, noun: About) -> Error {
+        self.about = noun;
+        self
     }
 
     /// The same error with what lies underneath, for the log.

@@ -2,4 +2,132 @@
 //!
 //! A door checks who asks and translates; what is valid is decided in `model`, what happens in `service`.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::base::clock::Clock;
+use crate::base::id::IdSource;
+use crate::instance::host::Host;
+use crate::pool::Pool;
+use crate::service::concurrency::Concurrency;
+use crate::service::dead_letters::DeadLetters;
+use crate::service::doctor::Doctor;
+use crate::service::events::Events;
+use crate::service::functions::Functions;
+use crate::service::invoke::Invoker;
+use crate::service::keys::Keys;
+use crate::service::layers::Layers;
+use crate::service::loading::Bell;
+use crate::service::logs::Logs;
+use crate::service::namespaces::Namespaces;
+use crate::service::versions::Versions;
+use crate::store::Store;
+
 pub mod rest;
+pub(crate) mod routing;
+
+/// What the services are made of.
+#[derive(Debug)]
+pub struct Base {
+    /// What is kept.
+    pub store: Store,
+    /// What runs functions.
+    pub invoker: Arc<Invoker>,
+    /// What runs them later.
+    pub events: Arc<Events>,
+    /// Many Instances.
+    pub pool: Arc<Pool>,
+    /// This host.
+    pub host: Arc<Host>,
+    /// Who may call.
+    pub keys: Arc<Keys>,
+    /// Calls those who load what is deployed.
+    pub bell: Bell,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of requests.
+    pub ids: Arc<dyn IdSource>,
+    /// Set when the server begins to stop.
+    pub stopping: Arc<AtomicBool>,
+    /// What the server is made to run at once, MB.
+    pub total_mb_max: u32,
+    /// Whether requests over the socket file need a key too (D19).
+    pub socket_needs_key: bool,
+}
+
+/// What the doors stand before, and how they behave.
+#[derive(Debug)]
+pub struct Parts {
+    /// Deploys, finds, deletes.
+    pub functions: Arc<Functions>,
+    /// Runs.
+    pub invoker: Arc<Invoker>,
+    /// Runs later.
+    pub events: Arc<Events>,
+    /// What was given up.
+    pub dead_letters: DeadLetters,
+    /// Records and logs.
+    pub logs: Logs,
+    /// Published versions and aliases.
+    pub versions: Versions,
+    /// Groups of functions.
+    pub namespaces: Namespaces,
+    /// What functions share.
+    pub layers: Layers,
+    /// What they may use at once.
+    pub concurrency: Arc<Concurrency>,
+    /// Who may call.
+    pub keys: Arc<Keys>,
+    /// Backups and sizes.
+    pub store: Store,
+    /// Numbers.
+    pub pool: Arc<Pool>,
+    /// The isolation level.
+    pub host: Arc<Host>,
+    /// What there is to say about this host, for people.
+    pub doctor: Doctor,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// Ids of requests.
+    pub ids: Arc<dyn IdSource>,
+    /// Set when the server begins to stop; `/readyz` then says no.
+    pub stopping: Arc<AtomicBool>,
+    /// Whether requests over the socket file need a key too (D19).
+    pub socket_needs_key: bool,
+}
+
+impl Parts {
+    /// The services on that base.
+    pub fn of(base: Base) -> Parts {
+        let Base { store, invoker, events, pool, host, keys, bell, clock, ids, stopping, .. } = base;
+        let functions = Arc::new(Functions::new(
+            store.clone(),
+            Arc::clone(&invoker),
+            Arc::clone(&pool),
+            Arc::clone(&host),
+            Arc::clone(&events),
+            bell,
+        ));
+        let (all, total_mb_max) = (Arc::clone(&functions), base.total_mb_max);
+        Parts {
+            functions,
+            versions: Versions::new(store.clone(), Arc::clone(&invoker), Arc::clone(&pool)),
+            namespaces: Namespaces::new(store.clone()),
+            layers: Layers::new(store.clone()),
+            concurrency: Arc::new(Concurrency::new(store.clone(), Arc::clone(&pool), all, total_mb_max)),
+            dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
+            logs: Logs::new(store.clone(), Arc::clone(&invoker)),
+            doctor: Doctor::new(Arc::clone(&host), store.clone(), Arc::clone(&pool)),
+            events,
+            invoker,
+            keys,
+            store,
+            pool,
+            host,
+            clock,
+            ids,
+            stopping,
+            socket_needs_key: base.socket_needs_key,
+        }
+    }
+}

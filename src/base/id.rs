@@ -42,6 +42,8 @@ pub trait IdSource: Send + Sync + fmt::Debug {
     fn request_id(&self, wall_us: i64) -> RequestId;
     /// `N` unguessable bytes.
     fn secret(&self) -> [u8; 32];
+    /// A number from 0 to below 1, each as likely.
+    fn chance(&self) -> f64;
 }
 
 /// Ids from the kernel's random source.
@@ -61,6 +63,12 @@ impl IdSource for SystemIds {
         sys::random_bytes(&mut bytes);
         bytes
     }
+
+    fn chance(&self) -> f64 {
+        let mut bytes = [0u8; 4];
+        sys::random_bytes(&mut bytes);
+        f64::from(u32::from_ne_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
 }
 
 /// Ids that count up, for golden tests.
@@ -76,6 +84,10 @@ impl IdSource for CountingIds {
 
     fn secret(&self) -> [u8; 32] {
         [7; 32]
+    }
+
+    fn chance(&self) -> f64 {
+        0.5
     }
 }
 

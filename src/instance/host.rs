@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::base::sys;
 use crate::error::{Error, Result};
 use crate::instance::network::{Network, Policies};
+use crate::instance::package::cache::Unpacked;
 use crate::instance::protocol::{LaunchOrder, Reach, Role};
 use crate::instance::runtime::{self, Found, Search};
 use crate::instance::sandbox::{self, Sandbox};
@@ -46,6 +47,13 @@ pub struct Host {
     /// Whether a `no-local` network stood when it was last tried; building one takes longer than all else of a start.
     no_local: Mutex<Option<std::result::Result<(), String>>>,
     found: Mutex<HashMap<&'static str, Arc<Found>>>,
+}
+
+/// Where code and layers stand for whoever runs them.
+#[derive(Clone, Copy)]
+struct Stands<'a> {
+    code: &'a Path,
+    layers: &'a Path,
 }
 
 /// What a runtime name means here.
@@ -177,7 +185,7 @@ impl Host {
         &self,
         version: &Version,
         names: &FunctionNames,
-        package: &Path,
+        package: &Unpacked,
         role: Role,
         network: Option<Arc<Network>>,
     ) -> Result<(LaunchOrder, Holdings)> {
@@ -194,7 +202,9 @@ impl Host {
         let folder = if walls.namespaces { None } else { Some(self.folder(uid)?) };
         let tmp = folder.as_ref().map(|folder| folder.path().to_owned());
         let found = self.find(version.config.runtime)?;
-        let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.to_owned() };
+        let code = if walls.namespaces { PathBuf::from(view::CODE) } else { package.code.clone() };
+        let layers = package.layers.as_ref().filter(|_| !walls.namespaces);
+        let layers = layers.map_or(Path::new(view::LAYERS), PathBuf::as_path);
         let mut interpreter = found.interpreter.clone();
         if let Some(program) = self.program(&version.config) {
             interpreter.program = code.join(program);
@@ -206,8 +216,15 @@ impl Host {
             walls,
             reach,
             uid,
-            package: package.to_owned(),
-            env: self.env(version, names, &interpreter.program, &code, tmp.as_deref()),
+            package: package.code.clone(),
+            layers: package.layers.clone(),
+            env: self.env(
+                version,
+                names,
+                &interpreter.program,
+                Stands { code: &code, layers },
+                tmp.as_deref(),
+            ),
             interpreter,
             memory_mb: version.config.memory_mb,
             tmp,
@@ -257,10 +274,10 @@ impl Host {
         version: &Version,
         names: &FunctionNames,
         program: &Path,
-        code: &Path,
+        stands: Stands<'_>,
         tmp: Option<&Path>,
     ) -> Vec<(String, String)> {
-        let code = code.to_string_lossy();
+        let (code, layers) = (stands.code.to_string_lossy(), stands.layers.to_string_lossy());
         let mut env: Vec<(String, String)> = Vec::with_capacity(32);
         let mut set = |key: &str, value: &str| env.push((key.to_owned(), value.to_owned()));
         set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -286,8 +303,11 @@ impl Host {
         set("SCF_FUNCTIONNAME", &names.name);
         set("SCF_FUNCTIONVERSION", &version.qualifier);
         set("SCF_NAMESPACE", &names.namespace);
-        for (key, value) in runtime::env(version, names, &code) {
+        for (key, value) in runtime::env(version, names, &code, &layers) {
             set(key, &value);
+        }
+        if !version.layer_packages.is_empty() {
+            set("LD_LIBRARY_PATH", &format!("{code}:{layers}"));
         }
         if let Some(tmp) = tmp {
             set("TMPDIR", &tmp.join("0").to_string_lossy());

@@ -61,12 +61,22 @@ pub fn check(bytes: &[u8]) -> Result<Checked> {
 ///
 /// Folders get mode 0755, files 0644, or 0755 where the archive marks them executable.
 pub fn unpack(bytes: &[u8], folder: &Path) -> Result<()> {
-    let mut archive = Archive::open(bytes)?;
+    unpack_over(&[bytes], folder)
+}
+
+/// Unpacks several archives into one folder, as [`unpack`] does one: what a later one has covers what an earlier one has.
+pub fn unpack_over(archives: &[&[u8]], folder: &Path) -> Result<()> {
     let beside =
         folder.parent().ok_or_else(|| Error::internal("code cannot be unpacked into the root folder"))?;
     let unfinished = tempfile::Builder::new().prefix(cache::UNFINISHED_PREFIX).tempdir_in(beside)?;
-    for index in 0..archive.entries().len() {
-        unpack_entry(&mut archive, index, unfinished.path())?;
+    for (place, bytes) in archives.iter().enumerate() {
+        let mut archive = Archive::open(bytes)?;
+        for index in 0..archive.entries().len() {
+            if place > 0 {
+                make_way(&archive.entries()[index], unfinished.path())?;
+            }
+            unpack_entry(&mut archive, index, unfinished.path())?;
+        }
     }
     fs::set_permissions(unfinished.path(), fs::Permissions::from_mode(0o755))?;
     match fs::rename(unfinished.path(), folder) {
@@ -83,6 +93,22 @@ pub fn unpack(bytes: &[u8], folder: &Path) -> Result<()> {
 /// The address of an archive.
 pub fn digest(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
+}
+
+/// Removes what an earlier archive has put where this entry goes, but for folders that both have.
+fn make_way(entry: &Entry, root: &Path) -> Result<()> {
+    let (Entry::Folder { path } | Entry::File { path, .. }) = entry;
+    let is_folder = matches!(entry, Entry::Folder { .. });
+    for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
+        let place = root.join(&path[..end]);
+        let wants_folder = end < path.len() || is_folder;
+        match fs::symlink_metadata(&place) {
+            Ok(there) if there.is_dir() && !wants_folder => fs::remove_dir_all(&place)?,
+            Ok(there) if !there.is_dir() => fs::remove_file(&place)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn unpack_entry(archive: &mut Archive<'_>, index: usize, root: &Path) -> Result<()> {

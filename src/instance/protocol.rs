@@ -41,6 +41,8 @@ pub(crate) struct LaunchOrder {
     pub(crate) uid: Option<u32>,
     /// The unpacked code on the host.
     pub(crate) package: PathBuf,
+    /// Its layers there, all in one folder, if it has any.
+    pub(crate) layers: Option<PathBuf>,
     /// What to run.
     pub(crate) interpreter: Interpreter,
     /// The environment, whole.
@@ -93,6 +95,7 @@ impl LaunchOrder {
             reach,
             uid,
             package: PathBuf::from("/"),
+            layers: None,
             interpreter,
             env: Vec::new(),
             memory_mb: limits::MEMORY_MB_MIN,

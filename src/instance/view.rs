@@ -127,6 +127,9 @@ fn take_trees(order: &LaunchOrder) -> io::Result<Vec<(OwnedFd, PathBuf)>> {
         take(&order.interpreter.prefix, &order.interpreter.prefix)?;
     }
     take(&order.package, Path::new(CODE))?;
+    if let Some(layers) = &order.layers {
+        take(layers, Path::new(LAYERS))?;
+    }
     Ok(trees)
 }
 

@@ -5,12 +5,18 @@
 
 use std::fmt;
 
-use crate::error::{Error, Result};
+use crate::error::{About, Error, Result};
+use crate::model::layer::{LayerRef, check_layers};
 use crate::model::limits;
+use crate::model::namespace::check_description;
 use crate::model::runtime::{Language, Runtime};
+use crate::model::status::Status;
 
 /// The qualifier of the living version (contract 6.7).
 pub const LATEST: &str = "$LATEST";
+
+/// What is stored of a function that is being changed, until its new code has been loaded once.
+pub const NEXT: &str = "$NEXT";
 
 /// The namespace a request without one means.
 pub const NAMESPACE_DEFAULT: &str = "default";
@@ -27,7 +33,9 @@ pub struct Namespace(String);
 impl FunctionName {
     /// Checks the grammar.
     pub fn parse(text: &str) -> Result<FunctionName> {
-        check_name("name", text).map(|()| FunctionName(text.to_owned()))
+        check_name("name", text)
+            .map_err(|error| error.about(About::Name))
+            .map(|()| FunctionName(text.to_owned()))
     }
 
     /// The name as text.
@@ -39,7 +47,9 @@ impl FunctionName {
 impl Namespace {
     /// Checks the grammar.
     pub fn parse(text: &str) -> Result<Namespace> {
-        check_name("namespace", text).map(|()| Namespace(text.to_owned()))
+        check_name("namespace", text)
+            .map_err(|error| error.about(About::Namespace))
+            .map(|()| Namespace(text.to_owned()))
     }
 
     /// The name as text.
@@ -133,7 +143,7 @@ impl Handler {
             ),
         };
         if !ok {
-            return Err(Error::invalid(format!("handler must be {rule}")));
+            return Err(Error::invalid(format!("handler must be {rule}")).about(About::Handler));
         }
         let dot = if matches!(language, Language::Go | Language::Custom) { None } else { dot };
         Ok(Handler { text: text.to_owned(), dot })
@@ -216,7 +226,8 @@ pub fn check_env(env: &Env) -> Result<()> {
         if let Some(prefix) = reserved.iter().find(|prefix| key.starts_with(**prefix)) {
             return Err(Error::invalid(format!(
                 "env keys must not begin with {prefix}, which belongs to the platform"
-            )));
+            ))
+            .about(About::EnvReserved));
         }
         if value.is_empty() || value.contains('\0') {
             return Err(Error::invalid(format!("env value of {key} must not be empty or contain NUL")));
@@ -230,7 +241,8 @@ pub fn check_env(env: &Env) -> Result<()> {
         return Err(Error::invalid(format!(
             "env must be at most {} bytes in all, not {bytes}",
             limits::ENV_BYTES_MAX
-        )));
+        ))
+        .about(About::EnvSize));
     }
     Ok(())
 }
@@ -255,6 +267,9 @@ impl Default for EventConfig {
         }
     }
 }
+
+/// What is kept of a caller's words about the cloud where he said none.
+pub const ECHO_NONE: &str = "{}";
 
 /// What a user configures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,6 +298,11 @@ pub struct Config {
     pub env: Env,
     /// Free text.
     pub description: String,
+    /// What is unpacked into /opt, in order: what a later one has covers what an earlier one has.
+    pub layers: Vec<LayerRef>,
+    /// What a caller of the TencentCloud API said that means nothing on one host and is kept to be given back: a JSON object
+    /// that only that door reads.
+    pub echo: String,
 }
 
 impl Config {
@@ -303,26 +323,32 @@ impl Config {
             keep_s: None,
             env: Env::new(),
             description: String::new(),
+            layers: Vec::new(),
+            echo: ECHO_NONE.to_owned(),
         }
     }
 
     /// Checks every number and text against [`limits`]; the message names the field and the allowed range.
     pub fn check(&self) -> Result<()> {
-        in_range("timeout_s", self.timeout_s, limits::TIMEOUT_S_MIN, limits::TIMEOUT_S_MAX)?;
+        in_range("timeout_s", self.timeout_s, limits::TIMEOUT_S_MIN, limits::TIMEOUT_S_MAX)
+            .map_err(|error| error.about(About::Timeout))?;
         in_range(
             "init_timeout_s",
             self.init_timeout_s,
             limits::INIT_TIMEOUT_S_MIN,
             limits::INIT_TIMEOUT_S_MAX,
-        )?;
+        )
+        .map_err(|error| error.about(About::InitTimeout))?;
         if self.processes.reuse && !self.runtime.language.is_loaded_by_us() {
             return Err(Error::invalid(format!(
                 "reuse is for functions in Python, Node.js and PHP, not for {}",
                 self.runtime.language.name()
             )));
         }
-        in_range("retry_num", self.event.retry_num, 0, limits::RETRY_NUM_MAX)?;
-        in_range("msg_ttl_s", self.event.msg_ttl_s, limits::MSG_TTL_S_MIN, limits::MSG_TTL_S_MAX)?;
+        in_range("retry_num", self.event.retry_num, 0, limits::RETRY_NUM_MAX)
+            .map_err(|error| error.about(About::RetryNum))?;
+        in_range("msg_ttl_s", self.event.msg_ttl_s, limits::MSG_TTL_S_MIN, limits::MSG_TTL_S_MAX)
+            .map_err(|error| error.about(About::MsgTtl))?;
         if let Some(keep_s) = self.keep_s {
             in_range("keep_s", keep_s, limits::KEEP_S_MIN, limits::KEEP_S_MAX)?;
         }
@@ -334,16 +360,19 @@ impl Config {
                 limits::MEMORY_MB_STEP,
                 limits::MEMORY_MB_MAX,
                 limits::MEMORY_MB_STEP
-            )));
+            ))
+            .about(About::MemoryMb));
         }
-        if self.description.chars().count() > limits::DESCRIPTION_CHARS_MAX || self.description.contains('\0')
-        {
-            return Err(Error::invalid(format!(
-                "description must be at most {} characters without NUL",
-                limits::DESCRIPTION_CHARS_MAX
+        check_description(&self.description)?;
+        check_layers(&self.layers)?;
+        if self.echo.len() > limits::ECHO_BYTES_MAX {
+            return Err(Error::limit(format!(
+                "tags and settings of the cloud must be at most {} bytes of JSON",
+                limits::ECHO_BYTES_MAX
             )));
         }
         check_env(&self.env)
+            .map_err(|error| if error.about == About::Nothing { error.about(About::Env) } else { error })
     }
 }
 
@@ -357,6 +386,20 @@ fn in_range(field: &str, value: u32, min: u32, max: u32) -> Result<()> {
 /// SHA-256 of a code archive, which is also its address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Reads 64 hexadecimal digits, upper or lower case.
+    pub fn parse(text: &str) -> Option<Digest> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (byte, place) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[place..place + 2], 16).ok()?;
+        }
+        Some(Digest(bytes))
+    }
+}
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -381,6 +424,8 @@ pub struct Function {
     pub name: FunctionName,
     /// The version `$LATEST` stands for now.
     pub version: Version,
+    /// How it stands.
+    pub status: Status,
     /// First deployed, microseconds since the epoch.
     pub created_us: i64,
     /// Last deployed, microseconds since the epoch.
@@ -403,6 +448,10 @@ pub struct Version {
     pub package: Digest,
     /// Size of the code archive, bytes.
     pub package_bytes: u64,
+    /// The content of its layers, in order.
+    pub layer_packages: Vec<Digest>,
+    /// When it was deployed or published, microseconds since the epoch.
+    pub created_us: i64,
 }
 
 #[cfg(test)]

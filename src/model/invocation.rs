@@ -15,6 +15,8 @@ pub struct Event(pub Arc<[u8]>);
 pub enum Source {
     /// A caller of the REST door.
     Rest,
+    /// A caller of the TencentCloud API.
+    Api,
     /// Somebody replayed a dead letter.
     Replay,
     /// Another function's event was given up.
@@ -26,6 +28,7 @@ impl Source {
     pub fn as_str(self) -> &'static str {
         match self {
             Source::Rest => "rest",
+            Source::Api => "api",
             Source::Replay => "replay",
             Source::DeadLetter => "dead-letter",
         }
@@ -33,7 +36,9 @@ impl Source {
 
     /// The source of that word.
     pub fn parse(word: &str) -> Option<Source> {
-        [Source::Rest, Source::Replay, Source::DeadLetter].into_iter().find(|source| source.as_str() == word)
+        [Source::Rest, Source::Api, Source::Replay, Source::DeadLetter]
+            .into_iter()
+            .find(|source| source.as_str() == word)
     }
 }
 
@@ -58,6 +63,10 @@ pub struct Invocation {
     pub begun_us: i64,
     /// Which attempt it is; 0 is the first.
     pub retry_num: u32,
+    /// The alias it was asked for by; empty where it was asked for by version.
+    pub alias: Arc<str>,
+    /// Whether nobody waits for it.
+    pub is_event: bool,
 }
 
 /// The two names under which callers know a function.
@@ -242,6 +251,10 @@ pub struct Record {
     pub function: String,
     /// `$LATEST` or a number.
     pub qualifier: String,
+    /// The alias it was asked for by; empty where it was asked for by version.
+    pub alias: String,
+    /// Whether nobody waited for it.
+    pub is_event: bool,
     /// What caused it.
     pub source: String,
     /// Where it stands.

@@ -81,6 +81,27 @@ pub const NAME_CHARS_MIN: usize = 2;
 /// Namespace and function name together (contract 6.4).
 pub const NAMES_CHARS_MAX: usize = 118;
 
+/// Longest alias name, characters (contract 12.1).
+pub const ALIAS_CHARS_MAX: usize = 64;
+/// Most aliases of one function (security: a list that is read whole).
+pub const ALIASES_MAX: u32 = 100;
+/// Most published versions of one function (contract 8.1).
+pub const VERSIONS_MAX: u32 = 1000;
+/// Largest routing key of an invocation, bytes of JSON (contract 6.2).
+pub const ROUTING_KEY_BYTES_MAX: usize = 1024;
+/// Longest layer name, characters (contract 6.12).
+pub const LAYER_CHARS_MAX: usize = 64;
+/// Most layers of one version (contract 8.1).
+pub const LAYERS_PER_VERSION_MAX: usize = 5;
+/// Most runtimes a version of a layer is made for (contract 6.12 gives no number; there are not many more names).
+pub const LAYER_RUNTIMES_MAX: usize = 50;
+/// Most versions of one layer (contract 8.1).
+pub const LAYER_VERSIONS_MAX: u32 = 200;
+/// Longest text kept for the cloud's own settings of a function, bytes of JSON (security: it is in every listing).
+pub const ECHO_BYTES_MAX: usize = 16 * 1024;
+/// Most Instances of one version kept parked by provisioned concurrency (each costs about a megabyte).
+pub const PROVISIONED_MAX: u32 = 64;
+
 /// Stored bytes of one log line (contract 5.1, capture rules).
 pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
 /// Stored bytes of log one run may add in [`LOG_WINDOW_S`] seconds (contract 5.2).

@@ -105,6 +105,11 @@ impl Quota {
         self.used_mb.values().sum()
     }
 
+    /// Sets what may run at once, MB, from the next run on.
+    pub(crate) fn set_total_mb(&mut self, total_mb: u32) {
+        self.total_mb = total_mb;
+    }
+
     /// What may run at once, MB.
     pub(crate) fn total_mb(&self) -> u32 {
         self.total_mb

@@ -93,6 +93,10 @@ impl Keeper {
             }
         }
         self.make_room(&mut leftovers);
+        drop(leftovers);
+        for slot in self.shared.slots() {
+            slot.uphold(self.shared.means());
+        }
     }
 
     fn make_room(&self, leftovers: &mut Leftovers) {

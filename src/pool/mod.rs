@@ -26,9 +26,9 @@ use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::instance::host::Host;
-use crate::instance::package::cache::Packages;
+use crate::instance::package::cache::{Packages, Unpacked};
 use crate::instance::run::{self, Ended, Listener, Task};
-use crate::model::function::{Digest, Version};
+use crate::model::function::{Digest, LATEST, Version};
 use crate::model::invocation::{FunctionNames, Invocation, Outcome};
 use crate::model::log::LogLine;
 use crate::pool::admission::{Asks, Quota, Refused};
@@ -233,6 +233,52 @@ impl Pool {
         self.not_run(Outcome::PlatformFailed(error.message.clone()))
     }
 
+    /// Loads a Version's code and parks one that has it, so that the next run finds it; how that failed, if it did: the
+    /// function's fault is an outcome.
+    pub(crate) fn load_ahead(
+        &self,
+        version: &Arc<Version>,
+        names: &Arc<FunctionNames>,
+    ) -> Result<std::result::Result<(), Outcome>> {
+        let slot = self.shared.slot(version, names)?;
+        let _entered = slot.enter(&*self.shared.clock);
+        match slot.load_ahead(self.shared.means()) {
+            Ok(()) => Ok(Ok(())),
+            Err(NoInstance::Outcome(outcome, _)) => Ok(Err(outcome)),
+            Err(NoInstance::Error(error)) => Err(error),
+        }
+    }
+
+    /// Has so many Instances of a Version stay parked from now on, if they can be had; they come to be on this thread.
+    pub(crate) fn provision(
+        &self,
+        version: &Arc<Version>,
+        names: &Arc<FunctionNames>,
+        instances: usize,
+    ) -> Result<()> {
+        let slot = self.shared.slot(version, names)?;
+        slot.provision(instances);
+        if instances > 0 {
+            if let Err(NoInstance::Error(error)) = slot.load_ahead(self.shared.means()) {
+                return Err(error);
+            }
+            slot.top_up(self.shared.means());
+        }
+        Ok(())
+    }
+
+    /// How many Instances of that Version are parked.
+    pub fn parked_of(&self, version_id: i64) -> usize {
+        let slots = self.shared.slots.read().expect("no holder of this lock can panic");
+        slots.get(&version_id).map_or(0, |slot| slot.look().parked)
+    }
+
+    /// Sets what may run at once, MB.
+    pub fn set_total_mb(&self, total_mb: u32) {
+        self.shared.lock_quota().set_total_mb(total_mb);
+        self.shared.tell_of_room();
+    }
+
     /// Notes what a function has reserved, MB.
     pub fn reserve(&self, function_id: i64, reserved_mb: Option<u32>) {
         let has_changed = self.shared.lock_quota().reserve(function_id, reserved_mb);
@@ -243,8 +289,24 @@ impl Pool {
 
     /// Lets go every Version of that function: what is parked ends now, what runs finishes.
     pub fn retire(&self, function_id: i64) {
+        self.retire_those(|version| version.function_id == function_id);
+    }
+
+    /// Lets go what was `$LATEST` of a function before the Version of that id.
+    pub fn retire_before(&self, function_id: i64, latest_id: i64) {
+        self.retire_those(|version| {
+            version.function_id == function_id && version.qualifier == LATEST && version.id < latest_id
+        });
+    }
+
+    /// Lets go one Version.
+    pub fn retire_version(&self, version_id: i64) {
+        self.retire_those(|version| version.id == version_id);
+    }
+
+    fn retire_those(&self, goes: impl Fn(&Version) -> bool) {
         let mut leftovers = Leftovers::default();
-        for slot in self.shared.slots().iter().filter(|slot| slot.version.function_id == function_id) {
+        for slot in self.shared.slots().iter().filter(|slot| goes(&slot.version)) {
             slot.retire(&mut leftovers);
             self.shared.forget_slot(slot);
         }
@@ -335,7 +397,10 @@ impl Shared {
         if let Some(slot) = known {
             return Ok(slot);
         }
-        let package = self.packages.ensure(version.package, || (self.fetch)(version.package))?;
+        let package = Unpacked {
+            code: self.packages.ensure(version.package, || (self.fetch)(version.package))?,
+            layers: self.packages.ensure_layers(&version.layer_packages, &self.fetch)?,
+        };
         let made = Slot::new(Arc::clone(version), Arc::clone(names), package, &*self.clock);
         let mut slots = self.slots.write().expect("no holder of this lock can panic");
         Ok(Arc::clone(slots.entry(version.id).or_insert_with(|| Arc::new(made))))

@@ -1,7 +1,6 @@
 //! One Version in the pool: its zygote, its parked Instances, and who waits for the code to be loaded.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::instance::host::Host;
 use crate::instance::network::Network;
+use crate::instance::package::cache::Unpacked;
 use crate::instance::protocol::{LaunchOrder, Role};
 use crate::instance::run::Init;
 use crate::instance::tree::Holdings;
@@ -30,7 +30,7 @@ const GROUPS_AT_REST: usize = 2;
 pub(crate) struct Slot {
     pub(crate) version: Arc<Version>,
     names: Arc<FunctionNames>,
-    package: PathBuf,
+    package: Unpacked,
     state: Mutex<State>,
     /// Rung when an attempt to load the code has ended.
     loaded: Condvar,
@@ -45,6 +45,10 @@ struct State {
     parked: VecDeque<Instance>,
     running: usize,
     demand: Demand,
+    /// What loading the code was like, where it was loaded for nobody's run: the next run tells of it.
+    untold: Option<Init>,
+    /// So many stay parked, whether somebody comes or not.
+    provisioned: usize,
     /// No run has taken the Init Report yet.
     first: bool,
     /// Nobody will come again: the Version was replaced or deleted.
@@ -99,7 +103,7 @@ impl Slot {
     pub(crate) fn new(
         version: Arc<Version>,
         names: Arc<FunctionNames>,
-        package: PathBuf,
+        package: Unpacked,
         clock: &dyn Clock,
     ) -> Slot {
         let state = State {
@@ -107,6 +111,8 @@ impl Slot {
             parked: VecDeque::new(),
             running: 0,
             demand: Demand::new(clock.now()),
+            untold: None,
+            provisioned: 0,
             first: true,
             retired: false,
             attempt: 0,
@@ -141,7 +147,8 @@ impl Slot {
         let mut state = self.lock();
         loop {
             if let Some(instance) = state.parked.pop_front() {
-                return Ok(Taken { instance, init: None, first: std::mem::take(&mut state.first) });
+                let (init, first) = (state.untold.take(), std::mem::take(&mut state.first));
+                return Ok(Taken { instance, init, first });
             }
             match &state.way {
                 Way::Forked(zygote) if zygote.is_gone() => state.way = Way::Unknown,
@@ -170,6 +177,38 @@ impl Slot {
                 }
             }
         }
+    }
+
+    /// Loads the code for whoever comes next, and parks one; fails as [`take`](Slot::take) does.
+    pub(crate) fn load_ahead(&self, means: Means<'_>) -> std::result::Result<(), NoInstance> {
+        let Taken { instance, init, first } = self.take(means)?;
+        let mut state = self.lock();
+        state.first |= first;
+        state.untold = init.or(state.untold.take());
+        if !state.retired {
+            state.parked.push_front(instance);
+        }
+        Ok(())
+    }
+
+    /// Loads and parks again what should be parked and is not, because what it was forked from has died.
+    pub(crate) fn uphold(&self, means: Means<'_>) {
+        let state = self.lock();
+        let lacks = state.provisioned > 0 && !state.retired && !state.loading;
+        let is_lost = lacks && matches!(state.way, Way::Unknown);
+        drop(state);
+        if is_lost && self.load_ahead(means).is_err() {
+            log::warn!("{}: what should stay parked cannot be loaded", self.names.name);
+            return;
+        }
+        if lacks {
+            self.top_up(means);
+        }
+    }
+
+    /// Has so many stay parked from now on.
+    pub(crate) fn provision(&self, instances: usize) {
+        self.lock().provisioned = instances;
     }
 
     fn wait_for_load<'a>(
@@ -294,7 +333,7 @@ impl Slot {
     /// Whether another Instance should be parked, and from which zygote.
     fn lacks(&self, clock: &dyn Clock) -> Option<Option<Arc<Zygote>>> {
         let state = self.lock();
-        let wanted = state.demand.parked_wanted(clock.now());
+        let wanted = state.parked_wanted(clock.now());
         if state.retired {
             return None;
         }
@@ -303,7 +342,10 @@ impl Slot {
             Way::Forked(zygote) => {
                 (state.parked.len() < wanted && !zygote.is_gone()).then(|| Some(Arc::clone(zygote)))
             }
-            Way::Spawned(_) => (state.parked.len() < wanted.min(SINGLES_AHEAD_MAX)).then_some(None),
+            Way::Spawned(_) => {
+                let wanted = wanted.min(SINGLES_AHEAD_MAX.max(state.provisioned));
+                (state.parked.len() < wanted).then_some(None)
+            }
         }
     }
 
@@ -330,7 +372,7 @@ impl Slot {
     pub(crate) fn cool(&self, clock: &dyn Clock, leftovers: &mut Leftovers) -> bool {
         let mut state = self.lock();
         let now = clock.now();
-        let wanted = if state.retired { 0 } else { state.demand.parked_wanted(now) };
+        let wanted = if state.retired { 0 } else { state.parked_wanted(now) };
         while state.parked.len() > wanted {
             leftovers.instances.extend(state.parked.pop_back());
         }
@@ -339,10 +381,10 @@ impl Slot {
             leftovers.unload(&mut state.way);
         }
         let rests = state.running == 0 && !state.loading;
-        if rests && (state.retired || !state.demand.keeps_loaded(now)) {
+        if rests && (state.retired || (state.provisioned == 0 && !state.demand.keeps_loaded(now))) {
             leftovers.unload(&mut state.way);
         }
-        let is_over = rests && matches!(state.way, Way::Unknown);
+        let is_over = rests && matches!(state.way, Way::Unknown) && (state.retired || state.provisioned == 0);
         let resting = match &state.way {
             Way::Forked(zygote) if wanted <= 1 => zygote.groups.clone(),
             _ => None,
@@ -355,7 +397,7 @@ impl Slot {
     /// Lets the code go although it may be wanted soon, because others need the room; does nothing while it runs.
     pub(crate) fn unload(&self, leftovers: &mut Leftovers) {
         let mut state = self.lock();
-        if state.running == 0 && !state.loading {
+        if state.running == 0 && !state.loading && state.provisioned == 0 {
             leftovers.instances.extend(state.parked.drain(..));
             leftovers.unload(&mut state.way);
         }
@@ -385,6 +427,12 @@ impl Slot {
             Way::Spawned(why) => (0, Some(why.clone())),
         };
         Look { parked: state.parked.len(), zygotes, last_used: state.demand.last_used(), spawned_because }
+    }
+}
+
+impl State {
+    fn parked_wanted(&self, now: Instant) -> usize {
+        self.demand.parked_wanted(now).max(self.provisioned)
     }
 }
 
@@ -441,9 +489,11 @@ mod tests {
             config,
             package: Digest([0; 32]),
             package_bytes: 0,
+            layer_packages: Vec::new(),
+            created_us: 0,
         };
         let names = FunctionNames { namespace: "default".to_owned(), name: "hello".to_owned() };
-        Slot::new(Arc::new(version), Arc::new(names), PathBuf::new(), clock)
+        Slot::new(Arc::new(version), Arc::new(names), Unpacked::default(), clock)
     }
 
     fn failed() -> Result<Loaded> {

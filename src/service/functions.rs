@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{About, Error, Result};
 use crate::instance::host::Host;
 use crate::instance::network::Policies;
 use crate::instance::package::{self, pack};
@@ -15,7 +15,9 @@ use crate::model::query::{Page, PageLimit};
 use crate::pool::Pool;
 use crate::service::events::Events;
 use crate::service::invoke::Invoker;
+use crate::service::loading::Bell;
 use crate::store::Store;
+use crate::store::functions::{Content, Haste};
 
 /// Code as a caller brings it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,18 +47,22 @@ pub struct Functions {
     pool: Arc<Pool>,
     host: Arc<Host>,
     events: Arc<Events>,
+    /// Rung when something is to be loaded.
+    bell: Bell,
 }
 
 impl Functions {
-    /// The functions in `store`, run by `invoker` and `pool` on `host`, and asynchronously by `events`.
+    /// The functions in `store`, run by `invoker` and `pool` on `host`, and asynchronously by `events`; `bell` calls those who
+    /// load.
     pub fn new(
         store: Store,
         invoker: Arc<Invoker>,
         pool: Arc<Pool>,
         host: Arc<Host>,
         events: Arc<Events>,
+        bell: Bell,
     ) -> Functions {
-        Functions { store, invoker, pool, host, events }
+        Functions { store, invoker, pool, host, events, bell }
     }
 
     /// Creates the function or replaces its configuration and code.
@@ -70,6 +76,92 @@ impl Functions {
         config: &Config,
         code: Code,
     ) -> Result<Deployed> {
+        let notes = self.check(namespace, name, config)?;
+        let content = self.content(config, code)?;
+        let function = self.store.deploy(namespace, name, config, content, Haste::AtOnce)?;
+        self.invoker.replaced(&function);
+        self.events.deployed(&function);
+        let is_new = function.created_us == function.modified_us;
+        Ok(Deployed { function, is_new, notes })
+    }
+
+    /// Creates a function that is in force once its code has been loaded; until then its status says so. Fails as
+    /// [`deploy`](Functions::deploy), and with `Conflict` where there is one of that name.
+    pub fn create(
+        &self,
+        namespace: &Namespace,
+        name: &FunctionName,
+        config: &Config,
+        code: Code,
+    ) -> Result<Function> {
+        self.check(namespace, name, config)?;
+        let content = self.content(config, code)?;
+        let function = self.store.deploy(namespace, name, config, content, Haste::Created)?;
+        self.bell.ring();
+        Ok(function)
+    }
+
+    /// Gives a function other configuration, and other code if there is some, once that has been loaded; what is there serves
+    /// until then, and on if it cannot be loaded. Fails as [`deploy`](Functions::deploy), with `NotFound`, and with `Conflict`
+    /// while it is being changed.
+    pub fn update(
+        &self,
+        namespace: &Namespace,
+        name: &FunctionName,
+        code: Option<Code>,
+        change: impl FnOnce(&mut Config) -> Result<()>,
+    ) -> Result<Function> {
+        let before = self.find(namespace, name)?;
+        before.status.check_changeable()?;
+        let mut config = before.version.config;
+        change(&mut config)?;
+        self.check(namespace, name, &config)?;
+        let content = match code {
+            Some(code) => self.content(&config, code)?,
+            None => Content::Same(before.version.package),
+        };
+        let function = self.store.deploy(namespace, name, &config, content, Haste::Updated)?;
+        self.bell.ring();
+        Ok(function)
+    }
+
+    /// Changes what does not matter to loaded code, at once. Fails as [`update`](Functions::update).
+    pub fn change(
+        &self,
+        namespace: &Namespace,
+        name: &FunctionName,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Function> {
+        let before = self.find(namespace, name)?;
+        before.status.check_changeable()?;
+        before.status.check_runnable()?;
+        let mut config = before.version.config;
+        change(&mut config);
+        self.check(namespace, name, &config)?;
+        let content = Content::Same(before.version.package);
+        let function = self.store.deploy(namespace, name, &config, content, Haste::AtOnce)?;
+        self.invoker.replaced(&function);
+        self.events.deployed(&function);
+        Ok(function)
+    }
+
+    /// Copies a function as it stands, without versions, aliases and triggers. Fails as [`create`](Functions::create).
+    pub fn copy(
+        &self,
+        from: (&Namespace, &FunctionName),
+        to: (&Namespace, &FunctionName),
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Function> {
+        let (function, archive) = self.code(from.0, from.1)?;
+        let mut config = function.version.config;
+        // What is reserved is the function's own.
+        config.reserved_mb = None;
+        change(&mut config);
+        self.create(to.0, to.1, &config, Code::Zip(archive))
+    }
+
+    /// Checks what was configured against this host; what its deployer should know.
+    fn check(&self, namespace: &Namespace, name: &FunctionName, config: &Config) -> Result<Vec<String>> {
         self.store.check_room_for_event()?;
         check_names(namespace, name)?;
         config.check()?;
@@ -79,17 +171,16 @@ impl Functions {
         }
         let runtime = self.host.runtime(config.runtime)?.note;
         let runtime = runtime.into_iter().chain(self.reuse_note(config));
-        let notes = runtime.chain(self.mourner_note(namespace, name, config)?).collect();
+        Ok(runtime.chain(self.mourner_note(namespace, name, config)?).collect())
+    }
+
+    fn content(&self, config: &Config, code: Code) -> Result<Content> {
         let archive = archive(code)?;
         let checked = package::check(&archive)?;
         if let Some(program) = self.host.program(config) {
             package::program::check(&archive, program, config.runtime)?;
         }
-        let function = self.store.deploy(namespace, name, config, archive, checked.digest)?;
-        self.invoker.replaced(&function);
-        self.events.deployed(&function);
-        let is_new = function.created_us == function.modified_us;
-        Ok(Deployed { function, is_new, notes })
+        Ok(Content::New(archive, checked.digest))
     }
 
     fn reuse_note(&self, config: &Config) -> Option<String> {
@@ -126,7 +217,8 @@ impl Functions {
         if wanted_mb > free_mb {
             return Err(Error::invalid(format!(
                 "reserved_mb must be 0 to {free_mb}, what is not reserved yet of {total_mb} MB, not {wanted_mb}"
-            )));
+            ))
+            .about(About::Reserved));
         }
         Ok(())
     }
@@ -134,7 +226,9 @@ impl Functions {
     /// The function of that name; fails with `NotFound`.
     pub fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let found = self.store.function(namespace, name)?;
-        found.ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))
+        found.ok_or_else(|| {
+            Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
+        })
     }
 
     /// What there is to know about how a function runs here: a stand-in interpreter, a network it cannot have, why it cannot
@@ -196,7 +290,8 @@ fn check_network(policies: &Policies, policy: NetworkPolicy) -> Result<()> {
     })
 }
 
-fn archive(code: Code) -> Result<Vec<u8>> {
+/// The archive that the code is, or is packed into; fails with `Limit` where it is too large.
+pub(crate) fn archive(code: Code) -> Result<Vec<u8>> {
     let archive = match code {
         Code::Zip(bytes) => bytes,
         Code::Files(files) => pack::from_files(&files)?,

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use crate::base::clock::Clock;
 use crate::base::id::{IdSource, RequestId};
 use crate::base::json;
-use crate::error::{Error, Result};
+use crate::error::{About, Error, Result};
+use crate::model::alias::{Alias, AliasName, RoutingKey, is_number};
 use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
 use crate::model::invocation::{Event, FunctionNames, Invocation, Record, Source};
 use crate::model::limits;
@@ -33,6 +34,8 @@ pub struct Order {
     pub name: FunctionName,
     /// The version or alias asked for; none means `$LATEST`.
     pub qualifier: Option<String>,
+    /// What the caller says of himself, for aliases that send by it.
+    pub routing_key: RoutingKey,
     /// The event as it came; empty means `{}`.
     pub event: Vec<u8>,
     /// What caused it.
@@ -56,11 +59,41 @@ pub struct Invoker {
     ids: Arc<dyn IdSource>,
     /// What names mean now, so that a run need not ask the database.
     known: RwLock<HashMap<(Namespace, FunctionName), Known>>,
+    /// The same for what was asked for by a qualifier.
+    qualified: RwLock<HashMap<Qualified, Target>>,
     /// Grows with every deploy and delete: what was looked up before one may not be kept after it.
     generation: AtomicU64,
     running: Mutex<BTreeMap<i64, Arc<Invocation>>>,
     metrics: Metrics,
     endings: Endings,
+}
+
+/// A function's names and a qualifier.
+type Qualified = (Namespace, FunctionName, String);
+
+/// What a qualifier means.
+#[derive(Clone, Debug)]
+enum Target {
+    Version(Known),
+    Alias { function_id: i64, alias: Arc<Alias> },
+}
+
+impl Target {
+    fn function_id(&self) -> i64 {
+        match self {
+            Target::Version(known) => known.version.function_id,
+            Target::Alias { function_id, .. } => *function_id,
+        }
+    }
+}
+
+/// Where an order goes: the version, and the alias that it was asked for by.
+#[derive(Clone, Debug)]
+pub(crate) struct Aim {
+    /// The version's number; none for `$LATEST`.
+    pub(crate) number: Option<String>,
+    /// The alias; empty where it was asked for by version.
+    pub(crate) alias: Arc<str>,
 }
 
 /// What a name means.
@@ -95,9 +128,10 @@ impl Invoker {
         for (function_id, reserved_mb) in store.reservations()? {
             pool.reserve(function_id, Some(reserved_mb));
         }
-        let (known, generation, running) = (RwLock::default(), AtomicU64::new(0), Mutex::default());
+        let (known, qualified) = (RwLock::default(), RwLock::default());
+        let (generation, running) = (AtomicU64::new(0), Mutex::default());
         let (metrics, endings) = (Metrics::default(), Endings::default());
-        Ok(Invoker { store, pool, clock, ids, known, generation, running, metrics, endings })
+        Ok(Invoker { store, pool, clock, ids, known, qualified, generation, running, metrics, endings })
     }
 
     /// Runs one event and waits until it ended and its record is committed.
@@ -107,12 +141,14 @@ impl Invoker {
     pub fn invoke(&self, order: Order) -> Result<Finished> {
         self.store.check_room_for_run()?;
         let event = event(order.event, limits::EVENT_BYTES_MAX)?;
-        check_qualifier(&order.name, order.qualifier.as_deref())?;
+        let key = (order.namespace, order.name);
+        let aim = self.aim(&key, order.qualifier.as_deref(), &order.routing_key)?;
         let created_us = self.clock.wall_us();
         let wanted = Wanted {
             id: self.store.next_run_id(),
             request_id: self.ids.request_id(created_us),
-            key: (order.namespace, order.name),
+            key,
+            aim,
             event,
             source: order.source,
             created_us,
@@ -158,16 +194,25 @@ impl Invoker {
     /// Called after a delete has been committed: no run that starts later uses the old version.
     pub fn forget(&self, function_id: i64) {
         self.forget_for(function_id, None);
+        self.pool.retire(function_id);
     }
 
     fn forget_for(&self, function_id: i64, reserved_mb: Option<u32>) {
         let mut known = self.known.write().expect("no holder of this lock can panic");
         self.generation.fetch_add(1, Ordering::AcqRel);
         known.retain(|_, known| known.version.function_id != function_id);
+        let mut qualified = self.qualified.write().expect("no holder of this lock can panic");
+        qualified.retain(|_, target| target.function_id() != function_id);
+        drop(qualified);
         // Under the same lock, or it could undo what somebody who looks the function up has just reserved for it.
         self.pool.reserve(function_id, reserved_mb);
-        drop(known);
-        self.pool.retire(function_id);
+    }
+
+    /// Called after a function's aliases or published versions have changed: whoever asks next looks them up again.
+    pub fn renamed(&self, function_id: i64) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let mut qualified = self.qualified.write().expect("no holder of this lock can panic");
+        qualified.retain(|_, target| target.function_id() != function_id);
     }
 
     /// Called after a deploy has been committed: as [`forget`](Invoker::forget), and what the new version has reserved is
@@ -175,6 +220,7 @@ impl Invoker {
     pub fn replaced(&self, function: &Function) {
         let (namespace, name) = (&function.namespace, &function.name);
         self.forget_for(function.id, function.version.config.reserved_mb);
+        self.pool.retire_before(function.id, function.version.id);
         let generation = self.generation.load(Ordering::Acquire);
         // Whoever runs it first looks it up again.
         if let Err(error) = self.resolve(&(namespace.clone(), name.clone()), generation) {
@@ -192,8 +238,10 @@ impl Invoker {
         }
         let (namespace, name) = key;
         let function = self.store.function(namespace, name)?;
-        let function = function
-            .ok_or_else(|| Error::not_found(format!("there is no function {name} in {namespace}")))?;
+        let function = function.ok_or_else(|| {
+            Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
+        })?;
+        function.status.check_runnable()?;
         let found = Known::of(function);
         let mut known = self.known.write().expect("no holder of this lock can panic");
         if self.generation.load(Ordering::Acquire) == generation {
@@ -203,13 +251,84 @@ impl Invoker {
         Ok(found)
     }
 
+    /// Where an order with that qualifier goes. Fails with `NotFound`.
+    pub(crate) fn aim(
+        &self,
+        key: &(Namespace, FunctionName),
+        qualifier: Option<&str>,
+        routing_key: &RoutingKey,
+    ) -> Result<Aim> {
+        let to = |version: &str, alias| Aim { number: is_number(version).then(|| version.to_owned()), alias };
+        match qualifier {
+            None | Some(LATEST) => Ok(to(LATEST, Arc::from(""))),
+            Some(number) if is_number(number) => Ok(to(number, Arc::from(""))),
+            Some(name) => match self.target(key, name)? {
+                Target::Version(known) => Ok(to(&known.version.qualifier, Arc::from(""))),
+                Target::Alias { alias, .. } => {
+                    Ok(to(alias.choose(self.ids.chance(), routing_key), Arc::from(name)))
+                }
+            },
+        }
+    }
+
+    /// The version that an aim is at, as it stands now.
+    pub(crate) fn aimed_at(
+        &self,
+        key: &(Namespace, FunctionName),
+        aim: &Aim,
+        generation: u64,
+    ) -> Result<Known> {
+        match &aim.number {
+            None => self.resolve(key, generation),
+            Some(number) => match self.target(key, number)? {
+                Target::Version(known) => Ok(known),
+                Target::Alias { .. } => Err(no_qualifier(key, number)),
+            },
+        }
+    }
+
+    fn target(&self, key: &(Namespace, FunctionName), qualifier: &str) -> Result<Target> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let whole = (key.0.clone(), key.1.clone(), qualifier.to_owned());
+        if let Some(target) = self.qualified.read().expect("no holder of this lock can panic").get(&whole) {
+            return Ok(target.clone());
+        }
+        let found = self.look_up(key, qualifier, generation)?;
+        let mut qualified = self.qualified.write().expect("no holder of this lock can panic");
+        if self.generation.load(Ordering::Acquire) == generation {
+            qualified.insert(whole, found.clone());
+        }
+        Ok(found)
+    }
+
+    fn look_up(&self, key: &(Namespace, FunctionName), qualifier: &str, generation: u64) -> Result<Target> {
+        let latest = self.resolve(key, generation)?;
+        let function_id = latest.version.function_id;
+        if is_number(qualifier) {
+            let version = self.store.version(function_id, qualifier)?;
+            let version = version.ok_or_else(|| no_qualifier(key, qualifier))?;
+            return Ok(Target::Version(Known { version: Arc::new(version), ..latest }));
+        }
+        let name = AliasName::parse(qualifier).map_err(|_| no_qualifier(key, qualifier))?;
+        let alias = self.store.alias(function_id, &name)?.ok_or_else(|| no_qualifier(key, qualifier))?;
+        Ok(Target::Alias { function_id, alias: Arc::new(alias) })
+    }
+
     /// Whether the database has another version by that name; if so, this one is forgotten here.
     fn is_replaced(&self, key: &(Namespace, FunctionName), version: &Version) -> bool {
         let (namespace, name) = key;
         let stored = self.store.function(namespace, name);
-        let is_replaced =
-            stored.is_ok_and(|function| function.is_none_or(|function| function.version.id != version.id));
+        let is_replaced = match stored {
+            Err(_) => false,
+            Ok(None) => true,
+            Ok(Some(function)) if version.qualifier == LATEST => function.version.id != version.id,
+            Ok(Some(function)) => {
+                let stored = self.store.version(function.id, &version.qualifier);
+                stored.is_ok_and(|stored| stored.is_none_or(|stored| stored.id != version.id))
+            }
+        };
         if is_replaced {
+            self.renamed(version.function_id);
             let mut known = self.known.write().expect("no holder of this lock can panic");
             if known.get(key).is_some_and(|known| known.version.id == version.id) {
                 known.remove(key);
@@ -225,14 +344,8 @@ impl fmt::Debug for Finished {
     }
 }
 
-/// Versions and aliases are still to come.
-pub(crate) fn check_qualifier(name: &FunctionName, qualifier: Option<&str>) -> Result<()> {
-    match qualifier {
-        Some(qualifier) if qualifier != LATEST => {
-            Err(Error::not_found(format!("{name} has no version or alias {qualifier}")))
-        }
-        _ => Ok(()),
-    }
+fn no_qualifier(key: &(Namespace, FunctionName), qualifier: &str) -> Error {
+    Error::not_found(format!("{} has no version or alias {qualifier}", key.1)).about(About::Qualifier)
 }
 
 /// The event, checked: JSON of at most so many bytes; nothing at all means an empty object.
@@ -241,8 +354,10 @@ pub(crate) fn event(bytes: Vec<u8>, bytes_max: usize) -> Result<Event> {
         return Ok(Event(Arc::from(&b"{}"[..])));
     }
     if bytes.len() > bytes_max {
-        return Err(Error::limit(format!("the event must be at most {bytes_max} bytes")));
+        return Err(Error::limit(format!("the event must be at most {bytes_max} bytes")).about(About::Event));
     }
-    json::check(&bytes).map_err(|why| Error::invalid(format!("the event must be JSON (RFC 8259): {why}")))?;
+    json::check(&bytes).map_err(|why| {
+        Error::invalid(format!("the event must be JSON (RFC 8259): {why}")).about(About::Event)
+    })?;
     Ok(Event(bytes.into()))
 }

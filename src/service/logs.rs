@@ -211,6 +211,8 @@ mod tests {
             namespace: "default".to_owned(),
             function: "hello".to_owned(),
             qualifier: "$LATEST".to_owned(),
+            alias: String::new(),
+            is_event: false,
             source: "rest".to_owned(),
             state,
             retry_num: 0,

@@ -22,7 +22,7 @@ impl Store {
                 return Ok(Page::empty());
             };
             let last = query.before.map_or(last, |before| last.min(before.saturating_sub(1)));
-            let rows = select(query, first, last).rows(tx, |row| letter(row, records::row(row)?, 19))?;
+            let rows = select(query, first, last).rows(tx, |row| letter(row, records::row(row)?, 21))?;
             Ok(Page::cut(rows, query.limit, |letter| letter.record.id))
         })
     }
@@ -34,7 +34,7 @@ impl Store {
                 "SELECT {COLUMNS}, {BLOBS}, d.died_us, d.reason FROM {TABLES}
                  JOIN dead_letter d ON d.invocation_id = i.id WHERE i.request_id = ?1"
             );
-            let row = |row: &Row<'_>| letter(row, records::whole_row(row)?, 21);
+            let row = |row: &Row<'_>| letter(row, records::whole_row(row)?, 23);
             Ok(tx.prepare_cached(&sql)?.query_row([request_id.as_str()], row).optional()?)
         })
     }

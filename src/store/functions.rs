@@ -1,47 +1,136 @@
-//! Functions and their living version: deploy, find, list, delete.
+//! Functions: deploy, find, list, delete.
 //!
 //! A row of `function` is a name for ever: records and logs name it by id, so deleting marks it and deploying again
-//! revives it. Each deploy replaces the row of `$LATEST` by one with a new id.
+//! revives it. A deploy replaces the row of `$LATEST` at once, or leaves one beside it that takes its place once its code has
+//! been loaded ([`Haste`]).
 
 use rusqlite::{OptionalExtension, Row, params};
-use serde_json::{Map, Value};
 
 use crate::base::failpoint;
-use crate::error::{Error, Result};
-use crate::model::function::{
-    Config, Digest, Env, EventConfig, Function, FunctionName, Handler, LATEST, Namespace, NetworkPolicy,
-    Processes, Version,
-};
+use crate::error::{About, Error, Kind, Result};
+use crate::model::function::{Config, Digest, Function, FunctionName, LATEST, NEXT, Namespace, check_names};
 use crate::model::query::{Page, PageLimit};
-use crate::model::runtime::Runtime;
+use crate::model::status::{Stand, Status};
 use crate::store::sealing::Sealing;
+use crate::store::versions::{self, COLUMN_COUNT};
 use crate::store::{Store, Tx, fault, packages};
 
+/// When what is deployed takes the place of what was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Now, whatever is under way and whether it can be loaded or not.
+    AtOnce,
+    /// Once it has been loaded; there must be none of that name.
+    Created,
+    /// Once it has been loaded; there must be one of that name that nothing is under way with.
+    Updated,
+}
+
+/// The code of a deploy.
+#[derive(Debug)]
+pub enum Content {
+    /// An archive and its digest.
+    New(Vec<u8>, Digest),
+    /// The code of what is there.
+    Same(Digest),
+}
+
+impl Content {
+    fn digest(&self) -> Digest {
+        match self {
+            Content::New(_, digest) | Content::Same(digest) => *digest,
+        }
+    }
+}
+
 impl Store {
-    /// Makes `package` (whose SHA-256 is `digest`) with `config` the living version of the function, new or not. When
-    /// it returns, both survive a power cut.
+    /// Makes that code with `config` the function's, new or not. When it returns, both survive a power cut.
+    ///
+    /// Fails with `NotFound` (a layer; a function to update), and with `Conflict` where the function stands otherwise than
+    /// `haste` says.
     pub fn deploy(
         &self,
         namespace: &Namespace,
         name: &FunctionName,
         config: &Config,
-        package: Vec<u8>,
-        digest: Digest,
+        content: Content,
+        haste: Haste,
     ) -> Result<Function> {
+        let digest = content.digest();
         let pin = self.pin(digest);
-        self.upload(digest, package)?;
+        if let Content::New(package, _) = content {
+            self.upload(digest, package)?;
+        }
         let (namespace, name, config) = (namespace.clone(), name.clone(), config.clone());
         let sealing = self.sealing().clone();
         let deployed = self.write_durably(move |tx| {
+            let before = find(tx, &sealing, &namespace, &name)?;
+            check(before.as_ref(), haste, &namespace, &name)?;
             let package_id = packages::complete(tx, digest)?;
             let id = revive(tx, &namespace, &name)?;
-            replace_latest(tx, &sealing, id, &config, package_id)?;
+            let (qualifier, stand) = match haste {
+                Haste::AtOnce => (LATEST, Stand::Active),
+                Haste::Created => (LATEST, Stand::Creating),
+                Haste::Updated => (NEXT, Stand::Updating),
+            };
+            versions::remove(tx, id, NEXT)?;
+            versions::remove(tx, id, qualifier)?;
+            versions::insert(tx, &sealing, id, qualifier, &config, package_id)?;
+            set_status(tx, id, &Status::of(stand))?;
             failpoint::here("deploy.replace")?;
             find(tx, &sealing, &namespace, &name)?.ok_or_else(|| fault::unreadable("function"))
         });
         drop(pin);
         self.sweep_packages()?;
         deployed
+    }
+
+    /// The functions whose code is to be loaded before it is in force, oldest first.
+    pub fn passing(&self) -> Result<Vec<Function>> {
+        self.read(|tx| {
+            let sql = format!("{} AND f.status IN ('Creating', 'Updating') ORDER BY f.modified_us", select());
+            let mut statement = tx.prepare_cached(&sql)?;
+            let mut rows = statement.query([])?;
+            let mut functions = Vec::new();
+            while let Some(row) = rows.next()? {
+                functions.push(function(row, self.sealing())?);
+            }
+            Ok(functions)
+        })
+    }
+
+    /// Notes how loading the version of that id went, if it is still the one that the function waits for: puts it in force, or
+    /// keeps what was there. The function as it stands then, unless it was deployed anew or deleted meanwhile.
+    pub fn settle_function(
+        &self,
+        function_id: i64,
+        version_id: i64,
+        status: Status,
+    ) -> Result<Option<Function>> {
+        let sealing = self.sealing().clone();
+        let settled = self.write_durably(move |tx| {
+            let awaited = awaited(tx, &sealing, function_id)?;
+            if awaited != Some(version_id) {
+                return Ok(None);
+            }
+            let is_well = status.stand == Stand::Active;
+            let is_pending = versions::by_qualifier(tx, &sealing, function_id, NEXT)?.is_some();
+            match (is_pending, is_well) {
+                (true, true) => versions::put_in_force(tx, function_id, version_id)?,
+                (true, false) => versions::remove(tx, function_id, NEXT)?,
+                (false, _) => {}
+            }
+            let stand = match (is_well, is_pending) {
+                (true, _) => Stand::Active,
+                (false, true) => Stand::UpdateFailed,
+                (false, false) => Stand::CreateFailed,
+            };
+            set_status(tx, function_id, &Status { stand, ..status })?;
+            failpoint::here("deploy.settle")?;
+            by_id(tx, &sealing, function_id)
+        })?;
+        self.sweep_packages()?;
+        Ok(settled)
     }
 
     /// The function of that name.
@@ -51,11 +140,7 @@ impl Store {
 
     /// The function of that id, unless it was deleted.
     pub fn function_by_id(&self, id: i64) -> Result<Option<Function>> {
-        self.read(|tx| {
-            let mut statement = tx.prepare_cached(&format!("{SELECT} AND f.id = ?1"))?;
-            let mut rows = statement.query([id])?;
-            rows.next()?.map(|row| function(row, self.sealing())).transpose()
-        })
+        self.read(|tx| by_id(tx, self.sealing(), id))
     }
 
     /// The id under which records and logs know that name, also after the function was deleted.
@@ -75,7 +160,7 @@ impl Store {
         limit: PageLimit,
     ) -> Result<Page<Function, String>> {
         self.read(|tx| {
-            let sql = format!("{SELECT} AND f.namespace = ?1 AND f.name > ?2 ORDER BY f.name LIMIT ?3");
+            let sql = format!("{} AND f.namespace = ?1 AND f.name > ?2 ORDER BY f.name LIMIT ?3", select());
             let mut statement = tx.prepare_cached(&sql)?;
             let mut rows =
                 statement.query(params![namespace.as_str(), after.unwrap_or(""), limit.get() + 1])?;
@@ -97,15 +182,20 @@ impl Store {
         })
     }
 
-    /// Deletes the function and its code; its records and logs stay. Gives back what it was; fails with `NotFound`.
+    /// Deletes the function, its code, versions, aliases and triggers; its records and logs stay. Gives back what it was;
+    /// fails with `NotFound`.
     pub fn delete_function(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let (namespace, name) = (namespace.clone(), name.clone());
         let sealing = self.sealing().clone();
         let deleted = self.write_durably(move |tx| {
-            let function = find(tx, &sealing, &namespace, &name)?
-                .ok_or_else(|| Error::not_found(format!("no function {name} in namespace {namespace}")))?;
-            tx.execute("DELETE FROM version WHERE function_id = ?1", [function.id])?;
-            tx.execute("DELETE FROM idempotency WHERE function_id = ?1", [function.id])?;
+            let function = find(tx, &sealing, &namespace, &name)?.ok_or_else(|| {
+                Error::not_found(format!("no function {name} in namespace {namespace}"))
+                    .about(About::Function)
+            })?;
+            versions::remove_all(tx, function.id)?;
+            for table in ["idempotency", "alias", "trigger_row", "provisioned"] {
+                tx.execute(&format!("DELETE FROM {table} WHERE function_id = ?1"), [function.id])?;
+            }
             tx.execute("UPDATE function SET deleted_us = ?2 WHERE id = ?1", [function.id, tx.now_us])?;
             Ok(function)
         })?;
@@ -114,23 +204,62 @@ impl Store {
     }
 }
 
-const SELECT: &str = "SELECT f.id, f.namespace, f.name, f.created_us, f.modified_us, v.id, v.qualifier, v.runtime,
-        v.handler, v.timeout_s, v.init_timeout_s, v.memory_mb, v.reserved_mb, v.env, v.description, p.sha256, p.size_bytes,
-        v.network, v.retry_num, v.msg_ttl_s, v.dead_letter, v.keep_s, v.reuse, v.spawn
-    FROM function f
-    JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
-    JOIN package p ON p.id = v.package_id
-    WHERE f.deleted_us IS NULL";
+fn select() -> String {
+    format!(
+        "SELECT {}, f.id, f.namespace, f.name, f.created_us, f.modified_us, f.status, f.status_code, f.status_message
+         FROM function f
+         JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
+         JOIN package p ON p.id = v.package_id
+         WHERE f.deleted_us IS NULL",
+        versions::COLUMNS
+    )
+}
 
-fn find(
+/// The function of that name.
+pub(super) fn find(
     tx: &Tx<'_>,
     sealing: &Sealing,
     namespace: &Namespace,
     name: &FunctionName,
 ) -> Result<Option<Function>> {
-    let mut statement = tx.prepare_cached(&format!("{SELECT} AND f.namespace = ?1 AND f.name = ?2"))?;
+    let mut statement = tx.prepare_cached(&format!("{} AND f.namespace = ?1 AND f.name = ?2", select()))?;
     let mut rows = statement.query([namespace.as_str(), name.as_str()])?;
     rows.next()?.map(|row| function(row, sealing)).transpose()
+}
+
+fn by_id(tx: &Tx<'_>, sealing: &Sealing, id: i64) -> Result<Option<Function>> {
+    let mut statement = tx.prepare_cached(&format!("{} AND f.id = ?1", select()))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(|row| function(row, sealing)).transpose()
+}
+
+/// Whether the function stands as whoever deploys thinks.
+fn check(before: Option<&Function>, haste: Haste, namespace: &Namespace, name: &FunctionName) -> Result<()> {
+    check_names(namespace, name)?;
+    match (haste, before) {
+        (Haste::Created, Some(_)) => {
+            Err(Error::new(Kind::Conflict, format!("there is a function {name} in {namespace} already"))
+                .about(About::Function))
+        }
+        (Haste::Updated, None) => {
+            Err(Error::not_found(format!("there is no function {name} in {namespace}"))
+                .about(About::Function))
+        }
+        (Haste::Updated, Some(function)) => function.status.check_changeable(),
+        _ => Ok(()),
+    }
+}
+
+/// The version that a function waits for, if it waits for one.
+fn awaited(tx: &Tx<'_>, sealing: &Sealing, function_id: i64) -> Result<Option<i64>> {
+    let Some(function) = by_id(tx, sealing, function_id)? else { return Ok(None) };
+    match function.status.stand {
+        Stand::Creating => Ok(Some(function.version.id)),
+        Stand::Updating => {
+            Ok(versions::by_qualifier(tx, sealing, function_id, NEXT)?.map(|pending| pending.id))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The id of that name, which stands from now on; created anew if it was deleted.
@@ -139,114 +268,42 @@ fn revive(tx: &Tx<'_>, namespace: &Namespace, name: &FunctionName) -> Result<i64
         "INSERT INTO function (namespace, name, created_us, modified_us) VALUES (?1, ?2, ?3, ?3)
          ON CONFLICT (namespace, name) DO UPDATE SET
              created_us = CASE WHEN deleted_us IS NULL THEN created_us ELSE excluded.created_us END,
+             last_version = CASE WHEN deleted_us IS NULL THEN last_version ELSE 0 END,
              modified_us = excluded.modified_us, deleted_us = NULL
          RETURNING id",
         params![namespace.as_str(), name.as_str(), tx.now_us],
         |row| row.get(0),
     )?;
+    // A namespace is there as soon as a function is in it.
+    tx.execute(
+        "INSERT OR IGNORE INTO namespace (name, description, created_us, modified_us) VALUES (?1, '', ?2, ?2)",
+        params![namespace.as_str(), tx.now_us],
+    )?;
     Ok(id)
 }
 
-fn replace_latest(
-    tx: &Tx<'_>,
-    sealing: &Sealing,
-    function_id: i64,
-    config: &Config,
-    package_id: i64,
-) -> Result<()> {
+fn set_status(tx: &Tx<'_>, id: i64, status: &Status) -> Result<()> {
     tx.execute(
-        "DELETE FROM version WHERE function_id = ?1 AND qualifier = ?2",
-        params![function_id, LATEST],
-    )?;
-    tx.execute(
-        "INSERT INTO version (function_id, qualifier, runtime, handler, timeout_s, init_timeout_s, memory_mb,
-             reserved_mb, env, description, package_id, network, retry_num, msg_ttl_s, dead_letter, keep_s, reuse, spawn)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-        params![
-            function_id,
-            LATEST,
-            config.runtime.name,
-            config.handler.as_str(),
-            config.timeout_s,
-            config.init_timeout_s,
-            config.memory_mb,
-            config.reserved_mb,
-            sealing.close(function_id, env_text(&config.env)),
-            config.description,
-            package_id,
-            config.network.as_str(),
-            config.event.retry_num,
-            config.event.msg_ttl_s,
-            config.event.dead_letter.as_ref().map(FunctionName::as_str),
-            config.keep_s,
-            config.processes.reuse,
-            config.processes.spawn,
-        ],
+        "UPDATE function SET status = ?2, status_code = ?3, status_message = ?4 WHERE id = ?1",
+        params![id, status.stand.as_str(), status.code, status.message],
     )?;
     Ok(())
 }
 
 fn function(row: &Row<'_>, sealing: &Sealing) -> Result<Function> {
-    let id = row.get(0)?;
-    let runtime = Runtime::parse(row.get_ref(7)?.as_str().map_err(|_| fault::unreadable("runtime"))?)?;
-    let handler = Handler::parse(
-        row.get_ref(8)?.as_str().map_err(|_| fault::unreadable("handler"))?,
-        runtime.language,
-    )?;
-    let config = Config {
-        runtime,
-        handler,
-        timeout_s: row.get(9)?,
-        init_timeout_s: row.get(10)?,
-        memory_mb: row.get(11)?,
-        reserved_mb: row.get(12)?,
-        network: NetworkPolicy::parse(row.get_ref(17)?.as_str().map_err(|_| fault::unreadable("network"))?)?,
-        event: EventConfig {
-            retry_num: row.get(18)?,
-            msg_ttl_s: row.get(19)?,
-            dead_letter: row
-                .get::<_, Option<String>>(20)?
-                .map(|name| FunctionName::parse(&name))
-                .transpose()?,
-        },
-        processes: Processes { reuse: row.get(22)?, spawn: row.get(23)? },
-        keep_s: row.get(21)?,
-        env: env_of(&sealing.open(id, row.get(13)?)?)?,
-        description: row.get(14)?,
-    };
-    let version = Version {
-        id: row.get(5)?,
-        function_id: id,
-        qualifier: row.get(6)?,
-        config,
-        package: Digest(row.get(15)?),
-        package_bytes: u64::try_from(row.get::<_, i64>(16)?)
-            .map_err(|_| fault::unreadable("package size"))?,
-    };
+    let at = COLUMN_COUNT;
+    let stand: String = row.get(at + 5)?;
     Ok(Function {
-        id,
-        namespace: Namespace::parse(&row.get::<_, String>(1)?)?,
-        name: FunctionName::parse(&row.get::<_, String>(2)?)?,
-        version,
-        created_us: row.get(3)?,
-        modified_us: row.get(4)?,
+        version: versions::version(row, 0, sealing)?,
+        id: row.get(at)?,
+        namespace: Namespace::parse(&row.get::<_, String>(at + 1)?)?,
+        name: FunctionName::parse(&row.get::<_, String>(at + 2)?)?,
+        created_us: row.get(at + 3)?,
+        modified_us: row.get(at + 4)?,
+        status: Status {
+            stand: Stand::parse(&stand).ok_or_else(|| fault::unreadable("status"))?,
+            code: row.get(at + 6)?,
+            message: row.get(at + 7)?,
+        },
     })
-}
-
-fn env_text(env: &Env) -> String {
-    let object: Map<String, Value> =
-        env.iter().map(|(key, value)| (key.clone(), Value::String(value.clone()))).collect();
-    Value::Object(object).to_string()
-}
-
-fn env_of(text: &str) -> Result<Env> {
-    let object: Map<String, Value> =
-        serde_json::from_str(text).map_err(|_| fault::unreadable("environment"))?;
-    object
-        .into_iter()
-        .map(|(key, value)| match value {
-            Value::String(value) => Ok((key, value)),
-            _ => Err(fault::unreadable("environment")),
-        })
-        .collect()
 }

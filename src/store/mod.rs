@@ -39,18 +39,22 @@ use crate::store::sealing::Sealing;
 use crate::store::sql::turns::Turns;
 use crate::store::tail::Bell;
 
+mod aliases;
 mod backup;
 pub mod check;
 mod checkpoint;
+pub mod concurrency;
 mod connection;
 mod dead_letters;
 pub mod events;
 mod fault;
-mod functions;
+pub mod functions;
 mod keys;
+mod layers;
 pub mod logs;
 mod migrate;
 mod minutes;
+mod namespaces;
 mod packages;
 mod queue;
 mod readers;
@@ -67,6 +71,7 @@ pub mod sql;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+mod versions;
 pub mod words;
 
 /// Longest wait for a place in the queue.

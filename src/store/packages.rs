@@ -156,7 +156,8 @@ fn sweep_one(tx: &Tx<'_>, pins: &Pins) -> Result<bool> {
 fn unused(tx: &Tx<'_>, pins: &Pins) -> Result<Option<i64>> {
     let pins = pins.lock().expect("no holder of this lock can panic");
     let mut statement = tx.prepare_cached(
-        "SELECT id, sha256 FROM package p WHERE NOT EXISTS (SELECT 1 FROM version v WHERE v.package_id = p.id)",
+        "SELECT id, sha256 FROM package p WHERE NOT EXISTS (SELECT 1 FROM version v WHERE v.package_id = p.id)
+             AND NOT EXISTS (SELECT 1 FROM layer_version l WHERE l.package_id = p.id)",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

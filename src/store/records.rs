@@ -79,7 +79,7 @@ pub(super) fn by_id(tx: &Tx<'_>, id: i64) -> Result<Option<Record>> {
 /// The columns of a record, event and result apart, which [`row`] reads.
 pub(super) const COLUMNS: &str = "i.id, i.request_id, i.function_id, f.namespace, f.name, i.qualifier, i.source, i.state,
     i.status, i.created_us, i.started_us, i.ended_us, i.duration_us, i.init_us, i.memory_mb, i.memory_used_kb, i.error,
-    i.retry_num, q.due_us";
+    i.retry_num, q.due_us, i.alias, i.is_event";
 
 /// Event and result, which [`whole_row`] reads behind those.
 pub(super) const BLOBS: &str = "i.event, i.result";
@@ -125,8 +125,8 @@ pub(super) fn finish(tx: &Tx<'_>, record: &Record) -> Result<()> {
     insert(
         tx,
         "INSERT INTO invocation (id, request_id, function_id, qualifier, source, state, status, created_us, started_us,
-             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result, retry_num)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result, retry_num, alias, is_event)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, status = excluded.status,
              started_us = excluded.started_us, ended_us = excluded.ended_us, duration_us = excluded.duration_us,
              init_us = excluded.init_us, memory_used_kb = excluded.memory_used_kb, error = excluded.error,
@@ -141,8 +141,8 @@ pub(super) fn begin(tx: &Tx<'_>, record: &Record) -> Result<()> {
     insert(
         tx,
         "INSERT INTO invocation (id, request_id, function_id, qualifier, source, state, status, created_us, started_us,
-             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result, retry_num)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+             ended_us, duration_us, init_us, memory_mb, memory_used_kb, error, event, result, retry_num, alias, is_event)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
          ON CONFLICT (id) DO NOTHING",
         record,
     )
@@ -168,6 +168,8 @@ fn insert(tx: &Tx<'_>, sql: &str, record: &Record) -> Result<()> {
         record.event,
         record.result,
         record.retry_num,
+        record.alias,
+        record.is_event,
     ])?;
     Ok(())
 }
@@ -217,7 +219,7 @@ pub(super) fn state_of(number: i64) -> rusqlite::Result<State> {
 }
 
 pub(super) fn whole_row(from: &Row<'_>) -> rusqlite::Result<Record> {
-    Ok(Record { event: from.get(19)?, result: from.get(20)?, ..row(from)? })
+    Ok(Record { event: from.get(21)?, result: from.get(22)?, ..row(from)? })
 }
 
 pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -242,6 +244,8 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
         error: row.get(16)?,
         retry_num: row.get(17)?,
         due_us: row.get::<_, Option<i64>>(18)?.unwrap_or(0),
+        alias: row.get(19)?,
+        is_event: row.get(20)?,
         event: Vec::new(),
         result: Vec::new(),
     })

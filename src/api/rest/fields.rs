@@ -68,6 +68,11 @@ impl<'a> Fields<'a> {
         Ok(pairs.map(|pairs| pairs.0))
     }
 
+    /// A list of texts.
+    pub(super) fn list(&mut self, name: &str) -> Result<Option<Vec<String>>> {
+        self.parsed(name, "a list of strings")
+    }
+
     /// An object within.
     pub(super) fn object(&mut self, name: &str) -> Result<Option<Fields<'a>>> {
         let of = path(&self.of, name);

@@ -13,14 +13,15 @@ use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
 use crate::model::function::{
-    Config, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy, Processes,
+    Config, ECHO_NONE, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy, Processes,
 };
 use crate::model::key::Scope;
+use crate::model::layer::LayerRef;
 use crate::model::limits;
 use crate::model::runtime::Runtime;
 use crate::service::functions::Code;
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "runtime",
     "handler",
     "timeout_s",
@@ -36,6 +37,7 @@ const FIELDS: [&str; 16] = [
     "keep_s",
     "env",
     "description",
+    "layers",
     "code",
 ];
 
@@ -61,6 +63,10 @@ struct FunctionBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_s: Option<u32>,
     description: &'a str,
+    layers: Vec<String>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    status_reason: &'a str,
     /// To admin keys only: people keep passwords there.
     #[serde(skip_serializing_if = "Option::is_none")]
     env: Option<Map<String, Value>>,
@@ -143,6 +149,9 @@ fn body_of(function: &Function, scope: Scope, notes: Option<Vec<String>>) -> Fun
         dead_letter: config.event.dead_letter.as_ref().map(FunctionName::as_str),
         keep_s: config.keep_s,
         description: &config.description,
+        layers: config.layers.iter().map(LayerRef::to_string).collect(),
+        status: function.status.stand.as_str(),
+        status_reason: &function.status.message,
         env: (scope == Scope::Admin).then(env),
         code_sha256: version.package.to_string(),
         code_bytes: version.package_bytes,
@@ -184,6 +193,7 @@ fn from_json(query: &Query, body: &[u8]) -> Result<(Config, Code)> {
         keep_s: fields.number("keep_s")?,
         env: fields.texts("env")?.unwrap_or_default(),
         description: fields.text("description")?,
+        layers: fields.list("layers")?.unwrap_or_default(),
     };
     let code = fields.object("code")?.ok_or_else(|| required("code"))?;
     fields.nothing_else(&FIELDS)?;
@@ -234,6 +244,7 @@ fn from_query(query: &Query, archive: Vec<u8>) -> Result<(Config, Code)> {
         keep_s: query.number("keep_s")?,
         env: query.all("env").map(variable).collect::<Result<Env>>()?,
         description: text("description"),
+        layers: query.all("layer").map(str::to_owned).collect(),
     };
     Ok((config.meant()?, Code::Zip(archive)))
 }
@@ -255,6 +266,7 @@ struct Wanted {
     keep_s: Option<u32>,
     env: Env,
     description: Option<String>,
+    layers: Vec<String>,
 }
 
 impl Wanted {
@@ -284,6 +296,8 @@ impl Wanted {
             keep_s: self.keep_s,
             env: self.env,
             description: self.description.unwrap_or_default(),
+            layers: self.layers.iter().map(|layer| LayerRef::parse(layer)).collect::<Result<_>>()?,
+            echo: ECHO_NONE.to_owned(),
         };
         config.check().map(|()| config)
     }

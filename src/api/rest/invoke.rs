@@ -6,9 +6,11 @@ use serde::Serialize;
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
+use crate::api::routing;
 use crate::base::json;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
+use crate::model::alias::RoutingKey;
 use crate::model::invocation::{Record, Source};
 use crate::model::limits;
 use crate::service::invoke::Order;
@@ -60,9 +62,14 @@ fn order(call: Call) -> Result<Order> {
         namespace: call.namespace()?,
         name: call.function()?,
         qualifier: call.query.text("qualifier").map(str::to_owned),
+        routing_key: routing_key(&call)?,
         event: call.body.into_bytes()?,
         source: Source::Rest,
     })
+}
+
+fn routing_key(call: &Call) -> Result<RoutingKey> {
+    call.query.text("routing_key").map_or_else(|| Ok(RoutingKey::default()), routing::parse)
 }
 
 fn run(rest: &Rest, call: Call) -> Result<Response> {

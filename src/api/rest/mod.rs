@@ -14,32 +14,21 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use tiny_http::Method;
 
+use crate::api::Parts;
 use crate::api::rest::answer::Refused;
 use crate::api::rest::auth::Failures;
 use crate::api::rest::call::Call;
 use crate::api::rest::query::Query;
 use crate::api::rest::route::{Access, Found, Route, Verb};
-use crate::base::clock::Clock;
-use crate::base::id::IdSource;
 use crate::http::Handler;
 use crate::http::head::Head;
 use crate::http::request::{Peer, Request};
 use crate::http::response::Response;
-use crate::instance::host::Host;
 use crate::model::key::Scope;
-use crate::pool::Pool;
-use crate::service::dead_letters::DeadLetters;
-use crate::service::doctor::Doctor;
-use crate::service::events::Events;
-use crate::service::functions::Functions;
-use crate::service::invoke::Invoker;
-use crate::service::keys::Keys;
-use crate::service::logs::Logs;
-use crate::store::Store;
 
 mod answer;
 mod appliance;
@@ -65,42 +54,9 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
-/// What the door stands before, and how it behaves.
-#[derive(Debug)]
-pub struct Parts {
-    /// Deploys, finds, deletes.
-    pub functions: Functions,
-    /// Runs.
-    pub invoker: Arc<Invoker>,
-    /// Runs later.
-    pub events: Arc<Events>,
-    /// What was given up.
-    pub dead_letters: DeadLetters,
-    /// Records and logs.
-    pub logs: Logs,
-    /// Who may call.
-    pub keys: Arc<Keys>,
-    /// Backups and sizes.
-    pub store: Store,
-    /// Numbers.
-    pub pool: Arc<Pool>,
-    /// The isolation level.
-    pub host: Arc<Host>,
-    /// What there is to say about this host, for people.
-    pub doctor: Doctor,
-    /// Now.
-    pub clock: Arc<dyn Clock>,
-    /// Ids of requests.
-    pub ids: Arc<dyn IdSource>,
-    /// Set when the server begins to stop; `/readyz` then says no.
-    pub stopping: Arc<AtomicBool>,
-    /// Whether requests over the socket file need a key too (D19).
-    pub socket_needs_key: bool,
-}
-
 /// The door.
 pub struct Rest {
-    parts: Parts,
+    parts: Arc<Parts>,
     failures: Failures,
 }
 
@@ -112,7 +68,7 @@ impl fmt::Debug for Rest {
 
 impl Rest {
     /// A door before `parts`.
-    pub fn new(parts: Parts) -> Rest {
+    pub fn new(parts: Arc<Parts>) -> Rest {
         let failures = Failures::new(parts.clock.clone());
         Rest { parts, failures }
     }

@@ -111,6 +111,8 @@ pub(super) const DEPLOY: &[Param] = &[
     Param::new("dead_letter", "With a zip body.", r##"{"$ref":"#/components/schemas/Name"}"##),
     Param::new("keep_s", "With a zip body.", r#"{"type":"integer","minimum":60,"maximum":315360000}"#),
     Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
+    Param::new("layer", "With a zip body: NAME:VERSION, once for each layer.", r#"{"type":"string"}"#)
+        .repeated(),
     Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#)
         .repeated(),
 ];

@@ -45,7 +45,12 @@ pub(super) static ROUTES: &[Route] = &[
         handle: invoke::post,
         query: &[
             NAMESPACE,
-            Param::new("qualifier", "A version; $LATEST by default.", r#"{"type":"string"}"#),
+            Param::new("qualifier", "A version or an alias; $LATEST by default.", r#"{"type":"string"}"#),
+            Param::new(
+                "routing_key",
+                "A JSON object of strings, for an alias that sends by it.",
+                r#"{"type":"string","maxLength":1024}"#,
+            ),
             Param::new(
                 "type",
                 "sync waits for the end; event answers 202 as soon as the event is kept: it is run when there is room and tried again when that fails.",

@@ -117,7 +117,11 @@ impl Launcher {
         config["shim"] = json!(shim);
         config["code"] =
             json!(if self.order.walls.namespaces { Path::new(view::CODE) } else { &self.order.package });
-        config["layers"] = json!(view::LAYERS);
+        let shown = Path::new(view::LAYERS);
+        config["layers"] = json!(match &self.order.layers {
+            Some(layers) if !self.order.walls.namespaces => layers,
+            _ => shown,
+        });
         config["site_packages"] = json!(self.order.interpreter.packages);
         config["isolation"] = json!(self.isolation());
         config
@@ -153,6 +157,7 @@ impl Launcher {
             rules.extend(read.map(|path| ('r', path)));
             rules.push(('r', self.order.interpreter.prefix.to_string_lossy().into_owned()));
             rules.push(('r', self.order.package.to_string_lossy().into_owned()));
+            rules.extend(self.order.layers.iter().map(|layers| ('r', layers.to_string_lossy().into_owned())));
         }
         rules.iter().map(|(mode, path)| format!("{mode}{path}\n")).collect()
     }
@@ -213,6 +218,7 @@ mod tests {
             reach: Reach::Host,
             uid: None,
             package: PathBuf::from("/srv/code"),
+            layers: None,
             interpreter,
             env: Vec::new(),
             memory_mb: 128,

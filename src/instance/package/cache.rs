@@ -12,13 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::error::{Error, Result};
-use crate::instance::package::{digest, unpack};
+use crate::instance::package::{digest, unpack, unpack_over};
 use crate::model::function::Digest;
 
 /// How the name of a folder begins that is being filled.
 pub(super) const UNFINISHED_PREFIX: &str = ".unfinished-";
 /// How the name of a folder begins that is to be removed.
 const OLD_PREFIX: &str = ".old-";
+/// How the name of a folder begins that has several layers in it; the digest of their digests follows.
+const LAYERS_PREFIX: &str = "layers-";
 /// The file that names the boot.
 const BOOT_FILE: &str = ".boot";
 
@@ -27,6 +29,14 @@ const BOOT_FILE: &str = ".boot";
 pub struct Packages {
     root: PathBuf,
     leftovers: Mutex<Vec<PathBuf>>,
+}
+
+/// Where a version's code and its layers are unpacked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unpacked {
+    pub(crate) code: PathBuf,
+    /// All of its layers in one folder, if it has any.
+    pub(crate) layers: Option<PathBuf>,
 }
 
 impl Packages {
@@ -73,6 +83,33 @@ impl Packages {
         make_folder(&self.root)?;
         unpack(&bytes, &folder)?;
         Ok(folder)
+    }
+
+    /// The folder with the content of all those archives, one over the other; none where there are none. Fails as
+    /// [`ensure`](Packages::ensure) does.
+    pub fn ensure_layers(
+        &self,
+        wanted: &[Digest],
+        fetch: impl Fn(Digest) -> Result<Vec<u8>>,
+    ) -> Result<Option<PathBuf>> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let all: Vec<u8> = wanted.iter().flat_map(|digest| digest.0).collect();
+        let folder = self.root.join(format!("{LAYERS_PREFIX}{}", digest(&all)));
+        if folder.is_dir() {
+            return Ok(Some(folder));
+        }
+        let archives = wanted.iter().map(|digest| fetch(*digest)).collect::<Result<Vec<_>>>()?;
+        if archives.iter().zip(wanted).any(|(bytes, wanted)| digest(bytes) != *wanted) {
+            return Err(Error::internal(
+                "a stored layer is damaged: its digest is not the one it is known by",
+            ));
+        }
+        make_folder(&self.root)?;
+        let archives: Vec<&[u8]> = archives.iter().map(Vec::as_slice).collect();
+        unpack_over(&archives, &folder)?;
+        Ok(Some(folder))
     }
 
     /// Removes what [`open`](Packages::open) set aside. Slow; any thread may do it while others unpack.
@@ -156,6 +193,30 @@ mod tests {
         for folder in [home.path().join("fnlite.db.d"), root] {
             assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o711);
         }
+    }
+
+    #[test]
+    fn a_later_layer_covers_an_earlier_one() {
+        let home = tempfile::tempdir().unwrap();
+        let packages = Packages::open(&home.path().join("d/packages"), |_| true).unwrap();
+        let archive = |files: &[(&str, &str)]| {
+            let files: Vec<_> =
+                files.iter().map(|(path, text)| (path.to_string(), text.to_string())).collect();
+            from_files(&files).unwrap()
+        };
+        let layers = [
+            archive(&[("a.txt", "1"), ("both/x.txt", "1"), ("file", "1"), ("folder/y.txt", "1")]),
+            archive(&[("b.txt", "2"), ("both/x.txt", "2"), ("file/z.txt", "2"), ("folder", "2")]),
+        ];
+        let digests = layers.each_ref().map(|layer| digest(layer));
+        let fetch = |wanted| Ok(layers.iter().find(|layer| digest(layer) == wanted).unwrap().clone());
+        let folder = packages.ensure_layers(&digests, fetch).unwrap().unwrap();
+        let text = |path: &str| fs::read_to_string(folder.join(path)).unwrap();
+        let texts = ["a.txt", "b.txt", "both/x.txt", "file/z.txt", "folder"].map(text);
+        assert_eq!(texts.concat(), "12222");
+        assert_eq!(packages.ensure_layers(&[], |_| panic!("there is none")).unwrap(), None);
+        let other_way = packages.ensure_layers(&[digests[1], digests[0]], fetch).unwrap().unwrap();
+        assert_eq!(fs::read_to_string(other_way.join("both/x.txt")).unwrap(), "1");
     }
 
     #[test]

@@ -97,14 +97,19 @@ pub(crate) fn reserved_bytes(language: Language) -> u64 {
     }
 }
 
-/// The variables of the contract (2.5) that only code of this runtime finds; `code` is where it stands.
-pub(crate) fn env(version: &Version, names: &FunctionNames, code: &str) -> Vec<(&'static str, String)> {
+/// The variables of the contract (2.5) that only code of this runtime finds; `code` is where it stands, `layers` where its layers do.
+pub(crate) fn env(
+    version: &Version,
+    names: &FunctionNames,
+    code: &str,
+    layers: &str,
+) -> Vec<(&'static str, String)> {
     let config = &version.config;
     match config.runtime.language {
-        Language::Python => python::env(code),
-        Language::NodeJs => node::env(config.runtime, code),
+        Language::Python => python::env(code, layers),
+        Language::NodeJs => node::env(config.runtime, code, layers),
         Language::Custom => custom::env(config.handler.as_str()),
-        Language::Php => php::env(config.runtime, code),
+        Language::Php => php::env(config.runtime, code, layers),
         Language::Go => go::env(config, names, &version.qualifier),
     }
 }

@@ -27,11 +27,14 @@ impl Events {
     pub fn accept(&self, order: Order, key: Option<&str>) -> Result<RequestId> {
         self.parts.store.check_room_for_event()?;
         let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
-        invoke::check_qualifier(&order.name, order.qualifier.as_deref())?;
         let event_sha256 = || Sha256::digest(&event.0).into();
         let key = key.map(|key| IdempotencyKey { key: key.to_owned(), event_sha256: event_sha256() });
-        let known = self.runner.find(&order.namespace, &order.name)?;
-        let record = self.queued(&known, order.source, event.0.to_vec());
+        let function = (order.namespace, order.name);
+        let (aim, aimed) = self.runner.aim(&function, order.qualifier.as_deref(), &order.routing_key)?;
+        // What the queue goes by is what the function is now, whichever of its versions runs.
+        let known = self.runner.find(&function.0, &function.1)?;
+        let mut record = self.queued(&aimed, order.source, event.0.to_vec());
+        record.alias = aim.alias.to_string();
         let kept = self.keep(&known, record, |record| self.parts.store.accept(record, key.clone()));
         match (kept, &key) {
             // A full queue has room for what is in it.
@@ -64,6 +67,8 @@ impl Events {
             namespace: known.names.namespace.clone(),
             function: known.names.name.clone(),
             qualifier: known.version.qualifier.clone(),
+            alias: String::new(),
+            is_event: true,
             source: source.as_str().to_owned(),
             state: State::Queued,
             retry_num: 0,

@@ -15,14 +15,16 @@ use super::{Account, Events, Options, Parts};
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::id::{RequestId, SystemIds};
 use crate::error::{Error, Kind, Result};
+use crate::model::alias::RoutingKey;
 use crate::model::event::{Claimed, Pace};
 use crate::model::finished::FinishedRun;
 use crate::model::function::{Config, Digest, EventConfig, FunctionName, Namespace};
 use crate::model::invocation::{Source, State};
 use crate::service::invoke::run::Settle;
 use crate::service::invoke::runner::{Room, Runner};
-use crate::service::invoke::{Finished, Known, Order};
+use crate::service::invoke::{Aim, Finished, Known, Order};
 use crate::service::run_log;
+use crate::store::functions::{Content, Haste};
 use crate::store::{self, Store};
 
 /// Functions there are.
@@ -97,6 +99,10 @@ impl Runner for Script {
     fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Known> {
         let found = self.store.function(namespace, name)?;
         found.map(Known::of).ok_or_else(|| Error::not_found("gone"))
+    }
+
+    fn aim(&self, key: &(Namespace, FunctionName), _: Option<&str>, _: &RoutingKey) -> Result<(Aim, Known)> {
+        Ok((Aim { number: None, alias: Arc::from("") }, self.find(&key.0, &key.1)?))
     }
 
     fn room(&self, known: &Known) -> Option<Room> {
@@ -195,7 +201,10 @@ impl World {
             use sha2::{Digest as _, Sha256};
             Digest(Sha256::digest(&package).into())
         };
-        self.script().store.deploy(&Namespace::default(), &name, &config, package, digest).unwrap();
+        self.script()
+            .store
+            .deploy(&Namespace::default(), &name, &config, Content::New(package, digest), Haste::AtOnce)
+            .unwrap();
     }
 
     fn apply(&mut self, op: &Op) {
@@ -232,6 +241,7 @@ impl World {
     fn accept(&mut self, function: usize, key: Option<u8>, body: u8) {
         let event = format!("[{body}]").into_bytes();
         let order = Order {
+            routing_key: RoutingKey::default(),
             namespace: Namespace::default(),
             name: FunctionName::parse(NAMES[function]).unwrap(),
             qualifier: None,

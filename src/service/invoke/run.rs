@@ -18,7 +18,7 @@ use crate::model::invocation::{Event, Invocation, Outcome, Record, Source, State
 use crate::pool::admission::Asks;
 use crate::pool::{Permit, Ran};
 use crate::service::invoke::runner::Room;
-use crate::service::invoke::{Finished, Invoker, Known};
+use crate::service::invoke::{Aim, Finished, Invoker, Known};
 use crate::service::run_log::{self, End, RunLog};
 use crate::store::logs::Of;
 
@@ -34,6 +34,7 @@ pub(super) struct Wanted<'a> {
     pub(super) id: i64,
     pub(super) request_id: RequestId,
     pub(super) key: (Namespace, FunctionName),
+    pub(super) aim: Aim,
     pub(super) event: Event,
     pub(super) source: Source,
     pub(super) created_us: i64,
@@ -60,7 +61,7 @@ impl Invoker {
     pub(super) fn drive(&self, mut wanted: Wanted<'_>) -> Result<Finished> {
         loop {
             let generation = self.generation.load(Ordering::Acquire);
-            let Known { version, names, created_us } = self.resolve(&wanted.key, generation)?;
+            let Known { version, names, created_us } = self.aimed_at(&wanted.key, &wanted.aim, generation)?;
             let meant = wanted.attempt.as_ref().map(|attempt| attempt.function_created_us);
             if meant.is_some_and(|meant_us| meant_us != created_us) {
                 return Err(Error::not_found("the function was deleted, and another one has its name"));
@@ -75,6 +76,8 @@ impl Invoker {
                 created_us: wanted.created_us,
                 begun_us: if wanted.attempt.is_some() { self.clock.wall_us() } else { wanted.created_us },
                 retry_num: wanted.attempt.as_ref().map_or(0, |attempt| attempt.retry_num),
+                alias: Arc::clone(&wanted.aim.alias),
+                is_event: wanted.attempt.is_some(),
             });
             let current = || self.generation.load(Ordering::Acquire) == generation;
             let replaced = || self.is_replaced(&wanted.key, &invocation.version);
@@ -228,6 +231,8 @@ pub(super) fn record(invocation: &Invocation, event: Vec<u8>) -> Record {
         namespace: invocation.function.namespace.clone(),
         function: invocation.function.name.clone(),
         qualifier: invocation.version.qualifier.clone(),
+        alias: invocation.alias.to_string(),
+        is_event: invocation.is_event,
         source: invocation.source.as_str().to_owned(),
         state: State::Running,
         retry_num: invocation.retry_num,

@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 
 use crate::base::id::RequestId;
 use crate::error::Result;
+use crate::model::alias::{RoutingKey, is_number};
 use crate::model::event::Claimed;
 use crate::model::function::{FunctionName, Namespace};
-use crate::model::invocation::{Event, Source};
+use crate::model::invocation::{Event, Record, Source};
 use crate::pool::Permit;
 use crate::pool::admission::Asks;
 use crate::service::invoke::run::{Attempting, Settle, Wanted};
-use crate::service::invoke::{Finished, Invoker, Known};
+use crate::service::invoke::{Aim, Finished, Invoker, Known};
 
 /// Room for an attempt; none is needed where nothing will run.
 #[derive(Debug, Default)]
@@ -29,6 +30,14 @@ impl Room {
 pub(crate) trait Runner: Send + Sync + fmt::Debug {
     /// What that name means now; fails with `NotFound`.
     fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Known>;
+
+    /// Where an event with that qualifier goes; fails with `NotFound`.
+    fn aim(
+        &self,
+        key: &(Namespace, FunctionName),
+        qualifier: Option<&str>,
+        routing_key: &RoutingKey,
+    ) -> Result<(Aim, Known)>;
 
     /// Room for an event of that function, if there is some.
     fn room(&self, known: &Known) -> Option<Room>;
@@ -52,6 +61,18 @@ impl Runner for Invoker {
         self.resolve(&(namespace.clone(), name.clone()), generation)
     }
 
+    fn aim(
+        &self,
+        key: &(Namespace, FunctionName),
+        qualifier: Option<&str>,
+        routing_key: &RoutingKey,
+    ) -> Result<(Aim, Known)> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let aim = Invoker::aim(self, key, qualifier, routing_key)?;
+        let known = self.aimed_at(key, &aim, generation)?;
+        Ok((aim, known))
+    }
+
     fn room(&self, known: &Known) -> Option<Room> {
         self.pool.admit(&known.version, Asks::Event).ok().map(|permit| Room(Some(permit)))
     }
@@ -63,6 +84,7 @@ impl Runner for Invoker {
         self.drive(Wanted {
             id: record.id,
             key: record.key()?,
+            aim: aim_of(record),
             request_id: record.request_id.clone(),
             event: Event(Arc::from(record.event.as_slice())),
             source,
@@ -78,4 +100,10 @@ impl Runner for Invoker {
     fn ended(&self, request_id: &RequestId) {
         self.endings.ended(request_id);
     }
+}
+
+/// An event goes to the version that it was accepted for, however its alias was moved since.
+fn aim_of(record: &Record) -> Aim {
+    let number = is_number(&record.qualifier).then(|| record.qualifier.clone());
+    Aim { number, alias: Arc::from(record.alias.as_str()) }
 }

@@ -13,6 +13,7 @@ use crate::model::finished::FinishedRun;
 use crate::model::function::{Config, Digest, FunctionName, Namespace};
 use crate::model::invocation::{Record, State};
 use crate::store::Options;
+use crate::store::functions::{Content, Haste};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -68,7 +69,8 @@ impl Fixture {
         let config = Config { keep_s, ..Config::usual() };
         let digest = Digest(Sha256::digest(b"code").into());
         let name = FunctionName::parse(name).unwrap();
-        self.store.deploy(&Namespace::default(), &name, &config, b"code".to_vec(), digest).unwrap().id
+        let content = Content::New(b"code".to_vec(), digest);
+        self.store.deploy(&Namespace::default(), &name, &config, content, Haste::AtOnce).unwrap().id
     }
 
     /// A run of a function, stored so many hours before the clock began.
@@ -81,6 +83,8 @@ impl Fixture {
             namespace: String::new(),
             function: String::new(),
             qualifier: "$LATEST".to_owned(),
+            alias: String::new(),
+            is_event: false,
             source: "rest".to_owned(),
             state: State::Succeeded,
             retry_num: 0,

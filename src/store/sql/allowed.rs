@@ -12,7 +12,7 @@ use crate::store::sql::functions;
 
 /// The tables and their columns.
 const TABLES: &[(&str, &[&str])] = &[
-    ("function", &["id", "namespace", "name", "created_us", "modified_us", "deleted_us"]),
+    ("function", &["id", "namespace", "name", "created_us", "modified_us", "deleted_us", "status"]),
     (
         "version",
         &[
@@ -34,6 +34,55 @@ const TABLES: &[(&str, &[&str])] = &[
             "msg_ttl_s",
             "dead_letter",
             "keep_s",
+            "created_us",
+        ],
+    ),
+    ("version_layer", &["version_id", "place", "layer_id"]),
+    ("provisioned", &["function_id", "qualifier", "instances"]),
+    (
+        "layer_version",
+        &[
+            "id",
+            "name",
+            "number",
+            "package_id",
+            "runtimes",
+            "description",
+            "license",
+            "created_us",
+            "deleted_us",
+        ],
+    ),
+    (
+        "alias",
+        &[
+            "function_id",
+            "name",
+            "version",
+            "other_version",
+            "weight",
+            "match_key",
+            "match_method",
+            "match_expression",
+            "description",
+            "created_us",
+            "modified_us",
+        ],
+    ),
+    (
+        "trigger_row",
+        &[
+            "id",
+            "function_id",
+            "kind",
+            "name",
+            "qualifier",
+            "spec",
+            "enabled",
+            "custom_argument",
+            "description",
+            "created_us",
+            "modified_us",
         ],
     ),
     ("package", &["id", "sha256", "size_bytes", "complete"]),
@@ -58,6 +107,8 @@ const TABLES: &[(&str, &[&str])] = &[
             "event",
             "result",
             "retry_num",
+            "alias",
+            "is_event",
         ],
     ),
     ("log", &["id", "ts_us", "invocation_id", "function_id", "level", "stream", "message", "retry_num"]),

@@ -100,6 +100,15 @@ fn values_are_of_the_types_described() {
     let dead =
         "INSERT INTO dead_letter SELECT id, function_id, created_us, 'it failed' FROM invocation LIMIT 1";
     other.execute(dead, []).unwrap();
+    // A row for each view that a plain deploy leaves empty.
+    other
+        .execute_batch(
+            "INSERT INTO alias VALUES (1, 'prod', '1', '2', 0.5, 'k', 'exact', 'x', '', 1, 1);
+             INSERT INTO layer_version (name, number, package_id, runtimes, description, license, created_us)
+             VALUES ('deps', 1, 1, '[]', '', '', 1);
+             INSERT INTO trigger_row VALUES (1, 1, 'timer', 'tick', '$DEFAULT', '{}', 1, '', '', 1, 1);",
+        )
+        .unwrap();
     for view in views::VIEWS {
         let mut statement = other.prepare(&format!("SELECT * FROM {}", view.name)).unwrap();
         let mut rows = statement.query([]).unwrap();

@@ -5,6 +5,7 @@ use crate::error::Kind;
 use crate::model::function::{Config, Namespace};
 use crate::model::key::Scope;
 use crate::model::query::PageLimit;
+use crate::store::functions::{Content, Haste};
 
 /// Bytes that do not compress and span chunks.
 fn package(seed: u64, size_bytes: usize) -> Vec<u8> {
@@ -51,7 +52,15 @@ fn code_is_stored_once_and_goes_with_its_last_user() {
     let store = fixture.open();
     let bytes = package(1, 2_500_000);
     for function in ["one", "two"] {
-        store.deploy(&namespace(), &name(function), &config(), bytes.clone(), digest(&bytes)).unwrap();
+        store
+            .deploy(
+                &namespace(),
+                &name(function),
+                &config(),
+                Content::New(bytes.clone(), digest(&bytes)),
+                Haste::AtOnce,
+            )
+            .unwrap();
     }
     assert_eq!(packages(&fixture), (1, 3));
     assert_eq!(store.package(digest(&bytes)).unwrap().as_ref(), Some(&bytes));
@@ -72,7 +81,15 @@ fn an_upload_that_was_cut_off_is_swept_at_the_next_start() {
     drop(store);
     let store = fixture.open();
     assert_eq!(packages(&fixture), (0, 0));
-    store.deploy(&namespace(), &name("hello"), &config(), bytes.clone(), digest(&bytes)).unwrap();
+    store
+        .deploy(
+            &namespace(),
+            &name("hello"),
+            &config(),
+            Content::New(bytes.clone(), digest(&bytes)),
+            Haste::AtOnce,
+        )
+        .unwrap();
     assert_eq!(store.package(digest(&bytes)).unwrap(), Some(bytes));
 }
 
@@ -87,7 +104,15 @@ fn deploys_and_deletes_of_the_same_code_at_once_never_lose_it() {
             scope.spawn(move || {
                 let function = name(&format!("fn{thread}"));
                 for _ in 0..5 {
-                    store.deploy(&namespace(), &function, &config(), bytes.clone(), digest(bytes)).unwrap();
+                    store
+                        .deploy(
+                            &namespace(),
+                            &function,
+                            &config(),
+                            Content::New(bytes.clone(), digest(bytes)),
+                            Haste::AtOnce,
+                        )
+                        .unwrap();
                     assert_eq!(store.package(digest(bytes)).unwrap().as_ref(), Some(bytes));
                     store.delete_function(&namespace(), &function).unwrap();
                 }
@@ -135,7 +160,7 @@ fn the_public_views_show_no_environment_and_no_key() {
     let secret = Config { env: vec![("TOKEN".to_owned(), "hunter2".to_owned())], ..config() };
     let bytes = b"code".to_vec();
     let address = digest(&bytes);
-    store.deploy(&namespace(), &name("hello"), &secret, bytes, address).unwrap();
+    store.deploy(&namespace(), &name("hello"), &secret, Content::New(bytes, address), Haste::AtOnce).unwrap();
     let other = fixture.other_program();
     for view in ["functions", "invocations", "logs"] {
         let mut statement = other.prepare(&format!("SELECT * FROM {view}")).unwrap();

@@ -14,6 +14,7 @@ use crate::model::invocation::{Record, State};
 use crate::model::limits;
 use crate::model::log::{Level, LogLine, Stream};
 use crate::model::query::{InvocationQuery, LogQuery, Order, PageLimit};
+use crate::store::functions::{Content, Haste};
 use crate::store::logs::Of;
 use crate::store::{Options, Store};
 
@@ -77,7 +78,9 @@ fn config() -> Config {
 pub(super) fn deploy(store: &Store, function: &str) -> Function {
     let package = b"a package".to_vec();
     let digest = digest(&package);
-    store.deploy(&namespace(), &name(function), &config(), package, digest).unwrap()
+    store
+        .deploy(&namespace(), &name(function), &config(), Content::New(package, digest), Haste::AtOnce)
+        .unwrap()
 }
 
 /// A run of `function` that ended well just now, and printed `lines`.
@@ -93,6 +96,8 @@ fn run_at(store: &Store, function: &Function, at_us: i64, lines: &[&str]) -> Fin
         namespace: function.namespace.to_string(),
         function: function.name.to_string(),
         qualifier: "$LATEST".to_owned(),
+        alias: String::new(),
+        is_event: false,
         source: "rest".to_owned(),
         state: State::Succeeded,
         retry_num: 0,

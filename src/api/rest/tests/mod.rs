@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::api::rest::{Parts, Rest};
+use crate::api::rest::Rest;
+use crate::api::{Base, Parts};
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, RequestId, SystemIds};
 use crate::http::Handler;
@@ -27,13 +28,10 @@ use crate::model::invocation::{Record, State};
 use crate::model::key::Scope;
 use crate::model::log::{Level, LogLine, Stream};
 use crate::pool::Pool;
-use crate::service::dead_letters::DeadLetters;
-use crate::service::doctor::Doctor;
 use crate::service::events::{self, Events};
-use crate::service::functions::Functions;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
-use crate::service::logs::Logs;
+use crate::service::loading;
 use crate::store::{Options, Store};
 
 mod accepting;
@@ -110,30 +108,21 @@ impl Door {
         let keys = Arc::new(Keys::new(store.clone(), ids.clone()).unwrap());
         let admin = keys.ensure_first().unwrap().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
-        let doctor = Doctor::new(host.clone(), store.clone(), pool.clone());
         let events = queue(&store, &invoker, &pool, &clock, &ids);
-        let rest = Rest::new(Parts {
-            functions: Functions::new(
-                store.clone(),
-                invoker.clone(),
-                pool.clone(),
-                host.clone(),
-                events.clone(),
-            ),
-            dead_letters: DeadLetters::new(store.clone(), events.clone()),
-            events,
-            logs: Logs::new(store.clone(), invoker.clone()),
-            invoker,
-            keys,
+        let rest = Rest::new(Arc::new(Parts::of(Base {
             store: store.clone(),
+            invoker,
+            events,
             pool,
             host,
-            doctor,
+            keys,
+            bell: loading::bell().0,
             clock,
             ids,
             stopping: stopping.clone(),
+            total_mb_max: 1024,
             socket_needs_key,
-        });
+        })));
         Door { rest, store, admin, stopping, _folder: folder }
     }
 
@@ -231,6 +220,8 @@ impl Door {
             namespace: function.namespace.to_string(),
             function: function.name.to_string(),
             qualifier: function.version.qualifier,
+            alias: String::new(),
+            is_event: false,
             source: "rest".to_owned(),
             state: State::Succeeded,
             retry_num: 0,

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::instance::protocol::{Interpreter, Role};
 use crate::instance::runtime::{Found, Kit, Search, ask};
-use crate::instance::view;
 use crate::model::runtime::Runtime;
 
 /// The platform's side, in JavaScript and as an addon.
@@ -75,8 +74,8 @@ pub(crate) fn options(role: Role, memory_mb: u32) -> Vec<String> {
 }
 
 /// The variables that only code of Node.js finds; `code` is where it stands.
-pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
-    let (major, layers) = (runtime.version.0, view::LAYERS);
+pub(crate) fn env(runtime: Runtime, code: &str, layers: &str) -> Vec<(&'static str, String)> {
+    let major = runtime.version.0;
     let path = format!(
         "{code}:{code}/node_modules:/var/lang/node{major}/lib/node_modules:{layers}:{layers}/node_modules"
     );

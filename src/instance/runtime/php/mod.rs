@@ -7,7 +7,6 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::instance::protocol::Interpreter;
 use crate::instance::runtime::{Found, Kit, Search, ask};
-use crate::instance::view;
 use crate::model::runtime::Runtime;
 
 /// The platform's side, in PHP and as a library that its FFI loads.
@@ -79,8 +78,8 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
 }
 
 /// The variables that only PHP's code finds.
-pub(crate) fn env(runtime: Runtime, code: &str) -> Vec<(&'static str, String)> {
-    let mut folders = [view::LAYERS, code].map(|folder| format!("{folder}/php_extension"));
+pub(crate) fn env(runtime: Runtime, code: &str, layers: &str) -> Vec<(&'static str, String)> {
+    let mut folders = [layers, code].map(|folder| format!("{folder}/php_extension"));
     if runtime.version < (7, 4) {
         folders.reverse();
     }
@@ -152,7 +151,7 @@ mod tests {
 
     #[test]
     fn older_versions_look_for_extensions_in_the_code_first() {
-        let folders = |name| env(Runtime::parse(name).unwrap(), "/var/user")[0].1.clone();
+        let folders = |name| env(Runtime::parse(name).unwrap(), "/var/user", "/opt")[0].1.clone();
         assert_eq!(folders("Php8.0"), "/opt/php_extension:/var/user/php_extension");
         assert_eq!(folders("Php7.2"), "/var/user/php_extension:/opt/php_extension");
     }

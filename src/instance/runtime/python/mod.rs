@@ -7,7 +7,6 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::instance::protocol::Interpreter;
 use crate::instance::runtime::{Found, Kit, Search, ask};
-use crate::instance::view;
 use crate::model::runtime::Runtime;
 
 /// The platform's side, in Python and as a module of it.
@@ -47,10 +46,10 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
 }
 
 /// The variables that only Python's code finds.
-pub(crate) fn env(code: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn env(code: &str, layers: &str) -> Vec<(&'static str, String)> {
     vec![
         ("PYTHONDONTWRITEBYTECODE", "x".to_owned()),
-        ("PYTHONPATH", format!("{code}:{}", view::LAYERS)),
+        ("PYTHONPATH", format!("{code}:{layers}")),
         // One thread each: a pool of threads started at import would make the code unsafe to fork.
         ("OPENBLAS_NUM_THREADS", "1".to_owned()),
         ("OMP_NUM_THREADS", "1".to_owned()),
