@@ -101,7 +101,7 @@ ALTER TABLE key ADD COLUMN secret_id  TEXT;
 ALTER TABLE key ADD COLUMN secret_key TEXT;
 CREATE UNIQUE INDEX key_secret_id ON key (secret_id) WHERE secret_id IS NOT NULL;
 
--- The alias a run was asked for by; empty where it was asked for by version. is_event: nobody waited for it.
+-- state is further 7: an event that somebody ended. The alias a run was asked for by; empty where it was asked for by version. is_event: nobody waited for it.
 ALTER TABLE invocation ADD COLUMN alias    TEXT    NOT NULL DEFAULT '';
 ALTER TABLE invocation ADD COLUMN is_event INTEGER NOT NULL DEFAULT 0;
 
@@ -160,7 +160,7 @@ CREATE VIEW invocations AS
 SELECT i.id, i.request_id, f.namespace, f.name AS function, i.qualifier, i.alias, i.source, i.is_event,
        CASE WHEN q.claimed_us IS NOT NULL THEN 'running'
             ELSE CASE i.state WHEN 0 THEN 'running' WHEN 1 THEN 'succeeded' WHEN 2 THEN 'failed' WHEN 3 THEN 'queued'
-                              WHEN 4 THEN 'retrying' WHEN 5 THEN 'expired' ELSE 'dead' END
+                              WHEN 4 THEN 'retrying' WHEN 5 THEN 'expired' WHEN 6 THEN 'dead' ELSE 'aborted' END
        END AS state,
        iif(q.claimed_us IS NULL, i.status, 202) AS status,
        iif(q.claimed_us IS NULL, i.retry_num, q.attempts) AS retry_num,

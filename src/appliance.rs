@@ -23,7 +23,6 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 
 use crate::api;
-use crate::api::rest::Rest;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, SystemIds};
 use crate::base::sys::{self, StopSignals};
@@ -158,7 +157,7 @@ struct Parts {
     concurrency: Arc<Concurrency>,
     loads: loading::Parts,
     calls: loading::Calls,
-    rest: Arc<Rest>,
+    rest: Arc<api::Doors>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -211,8 +210,8 @@ impl Parts {
             socket_needs_key,
         }));
         let concurrency = Arc::clone(&doors.concurrency);
-        let rest = Rest::new(doors);
-        let rest = Arc::new(rest);
+        let doors = api::Doors::new(doors);
+        let rest = Arc::new(doors);
         Ok(Parts {
             clock,
             store,

@@ -5,8 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::api::rest::Rest;
+use crate::api::tencent::Tencent;
 use crate::base::clock::Clock;
 use crate::base::id::IdSource;
+use crate::http::Handler;
+use crate::http::head::Head;
+use crate::http::request::{Peer, Request};
+use crate::http::response::Response;
 use crate::instance::host::Host;
 use crate::pool::Pool;
 use crate::service::concurrency::Concurrency;
@@ -25,6 +31,44 @@ use crate::store::Store;
 
 pub mod rest;
 pub(crate) mod routing;
+pub mod tencent;
+
+/// All doors behind one address: each request goes to the one it is meant for.
+#[derive(Debug)]
+pub struct Doors {
+    rest: Rest,
+    tencent: Tencent,
+}
+
+impl Doors {
+    /// The doors before `parts`.
+    pub fn new(parts: Arc<Parts>) -> Doors {
+        Doors { rest: Rest::new(Arc::clone(&parts)), tencent: Tencent::new(parts) }
+    }
+
+    fn of(&self, head: &Head) -> &dyn Handler {
+        if Tencent::is_meant(head) { &self.tencent } else { &self.rest }
+    }
+}
+
+impl Handler for Doors {
+    fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response> {
+        self.of(head).before_body(head, peer)
+    }
+
+    fn is_patient(&self, head: &Head) -> bool {
+        self.of(head).is_patient(head)
+    }
+
+    /// What the front refuses has no head that could be looked at.
+    fn refusal(&self, status: u16, sentence: &'static str) -> Response {
+        self.rest.refusal(status, sentence)
+    }
+
+    fn handle(&self, request: Request) -> Response {
+        self.of(&request.head).handle(request)
+    }
+}
 
 /// What the services are made of.
 #[derive(Debug)]

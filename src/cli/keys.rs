@@ -23,6 +23,9 @@ enum Action {
         /// What it may do
         #[arg(long, value_enum, default_value_t = Scope::Admin)]
         scope: Scope,
+        /// One that signs requests of the TencentCloud API: a SecretId and a SecretKey
+        #[arg(long)]
+        tencent: bool,
     },
     /// List the keys, without their secrets
     List,
@@ -46,21 +49,30 @@ enum Scope {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     match &args.action {
-        Action::Create { name, scope } => create(name, *scope, context),
+        Action::Create { name, scope, tencent } => create(name, *scope, *tencent, context),
         Action::List => list(context),
         Action::Revoke { id } => revoke(*id, context),
     }
 }
 
-fn create(name: &str, scope: Scope, context: &Context) -> Result<Exit, Failure> {
+fn create(name: &str, scope: Scope, tencent: bool, context: &Context) -> Result<Exit, Failure> {
     let scope = scope.to_possible_value().expect("no scope is hidden").get_name().to_owned();
-    let body = serde_json::json!({ "name": name, "scope": scope }).to_string();
+    let mut body = serde_json::json!({ "name": name, "scope": scope });
+    if tencent {
+        body["tencent"] = true.into();
+    }
+    let body = body.to_string();
     let answer = context.api()?.send("POST", "/v1/keys", Vec::new(), body.as_bytes())?.accepted()?;
     if context.out.json {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let key: Key = answer.json()?;
-    context.out.data(key.key.unwrap_or_default().as_bytes())?;
+    match (&key.secret_id, &key.secret_key) {
+        (Some(id), Some(secret)) => {
+            context.out.data(format!("SecretId: {id}\nSecretKey: {secret}\n").as_bytes())?;
+        }
+        _ => context.out.data(key.key.unwrap_or_default().as_bytes())?,
+    }
     context.out.note(&format!("key {} ({}) may do: {}; it is not shown again", key.id, key.name, key.scope));
     Ok(Exit::Done)
 }

@@ -204,6 +204,8 @@ pub(super) struct Key {
     #[serde(default)]
     pub(super) created_us: i64,
     pub(super) key: Option<String>,
+    pub(super) secret_id: Option<String>,
+    pub(super) secret_key: Option<String>,
 }
 
 /// All keys.

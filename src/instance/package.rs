@@ -56,6 +56,16 @@ pub fn check(bytes: &[u8]) -> Result<Checked> {
     Ok(Checked { digest: digest(bytes), entries, unpacked_bytes: archive.unpacked_bytes() })
 }
 
+/// One file of an archive; none where there is no such file, or it has more than `bytes_max` bytes.
+pub fn file(bytes: &[u8], path: &str, bytes_max: usize) -> Result<Option<Vec<u8>>> {
+    let mut archive = Archive::open(bytes)?;
+    let is_it = |entry: &Entry| matches!(entry, Entry::File { path: known, .. } if known == path);
+    let Some(index) = archive.entries().iter().position(is_it) else { return Ok(None) };
+    let mut content = Vec::new();
+    archive.read(index, &mut content)?;
+    Ok((content.len() <= bytes_max).then_some(content))
+}
+
 /// Unpacks into `folder`, which appears whole or not at all: the work is done in a hidden folder beside it, which then
 /// takes its name. If another has put `folder` there meanwhile, theirs stays.
 ///

@@ -6,11 +6,12 @@
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::Signal;
 
 use crate::base::clock::Clock;
 use crate::error::{Error, Result};
@@ -37,10 +38,41 @@ pub(crate) struct Task<'a> {
     pub(crate) memory_mb: u32,
     /// Set when the server can wait no longer.
     pub(crate) stopping: &'a AtomicBool,
+    /// Tells when this run is to end.
+    pub(crate) termination: &'a Termination,
     /// The Version's first run.
     pub(crate) first: bool,
     /// Hears of loading and of a long run's lines.
     pub(crate) listener: &'a mut dyn Listener,
+}
+
+/// Whether a run that goes on is to end, and how; seen within moments by whoever runs it.
+#[derive(Debug, Default)]
+pub struct Termination(AtomicU8);
+
+impl Termination {
+    const KILL: u8 = 1;
+    const TELL: u8 = 2;
+
+    /// Has it killed.
+    pub fn kill(&self) {
+        self.0.store(Termination::KILL, Ordering::Relaxed);
+    }
+
+    /// Has its process told to end (SIGTERM), which it may go on after.
+    pub fn tell(&self) {
+        self.0.store(Termination::TELL, Ordering::Relaxed);
+    }
+
+    fn is_killed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Termination::KILL
+    }
+
+    /// Whether it is to be told; once.
+    fn take_told(&self) -> bool {
+        let told = self.0.compare_exchange(Termination::TELL, 0, Ordering::Relaxed, Ordering::Relaxed);
+        told.is_ok()
+    }
 }
 
 /// Who keeps the log of a run; hears of things in the order they happen.
@@ -378,6 +410,15 @@ impl Run<'_> {
         let now = self.clock.now();
         if task.stopping.load(Ordering::Relaxed) {
             return Some(Outcome::stopping());
+        }
+        if task.termination.is_killed() {
+            return Some(Outcome::Aborted);
+        }
+        if task.termination.take_told()
+            && let Some(process) = &self.instance.process
+        {
+            // One that is gone shows that by itself.
+            let _ = rustix::process::pidfd_send_signal(&process.pidfd, Signal::TERM);
         }
         if now - self.flushed >= FLUSH_EVERY {
             self.flushed = now;

@@ -116,6 +116,8 @@ pub enum Outcome {
         /// The init timeout, seconds.
         init_timeout_s: u32,
     },
+    /// Somebody asked for it to be ended.
+    Aborted,
     /// We could not run it; the sentence may be shown to the caller.
     PlatformFailed(String),
 }
@@ -143,6 +145,7 @@ impl Outcome {
             Outcome::HandlerNotFound(_) => 437,
             Outcome::Exited { .. } => 439,
             Outcome::InitTimedOut { .. } => 450,
+            Outcome::Aborted => 499,
             Outcome::PlatformFailed(_) => 500,
         }
     }
@@ -151,6 +154,7 @@ impl Outcome {
     pub fn error_message(&self) -> String {
         match self {
             Outcome::Returned(_) => String::new(),
+            Outcome::Aborted => ABORTED.to_owned(),
             Outcome::AnswerTooLarge => "The size of response exceeds the upper limit (6MB)".to_owned(),
             Outcome::Raised { .. } => "user code exception caught".to_owned(),
             Outcome::OverConcurrency(sentence)
@@ -174,6 +178,9 @@ impl Outcome {
     }
 }
 
+/// What is said of a run or an event that somebody ended (contract 4.1, 499).
+pub const ABORTED: &str = "RequestCanceled: it was ended on request";
+
 /// Where an invocation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -191,11 +198,13 @@ pub enum State {
     Expired,
     /// An event that was given up for another reason, mostly because its retries were used up.
     Dead,
+    /// An event that somebody ended.
+    Aborted,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [State; 7] = [
+    pub const ALL: [State; 8] = [
         State::Queued,
         State::Running,
         State::Retrying,
@@ -203,6 +212,7 @@ impl State {
         State::Failed,
         State::Expired,
         State::Dead,
+        State::Aborted,
     ];
 
     /// The word stored and shown.
@@ -215,12 +225,13 @@ impl State {
             State::Retrying => "retrying",
             State::Expired => "expired",
             State::Dead => "dead",
+            State::Aborted => "aborted",
         }
     }
 
     /// Whether it is over: its record does not change any more.
     pub fn is_over(self) -> bool {
-        matches!(self, State::Succeeded | State::Failed | State::Expired | State::Dead)
+        !matches!(self, State::Running | State::Queued | State::Retrying)
     }
 
     /// The state of that word.

@@ -1,5 +1,7 @@
 //! Keys of API callers and what each may do.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 use crate::model::limits;
 
@@ -42,6 +44,22 @@ impl Scope {
     }
 }
 
+/// A pair with which requests of the TencentCloud API are signed (contract 7). The secret must be known to check a signature,
+/// so it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// The public half.
+    pub secret_id: String,
+    /// The secret half.
+    pub secret_key: String,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("secret_id", &self.secret_id).finish_non_exhaustive()
+    }
+}
+
 /// A key as it is listed; its secret is shown once, at creation, and never stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -53,6 +71,8 @@ pub struct Key {
     pub scope: Scope,
     /// SHA-256 of the secret.
     pub secret_sha256: [u8; 32],
+    /// What it signs with, where it is one that signs.
+    pub signs: Option<SigningKey>,
     /// When it was made, microseconds since the epoch.
     pub created_us: i64,
 }

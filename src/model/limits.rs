@@ -99,6 +99,10 @@ pub const LAYER_RUNTIMES_MAX: usize = 50;
 pub const LAYER_VERSIONS_MAX: u32 = 200;
 /// Longest text kept for the cloud's own settings of a function, bytes of JSON (security: it is in every listing).
 pub const ECHO_BYTES_MAX: usize = 16 * 1024;
+/// Largest file of a handler that is shown, bytes (contract 8.3).
+pub const ENTRY_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Most triggers of one kind of a function (contract 8.1).
+pub const TRIGGERS_PER_KIND_MAX: u32 = 10;
 /// Most Instances of one version kept parked by provisioned concurrency (each costs about a megabyte).
 pub const PROVISIONED_MAX: u32 = 64;
 

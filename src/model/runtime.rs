@@ -29,6 +29,16 @@ impl Language {
         }
     }
 
+    /// What the names of its source files end in, where its handlers are in source files.
+    pub fn extension(self) -> Option<&'static str> {
+        match self {
+            Language::Python => Some("py"),
+            Language::NodeJs => Some("js"),
+            Language::Php => Some("php"),
+            Language::Go | Language::Custom => None,
+        }
+    }
+
     /// Whether the platform loads the code, to fork Instances from what was loaded; else each Instance is the user's own
     /// program, which loads itself.
     pub fn is_loaded_by_us(self) -> bool {

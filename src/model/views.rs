@@ -73,7 +73,7 @@ pub static VIEWS: &[View] = &[
                 "who called: rest, api (TencentCloud API), or replay and dead-letter for events made from dead letters",
             ),
             integer("is_event", "1 if nobody waited for it, else 0"),
-            text("state", "queued, running, retrying, succeeded, failed, expired or dead"),
+            text("state", "queued, running, retrying, succeeded, failed, expired, dead or aborted"),
             integer(
                 "status",
                 "status code of the last attempt; 202 before the first has ended, and while one runs",

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::instance::host::Host;
 use crate::instance::package::cache::{Packages, Unpacked};
-use crate::instance::run::{self, Ended, Listener, Task};
+use crate::instance::run::{self, Ended, Listener, Task, Termination};
 use crate::model::function::{Digest, LATEST, Version};
 use crate::model::invocation::{FunctionNames, Invocation, Outcome};
 use crate::model::log::LogLine;
@@ -136,6 +136,7 @@ impl Pool {
         invocation: &Invocation,
         current: &dyn Fn() -> bool,
         replaced: &dyn Fn() -> bool,
+        termination: &Termination,
         listener: &mut dyn Listener,
     ) -> Option<Ran> {
         let slot = match self.shared.slot(&invocation.version, &invocation.function) {
@@ -145,12 +146,18 @@ impl Pool {
             Err(error) => return Some(self.failed(&error)),
         };
         let entered = slot.enter(&*self.shared.clock);
-        let ran = current().then(|| self.run_in(&slot, invocation, listener));
+        let ran = current().then(|| self.run_in(&slot, invocation, termination, listener));
         drop(entered);
         ran
     }
 
-    fn run_in(&self, slot: &Arc<Slot>, invocation: &Invocation, listener: &mut dyn Listener) -> Ran {
+    fn run_in(
+        &self,
+        slot: &Arc<Slot>,
+        invocation: &Invocation,
+        termination: &Termination,
+        listener: &mut dyn Listener,
+    ) -> Ran {
         let config = &invocation.version.config;
         let mut last = Error::internal("no Instance took the event");
         for _ in 0..TRIES {
@@ -172,6 +179,7 @@ impl Pool {
                 init_timeout_s: config.init_timeout_s,
                 memory_mb: config.memory_mb,
                 stopping: &self.shared.stopping,
+                termination,
                 first,
                 listener,
             };

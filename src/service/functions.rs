@@ -4,12 +4,15 @@
 //! that no run which begins after the answer uses the old code.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{About, Error, Result};
 use crate::instance::host::Host;
 use crate::instance::network::Policies;
 use crate::instance::package::{self, pack};
-use crate::model::function::{Config, Function, FunctionName, Namespace, NetworkPolicy, check_names};
+use crate::model::function::{
+    Config, Function, FunctionName, Namespace, NetworkPolicy, Version, check_names,
+};
 use crate::model::limits;
 use crate::model::query::{Page, PageLimit};
 use crate::pool::Pool;
@@ -18,6 +21,11 @@ use crate::service::invoke::Invoker;
 use crate::service::loading::Bell;
 use crate::store::Store;
 use crate::store::functions::{Content, Haste};
+use crate::store::listing::FunctionQuery;
+
+/// How long it is waited for code to be loaded, and what lies between two looks.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+const SETTLED_LOOK: Duration = Duration::from_millis(10);
 
 /// Code as a caller brings it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,9 +184,10 @@ impl Functions {
 
     fn content(&self, config: &Config, code: Code) -> Result<Content> {
         let archive = archive(code)?;
-        let checked = package::check(&archive)?;
+        let checked = package::check(&archive).map_err(|error| error.about(About::Code))?;
         if let Some(program) = self.host.program(config) {
-            package::program::check(&archive, program, config.runtime)?;
+            let checked = package::program::check(&archive, program, config.runtime);
+            checked.map_err(|error| error.about(About::Code))?;
         }
         Ok(Content::New(archive, checked.digest))
     }
@@ -229,6 +238,35 @@ impl Functions {
         found.ok_or_else(|| {
             Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
         })
+    }
+
+    /// A page of functions by number, and how many there are in all.
+    pub fn listed(&self, query: &FunctionQuery) -> Result<(Vec<Function>, usize)> {
+        self.store.listed_functions(query)
+    }
+
+    /// Waits until nothing is under way with a function, as long as its code may take to load. Fails with `NotFound`, and with
+    /// `Conflict` when it takes longer.
+    pub fn wait_until_settled(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
+        let mut left = SETTLED_WITHIN;
+        loop {
+            let function = self.find(namespace, name)?;
+            if !function.status.stand.is_passing() || left.is_zero() {
+                return function.status.check_changeable().map(|()| function);
+            }
+            std::thread::sleep(SETTLED_LOOK);
+            left = left.saturating_sub(SETTLED_LOOK);
+        }
+    }
+
+    /// The text of the file that a version's handler is in, if it is not larger than people read (contract 8.3); empty where
+    /// there is none.
+    pub fn entry_file(&self, version: &Version) -> Result<String> {
+        let Some(extension) = version.config.runtime.language.extension() else { return Ok(String::new()) };
+        let path = format!("{}.{extension}", version.config.handler.file());
+        let Some(archive) = self.store.package(version.package)? else { return Ok(String::new()) };
+        let bytes = package::file(&archive, &path, limits::ENTRY_FILE_BYTES_MAX)?;
+        Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
     }
 
     /// What there is to know about how a function runs here: a stand-in interpreter, a network it cannot have, why it cannot
@@ -301,7 +339,8 @@ pub(crate) fn archive(code: Code) -> Result<Vec<u8>> {
             "code must be at most {} bytes zipped, not {}",
             limits::PACKAGE_BYTES_MAX,
             archive.len()
-        )));
+        ))
+        .about(About::Code));
     }
     Ok(archive)
 }

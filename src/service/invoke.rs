@@ -12,6 +12,7 @@ use crate::base::clock::Clock;
 use crate::base::id::{IdSource, RequestId};
 use crate::base::json;
 use crate::error::{About, Error, Result};
+use crate::instance::run::Termination;
 use crate::model::alias::{Alias, AliasName, RoutingKey, is_number};
 use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
 use crate::model::invocation::{Event, FunctionNames, Invocation, Record, Source};
@@ -63,9 +64,16 @@ pub struct Invoker {
     qualified: RwLock<HashMap<Qualified, Target>>,
     /// Grows with every deploy and delete: what was looked up before one may not be kept after it.
     generation: AtomicU64,
-    running: Mutex<BTreeMap<i64, Arc<Invocation>>>,
+    running: Mutex<BTreeMap<i64, Going>>,
     metrics: Metrics,
     endings: Endings,
+}
+
+/// A run that goes on, and how it is ended.
+#[derive(Clone, Debug)]
+struct Going {
+    invocation: Arc<Invocation>,
+    termination: Arc<Termination>,
 }
 
 /// A function's names and a qualifier.
@@ -162,7 +170,7 @@ impl Invoker {
     /// The runs that have not ended, newest first, as records in state running and without their events, which may be
     /// large.
     pub fn running(&self) -> Vec<Record> {
-        self.lock_running().values().rev().map(|invocation| record(invocation, Vec::new())).collect()
+        self.lock_running().values().rev().map(|going| record(&going.invocation, Vec::new())).collect()
     }
 
     /// The row id of the run of that request id, if it has not ended.
@@ -170,15 +178,27 @@ impl Invoker {
         let running = self.lock_running();
         running
             .values()
-            .find(|invocation| invocation.request_id == *request_id)
-            .map(|invocation| invocation.id)
+            .find(|going| going.invocation.request_id == *request_id)
+            .map(|going| going.invocation.id)
     }
 
     /// The run of that request id, if it has not ended, with its event.
     pub fn running_run(&self, request_id: &RequestId) -> Option<Record> {
         let running = self.lock_running();
-        let found = running.values().find(|invocation| invocation.request_id == *request_id)?;
-        Some(record(found, found.event.0.to_vec()))
+        let found = running.values().find(|going| going.invocation.request_id == *request_id)?;
+        Some(record(&found.invocation, found.invocation.event.0.to_vec()))
+    }
+
+    /// Has the run of that row id ended: killed, or only told to; whether it goes on.
+    pub(crate) fn terminate(&self, run_id: i64, is_graceful: bool) -> bool {
+        let running = self.lock_running();
+        let Some(going) = running.get(&run_id) else { return false };
+        if is_graceful {
+            going.termination.tell();
+        } else {
+            going.termination.kill();
+        }
+        true
     }
 
     /// What ran since the start, counted.
@@ -228,7 +248,7 @@ impl Invoker {
         }
     }
 
-    fn lock_running(&self) -> MutexGuard<'_, BTreeMap<i64, Arc<Invocation>>> {
+    fn lock_running(&self) -> MutexGuard<'_, BTreeMap<i64, Going>> {
         self.running.lock().expect("no holder of this lock can panic")
     }
 

@@ -23,7 +23,7 @@ impl Layers {
         self.store.check_room_for_event()?;
         text.check()?;
         let archive = archive(code)?;
-        let checked = package::check(&archive)?;
+        let checked = package::check(&archive).map_err(|error| error.about(About::Code))?;
         self.store.publish_layer(name, text, archive, checked.digest)
     }
 

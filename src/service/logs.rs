@@ -15,6 +15,7 @@ use crate::model::event::Attempt;
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::invocation::{Record, State};
 use crate::model::limits;
+use crate::model::log::LogLine;
 use crate::model::query::{InvocationQuery, LogQuery, Order, Page, PageLimit, StatusFilter, StoredLine};
 use crate::service::invoke::Invoker;
 use crate::store::Store;
@@ -119,6 +120,22 @@ impl Logs {
             0 => Ok(Vec::new()),
             before => self.store.attempts(record.id, before),
         }
+    }
+
+    /// The last lines of a run, as many as a page holds, in order.
+    pub fn last_lines(&self, record: &Record) -> Result<Vec<LogLine>> {
+        let query = LogQuery {
+            run_id: Some(record.id),
+            function_id: None,
+            namespace: None,
+            since_us: None,
+            until_us: None,
+            order: Order::Descending,
+            after: None,
+            limit: PageLimit::new(limits::PAGE_MAX)?,
+        };
+        let page = self.store.logs(&query)?;
+        Ok(page.rows.into_iter().rev().map(|stored| stored.line).collect())
     }
 
     /// The first lines of a run, as many as a page holds, and where the rest begins.

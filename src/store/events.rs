@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::base::id::RequestId;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Acceptance, Attempt, Claimed, IdempotencyKey, Letter, Settlement, Tries, Waiting};
-use crate::model::invocation::{Record, State};
+use crate::model::invocation::{ABORTED, Record, State};
 use crate::model::limits;
 use crate::store::minutes::Minutes;
 use crate::store::recorder::Order;
@@ -83,6 +83,25 @@ impl Store {
             let sql = "UPDATE queued SET claimed_us = NULL WHERE invocation_id = ?1";
             tx.prepare_cached(sql)?.execute([id])?;
             Ok(())
+        })
+    }
+
+    /// Ends an event that waits, on request; whether there was one. Whoever takes its place in the line finds nothing to do.
+    pub fn abort_event(&self, id: i64) -> Result<bool> {
+        self.write_durably(move |tx| {
+            let sql = "DELETE FROM queued WHERE invocation_id = ?1 AND claimed_us IS NULL";
+            if tx.execute(sql, [id])? == 0 {
+                return Ok(false);
+            }
+            tx.execute(
+                "UPDATE invocation SET state = 7, status = 499, ended_us = ?2, error = ?3,
+                     started_us = iif(started_us = 0, ?2, started_us),
+                     result = CAST(json_object('errorCode', -1, 'errorMessage', ?3, 'requestId', request_id,
+                                               'stackTrace', '', 'statusCode', 499) AS BLOB)
+                 WHERE id = ?1",
+                params![id, tx.now_us, ABORTED],
+            )?;
+            Ok(true)
         })
     }
 

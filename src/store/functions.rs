@@ -227,7 +227,8 @@ pub(super) fn find(
     rows.next()?.map(|row| function(row, sealing)).transpose()
 }
 
-fn by_id(tx: &Tx<'_>, sealing: &Sealing, id: i64) -> Result<Option<Function>> {
+/// The function of that id, unless it was deleted.
+pub(super) fn by_id(tx: &Tx<'_>, sealing: &Sealing, id: i64) -> Result<Option<Function>> {
     let mut statement = tx.prepare_cached(&format!("{} AND f.id = ?1", select()))?;
     let mut rows = statement.query([id])?;
     rows.next()?.map(|row| function(row, sealing)).transpose()

@@ -3,14 +3,29 @@
 use rusqlite::{ErrorCode, Row, params};
 
 use crate::error::{Error, Kind, Result};
-use crate::model::key::{Key, Scope};
+use crate::model::key::{Key, Scope, SigningKey};
+use crate::store::sealing::Sealing;
 use crate::store::{Store, Tx, fault};
 
 impl Store {
     /// Keeps a key. Fails with `Conflict` when the name is taken.
-    pub fn create_key(&self, name: &str, scope: Scope, secret_sha256: [u8; 32]) -> Result<Key> {
-        let name = name.to_owned();
-        self.write_durably(move |tx| create(tx, name, scope, secret_sha256))
+    pub fn create_key(
+        &self,
+        name: &str,
+        scope: Scope,
+        secret_sha256: [u8; 32],
+        signs: Option<SigningKey>,
+    ) -> Result<Key> {
+        let (name, sealing) = (name.to_owned(), self.sealing().clone());
+        self.write_durably(move |tx| {
+            let key = create(tx, name, scope, secret_sha256)?;
+            if let Some(pair) = &signs {
+                let sealed = sealing.close_key(key.id, pair.secret_key.clone());
+                let sql = "UPDATE key SET secret_id = ?2, secret_key = ?3 WHERE id = ?1";
+                tx.execute(sql, params![key.id, pair.secret_id, sealed])?;
+            }
+            Ok(Key { signs, ..key })
+        })
     }
 
     /// Whether a key was ever made, revoked ones included.
@@ -24,12 +39,13 @@ impl Store {
     /// All keys, oldest first.
     pub fn keys(&self) -> Result<Vec<Key>> {
         self.read(|tx| {
-            let sql = "SELECT id, name, scope, secret_sha256, created_us FROM key ORDER BY id";
+            let sql = "SELECT id, name, scope, secret_sha256, created_us, secret_id, secret_key FROM key
+                       ORDER BY id";
             let mut statement = tx.prepare_cached(sql)?;
             let mut rows = statement.query([])?;
             let mut keys = Vec::new();
             while let Some(row) = rows.next()? {
-                keys.push(key(row)?);
+                keys.push(key(row, self.sealing())?);
             }
             Ok(keys)
         })
@@ -54,17 +70,34 @@ fn create(tx: &Tx<'_>, name: String, scope: Scope, secret_sha256: [u8; 32]) -> R
             Err(Error::new(Kind::Conflict, format!("a key named {name} exists")).because(cause))
         }
         Err(cause) => Err(cause.into()),
-        Ok(_) => Ok(Key { id: tx.last_insert_rowid(), name, scope, secret_sha256, created_us: tx.now_us }),
+        Ok(_) => Ok(Key {
+            id: tx.last_insert_rowid(),
+            name,
+            scope,
+            secret_sha256,
+            signs: None,
+            created_us: tx.now_us,
+        }),
     }
 }
 
-fn key(row: &Row<'_>) -> Result<Key> {
+fn key(row: &Row<'_>, sealing: &Sealing) -> Result<Key> {
     let scope: String = row.get(2)?;
+    let id = row.get(0)?;
+    let pair: (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
+    let signs = match pair {
+        // One that does not open signs nothing, and can be revoked.
+        (Some(secret_id), Some(stored)) => {
+            sealing.open_key(id, stored).map(|secret_key| SigningKey { secret_id, secret_key })
+        }
+        _ => None,
+    };
     Ok(Key {
-        id: row.get(0)?,
+        id,
         name: row.get(1)?,
         scope: Scope::parse(&scope).ok_or_else(|| fault::unreadable("scope"))?,
         secret_sha256: row.get(3)?,
+        signs,
         created_us: row.get(4)?,
     })
 }

@@ -51,6 +51,7 @@ mod fault;
 pub mod functions;
 mod keys;
 mod layers;
+pub mod listing;
 pub mod logs;
 mod migrate;
 mod minutes;

@@ -100,6 +100,7 @@ fn select(query: &InvocationQuery, first: i64, last: i64) -> Select {
         None => {}
         Some(StatusFilter::State(State::Running)) => select.push(" AND i.state = 0"),
         Some(StatusFilter::State(State::Succeeded)) => select.push(" AND i.state = 1"),
+        Some(StatusFilter::State(State::Aborted)) => select.push(" AND i.state = 7"),
         Some(StatusFilter::State(state @ (State::Queued | State::Retrying))) => {
             select.push(" AND i.id IN (SELECT invocation_id FROM queued)");
             select.bind(" AND i.state = ?", state_number(state));
@@ -110,6 +111,7 @@ fn select(query: &InvocationQuery, first: i64, last: i64) -> Select {
         }
         Some(StatusFilter::Code(202)) => select.push(" AND i.state = 0"),
         Some(StatusFilter::Code(200)) => select.push(" AND i.state = 1"),
+        Some(StatusFilter::Code(499)) => select.push(" AND i.state = 7"),
         Some(StatusFilter::Code(code)) => {
             select.bind(" AND i.state IN (2, 5, 6) AND i.status = ?", i64::from(code));
         }
@@ -202,6 +204,7 @@ fn state_number(state: State) -> i64 {
         State::Retrying => 4,
         State::Expired => 5,
         State::Dead => 6,
+        State::Aborted => 7,
     }
 }
 
@@ -214,6 +217,7 @@ pub(super) fn state_of(number: i64) -> rusqlite::Result<State> {
         4 => Ok(State::Retrying),
         5 => Ok(State::Expired),
         6 => Ok(State::Dead),
+        7 => Ok(State::Aborted),
         _ => Err(rusqlite::Error::IntegralValueOutOfRange(7, number)),
     }
 }

@@ -1,6 +1,7 @@
-//! Environments of functions as they are stored: as they are, or sealed with a key from a file outside the database.
+//! Environments of functions, and what keys sign with, as they are stored: as they are, or sealed with a key from a file outside
+//! the database.
 //!
-//! A text that begins with `{` is plain. Everything sealed begins with [`SEALED`], or with [`UNSWEPT`] where plain texts that
+//! Everything sealed begins with [`SEALED`], or with [`UNSWEPT`] where plain texts that
 //! it took the place of may still be found in free space of the file. The key is bound to nothing but what it sealed: a
 //! database without functions opens with any.
 //!
@@ -24,21 +25,49 @@ const SEALED: &str = "sealed:";
 /// The same, of those that were plain before and whose traces have not been removed yet.
 const UNSWEPT: &str = "sealing:";
 /// What an environment is authenticated with, beside its function's id.
-const PURPOSE: &str = "environment";
+const ENVIRONMENT: &str = "environment";
+/// What a key's secret is authenticated with, beside the key's id.
+const KEY: &str = "key";
 /// Permissions that a key file of ours may give nobody.
 const OTHERS: u32 = 0o077;
 /// The same for one that somebody hands to us, who may do so by our group or an access list (systemd's credentials).
 const STRANGERS: u32 = 0o007;
 
-/// How environments are stored.
+/// How secrets are stored.
 #[derive(Clone, Debug)]
 pub(super) struct Sealing(Option<Arc<Seal>>);
 
-/// A stored environment.
+/// A stored secret.
 struct Row {
-    version_id: i64,
-    function_id: i64,
+    place: Place,
     text: String,
+}
+
+/// Where a secret is stored.
+enum Place {
+    Environment { version_id: i64, function_id: i64 },
+    Key { id: i64 },
+}
+
+impl Place {
+    /// What it is authenticated with.
+    fn binding(&self) -> (&'static str, i64) {
+        match self {
+            Place::Environment { function_id, .. } => (ENVIRONMENT, *function_id),
+            Place::Key { id } => (KEY, *id),
+        }
+    }
+
+    fn write(&self, conn: &Connection, text: &str) -> Result<()> {
+        let (sql, id) = match self {
+            Place::Environment { version_id, .. } => {
+                ("UPDATE version SET env = ?2 WHERE id = ?1", *version_id)
+            }
+            Place::Key { id } => ("UPDATE key SET secret_key = ?2 WHERE id = ?1", *id),
+        };
+        conn.execute(sql, params![id, text])?;
+        Ok(())
+    }
 }
 
 impl Sealing {
@@ -83,21 +112,38 @@ impl Sealing {
 
     /// The text to store for a function's environment.
     pub(super) fn close(&self, function_id: i64, plain: String) -> String {
-        match &self.0 {
-            Some(seal) => format!("{SEALED}{}", seal.seal(PURPOSE, function_id, plain.as_bytes())),
-            None => plain,
-        }
+        self.close_as((ENVIRONMENT, function_id), plain)
     }
 
     /// The environment that was stored for a function.
     pub(super) fn open(&self, function_id: i64, stored: String) -> Result<String> {
-        let Some(sealed) = sealed_part(&stored) else { return Ok(stored) };
-        let opened = self.0.as_ref().and_then(|seal| opened(seal, function_id, sealed));
-        opened.ok_or_else(|| {
+        self.open_as((ENVIRONMENT, function_id), stored).ok_or_else(|| {
             Error::internal(
                 "the function's environment does not open: it was sealed for another one, or damaged",
             )
         })
+    }
+
+    /// The text to store for what a key signs with.
+    pub(super) fn close_key(&self, key_id: i64, plain: String) -> String {
+        self.close_as((KEY, key_id), plain)
+    }
+
+    /// What a key signs with; none where it does not open.
+    pub(super) fn open_key(&self, key_id: i64, stored: String) -> Option<String> {
+        self.open_as((KEY, key_id), stored)
+    }
+
+    fn close_as(&self, (purpose, id): (&str, i64), plain: String) -> String {
+        match &self.0 {
+            Some(seal) => format!("{SEALED}{}", seal.seal(purpose, id, plain.as_bytes())),
+            None => plain,
+        }
+    }
+
+    fn open_as(&self, binding: (&str, i64), stored: String) -> Option<String> {
+        let Some(sealed) = sealed_part(&stored) else { return Some(stored) };
+        self.0.as_ref().and_then(|seal| opened(seal, binding, sealed))
     }
 }
 
@@ -111,7 +157,7 @@ impl Row {
     }
 
     fn opens(&self, seal: &Seal) -> bool {
-        sealed_part(&self.text).is_none_or(|sealed| opened(seal, self.function_id, sealed).is_some())
+        sealed_part(&self.text).is_none_or(|sealed| opened(seal, self.place.binding(), sealed).is_some())
     }
 }
 
@@ -119,16 +165,23 @@ fn sealed_part(text: &str) -> Option<&str> {
     text.strip_prefix(SEALED).or_else(|| text.strip_prefix(UNSWEPT))
 }
 
-fn opened(seal: &Seal, function_id: i64, sealed: &str) -> Option<String> {
-    seal.open(PURPOSE, function_id, sealed).and_then(|bytes| String::from_utf8(bytes).ok())
+fn opened(seal: &Seal, (purpose, id): (&str, i64), sealed: &str) -> Option<String> {
+    seal.open(purpose, id, sealed).and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
 fn rows(conn: &Connection) -> Result<Vec<Row>> {
     let mut statement = conn.prepare("SELECT id, function_id, env FROM version")?;
     let row = |row: &rusqlite::Row<'_>| {
-        Ok(Row { version_id: row.get(0)?, function_id: row.get(1)?, text: row.get(2)? })
+        let place = Place::Environment { version_id: row.get(0)?, function_id: row.get(1)? };
+        Ok(Row { place, text: row.get(2)? })
     };
-    Ok(statement.query_map([], row)?.collect::<rusqlite::Result<_>>()?)
+    let mut rows: Vec<Row> = statement.query_map([], row)?.collect::<rusqlite::Result<_>>()?;
+    let mut statement = conn.prepare("SELECT id, secret_key FROM key WHERE secret_key IS NOT NULL")?;
+    let row = |row: &rusqlite::Row<'_>| Ok(Row { place: Place::Key { id: row.get(0)? }, text: row.get(1)? });
+    for key in statement.query_map([], row)? {
+        rows.push(key?);
+    }
+    Ok(rows)
 }
 
 /// Whether there ever was one.
@@ -143,12 +196,12 @@ fn check(seal: &Seal, path: &Path, rows: &[Row]) -> Result<()> {
     let closed = sealed().filter(|row| !row.opens(seal)).count();
     if closed > 0 && closed == sealed().count() {
         return Err(Error::invalid(format!(
-            "the environments in the database are sealed with another key than that in {}",
+            "the secrets in the database are sealed with another key than that in {}",
             path.display()
         )));
     }
     if closed > 0 {
-        log::error!("{closed} environments do not open: they were sealed for other functions, or damaged");
+        log::error!("{closed} environments or keys do not open: they were sealed for others, or damaged");
     }
     Ok(())
 }
@@ -156,11 +209,9 @@ fn check(seal: &Seal, path: &Path, rows: &[Row]) -> Result<()> {
 fn seal_plain(writer: &mut Connection, seal: &Seal, rows: &[Row]) -> Result<()> {
     let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for row in rows.iter().filter(|row| !row.is_sealed()) {
-        let sealed = seal.seal(PURPOSE, row.function_id, row.text.as_bytes());
-        tx.execute(
-            "UPDATE version SET env = ?2 WHERE id = ?1",
-            params![row.version_id, format!("{UNSWEPT}{sealed}")],
-        )?;
+        let (purpose, id) = row.place.binding();
+        let sealed = seal.seal(purpose, id, row.text.as_bytes());
+        row.place.write(&tx, &format!("{UNSWEPT}{sealed}"))?;
     }
     Ok(tx.commit()?)
 }
@@ -182,6 +233,7 @@ fn sweep(writer: &Connection, may_checkpoint: bool) -> Result<()> {
     }
     // Base64 has no colon, so the word is found at the beginning only.
     writer.execute("UPDATE version SET env = replace(env, ?1, ?2)", [UNSWEPT, SEALED])?;
+    writer.execute("UPDATE key SET secret_key = replace(secret_key, ?1, ?2)", [UNSWEPT, SEALED])?;
     Ok(())
 }
 

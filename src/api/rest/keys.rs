@@ -19,6 +19,12 @@ struct KeyBody<'a> {
     /// The secret; only in the answer that makes the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// The public half of a pair that signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_id: Option<&'a str>,
+    /// The secret half; only in the answer that makes the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_key: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -37,9 +43,17 @@ pub(super) fn create(rest: &Rest, call: Call) -> Result<Response> {
     let name = fields.text("name")?.ok_or_else(|| Error::invalid("name is required"))?;
     let scope = fields.text("scope")?.and_then(|word| Scope::parse(&word));
     let scope = scope.ok_or_else(|| Error::invalid("scope must be admin, invoke or read"))?;
-    fields.nothing_else(&["name", "scope"])?;
-    let (key, secret) = rest.parts.keys.create(&name, scope)?;
-    Ok(answer::json(201, &body_of(&key, Some(secret))).with_header("Cache-Control", "no-store"))
+    let signs = fields.truth("tencent")?.unwrap_or_default();
+    fields.nothing_else(&["name", "scope", "tencent"])?;
+    let answer = if signs {
+        let (key, pair) = rest.parts.keys.create_signing(&name, scope)?;
+        let secret_key = Some(pair.secret_key.as_str());
+        answer::json(201, &KeyBody { secret_key, ..body_of(&key, None) })
+    } else {
+        let (key, secret) = rest.parts.keys.create(&name, scope)?;
+        answer::json(201, &body_of(&key, Some(secret)))
+    };
+    Ok(answer.with_header("Cache-Control", "no-store"))
 }
 
 pub(super) fn revoke(rest: &Rest, call: Call) -> Result<Response> {
@@ -56,5 +70,7 @@ fn body_of(key: &Key, secret: Option<String>) -> KeyBody<'_> {
         scope: key.scope.as_str(),
         created_us: key.created_us,
         key: secret,
+        secret_id: key.signs.as_ref().map(|pair| pair.secret_id.as_str()),
+        secret_key: None,
     }
 }

@@ -173,6 +173,10 @@ impl Events {
     ) -> (Settlement, After) {
         let failed = u32::from(record.status != 200 && !is_platforms(record.status));
         let tries = Tries { attempts: before.attempts + 1, failures: before.failures + failed, ..before };
+        if record.status == 499 {
+            record.state = State::Aborted;
+            return (Settlement::Ended, After::Over(None));
+        }
         let follows = match next(record.status, tries, age, config, self.options.pace) {
             // The next server runs it at once.
             Next::Again(_) | Next::GivenUp(_) if self.is_cut_off(record) => Next::Again(Duration::ZERO),

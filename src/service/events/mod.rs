@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use crate::base::clock::Clock;
 use crate::base::id::IdSource;
-use crate::error::Result;
+use crate::error::{About, Error, Kind, Result};
 use crate::model::event::{Pace, Waiting};
 use crate::model::function::Function;
+use crate::model::invocation::Record;
 use crate::pool::Pool;
 use crate::service::events::dispatch::Desk;
 use crate::service::events::line::Entry;
@@ -33,6 +34,10 @@ mod line;
 mod message;
 #[cfg(test)]
 mod tests;
+
+/// How often an event is looked for that is neither waiting nor running just now, and what lies between two looks.
+const TERMINATE_TRIES: u32 = 100;
+const TERMINATE_AGAIN: Duration = Duration::from_millis(20);
 
 /// Bounds of the queue, and how fast its times pass.
 #[derive(Clone, Debug)]
@@ -175,6 +180,26 @@ impl Events {
         desk.line.hurry(function.id);
         desk.know_gone(function.id);
         self.call_another(desk);
+    }
+
+    /// Ends an event on request: one that waits never runs again, one that runs is killed, or only told to end (SIGTERM), after
+    /// which it may go on. Fails with `Conflict` when it is over.
+    pub fn terminate(&self, event: &Record, is_graceful: bool) -> Result<()> {
+        for _ in 0..TERMINATE_TRIES {
+            if self.runner.terminate(event.id, is_graceful) {
+                return Ok(());
+            }
+            if self.parts.store.abort_event(event.id)? {
+                self.runner.ended(&event.request_id);
+                return Ok(());
+            }
+            if self.parts.store.invocation(&event.request_id)?.is_none_or(|record| record.state.is_over()) {
+                break;
+            }
+            // It is on its way from one to the other.
+            self.rest(TERMINATE_AGAIN);
+        }
+        Err(Error::new(Kind::Conflict, "the event is over").about(About::Event))
     }
 
     /// The queue in numbers.

@@ -105,6 +105,10 @@ impl Runner for Script {
         Ok((Aim { number: None, alias: Arc::from("") }, self.find(&key.0, &key.1)?))
     }
 
+    fn terminate(&self, _: i64, _: bool) -> bool {
+        false
+    }
+
     fn room(&self, known: &Known) -> Option<Room> {
         let at = NAMES.iter().position(|name| *name == known.names.name).unwrap();
         self.told().open[at].then(Room::default)

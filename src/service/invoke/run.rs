@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::base::failpoint;
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
+use crate::instance::run::Termination;
 use crate::model::event::Settlement;
 use crate::model::finished::FinishedRun;
 use crate::model::function::{FunctionName, Namespace};
@@ -18,7 +19,7 @@ use crate::model::invocation::{Event, Invocation, Outcome, Record, Source, State
 use crate::pool::admission::Asks;
 use crate::pool::{Permit, Ran};
 use crate::service::invoke::runner::Room;
-use crate::service::invoke::{Aim, Finished, Invoker, Known};
+use crate::service::invoke::{Aim, Finished, Going, Invoker, Known};
 use crate::service::run_log::{self, End, RunLog};
 use crate::store::logs::Of;
 
@@ -117,9 +118,9 @@ impl Invoker {
         let memory_mb = invocation.version.config.memory_mb;
         let begun_us = invocation.begun_us;
         let mut log = RunLog::start(&invocation.request_id, memory_mb, begun_us, &wall_us, &mut early);
-        let _running = Running::list(&self.running, invocation);
+        let running = Running::list(&self.running, invocation);
         let permit = attempt.as_ref().and_then(|attempt| attempt.room.permit());
-        let ran = self.admitted(invocation, checks, permit, &mut log);
+        let ran = self.admitted(invocation, checks, permit, &running.termination, &mut log);
         ran.map(|ran| self.keep(invocation, ran, log, attempt)).transpose()
     }
 
@@ -129,10 +130,12 @@ impl Invoker {
         invocation: &Invocation,
         checks: &Checks<'_>,
         permit: Option<&Permit>,
+        termination: &Termination,
         log: &mut RunLog<'_>,
     ) -> Option<Ran> {
+        let Checks { current, replaced } = checks;
         let run =
-            |permit: &Permit, log| self.pool.run(permit, invocation, checks.current, checks.replaced, log);
+            |permit: &Permit, log| self.pool.run(permit, invocation, current, replaced, termination, log);
         if let Some(permit) = permit {
             return run(permit, log);
         }
@@ -204,15 +207,17 @@ impl Invoker {
 
 /// A run in the list of those that have not ended, until this is dropped: also by a panic, or it would run for ever.
 struct Running<'l> {
-    list: &'l Mutex<BTreeMap<i64, Arc<Invocation>>>,
+    list: &'l Mutex<BTreeMap<i64, Going>>,
     id: i64,
+    termination: Arc<Termination>,
 }
 
 impl<'l> Running<'l> {
-    fn list(list: &'l Mutex<BTreeMap<i64, Arc<Invocation>>>, invocation: &Arc<Invocation>) -> Running<'l> {
-        let mut runs = list.lock().expect("no holder of this lock can panic");
-        runs.insert(invocation.id, Arc::clone(invocation));
-        Running { list, id: invocation.id }
+    fn list(list: &'l Mutex<BTreeMap<i64, Going>>, invocation: &Arc<Invocation>) -> Running<'l> {
+        let termination = Arc::new(Termination::default());
+        let going = Going { invocation: Arc::clone(invocation), termination: Arc::clone(&termination) };
+        list.lock().expect("no holder of this lock can panic").insert(invocation.id, going);
+        Running { list, id: invocation.id, termination }
     }
 }
 

@@ -48,6 +48,9 @@ pub(crate) trait Runner: Send + Sync + fmt::Debug {
     /// the record could not be stored: then the queue knows nothing of the attempt.
     fn attempt(&self, claimed: &Claimed, room: &Room, settle: Settle<'_>) -> Result<Finished>;
 
+    /// Has the run of that row id ended, killed or told to; whether it goes on.
+    fn terminate(&self, run_id: i64, is_graceful: bool) -> bool;
+
     /// Whether runs are being ended because we stop.
     fn is_stopping(&self) -> bool;
 
@@ -91,6 +94,10 @@ impl Runner for Invoker {
             created_us: record.created_us,
             attempt: Some(Attempting { room, retry_num, function_created_us: *function_created_us, settle }),
         })
+    }
+
+    fn terminate(&self, run_id: i64, is_graceful: bool) -> bool {
+        Invoker::terminate(self, run_id, is_graceful)
     }
 
     fn is_stopping(&self) -> bool {

@@ -27,7 +27,7 @@ impl Door {
         let store = fixture.open();
         let hello = deploy(&store, "hello");
         store.record(run(&store, &hello, &["one", r#"{"level":"warn","ms":7}"#])).unwrap();
-        store.create_key("ci", crate::model::key::Scope::Read, [7; 32]).unwrap();
+        store.create_key("ci", crate::model::key::Scope::Read, [7; 32], None).unwrap();
         store.note_server("0.0.1", 3).unwrap();
         Door { store, fixture }
     }

@@ -179,9 +179,9 @@ fn the_public_views_show_no_environment_and_no_key() {
 fn keys_are_kept_by_name_and_hash() {
     let fixture = Fixture::new();
     let store = fixture.open();
-    let key = store.create_key("ci", Scope::Invoke, [1; 32]).unwrap();
+    let key = store.create_key("ci", Scope::Invoke, [1; 32], None).unwrap();
     assert_eq!(store.keys().unwrap(), std::slice::from_ref(&key));
-    assert_eq!(store.create_key("ci", Scope::Admin, [2; 32]).unwrap_err().kind, Kind::Conflict);
+    assert_eq!(store.create_key("ci", Scope::Admin, [2; 32], None).unwrap_err().kind, Kind::Conflict);
     store.revoke_key(key.id).unwrap();
     assert_eq!(store.keys().unwrap(), []);
     assert_eq!(store.revoke_key(key.id).unwrap_err().kind, Kind::NotFound);

@@ -1,0 +1,493 @@
+//! Signatures: TC3-HMAC-SHA256, and the older one over all parameters (contract 7.2, 7.3).
+//!
+//! # What must stay true
+//!
+//! * What is signed is what came: the raw query string, the bytes of the body, header values as they were sent.
+//! * Comparisons take the same time wherever they fail, and an id that is nobody's costs as much as one that is.
+//! * Clients sign different things as the host: with the port, without it, or a whole URL. Each that the Host header can mean
+//!   is tried; the service is what the credential scope says, because some SDKs make it up from the endpoint.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+use tiny_http::Method;
+
+use crate::api::tencent::asked;
+use crate::api::tencent::fault::Fault;
+use crate::http::head::Head;
+use crate::model::key::Scope;
+
+/// How far a signature's time may be from ours, seconds (contract 7.1).
+pub(super) const VALID_S: i64 = 300;
+
+/// How the newer signature is named.
+const ALGORITHM: &str = "TC3-HMAC-SHA256";
+
+/// Finds the secret half of a public one, and what its holder may do.
+pub(super) type SecretOf<'a> = &'a dyn Fn(&str) -> Option<(String, Scope)>;
+
+/// A signature that was right.
+#[derive(Debug)]
+pub(super) struct Signed {
+    /// What its key may do.
+    pub(super) scope: Scope,
+    /// The signature itself.
+    pub(super) signature: String,
+}
+
+/// The public half that a request claims in its head; none where it would be among the parameters.
+pub(super) fn claimed_id(head: &Head) -> Option<&str> {
+    Credential::parse(head.header_text("authorization")?).ok().map(|credential| credential.id)
+}
+
+/// Checks the signature of a request that came at `now_s`, seconds since the epoch.
+pub(super) fn verify(head: &Head, body: &[u8], secret_of: SecretOf<'_>, now_s: i64) -> Result<Signed, Fault> {
+    if asked::has_common_parameters_within(head) {
+        verify_pairs(head, body, secret_of, now_s)
+    } else {
+        verify_headers(head, body, secret_of, now_s)
+    }
+}
+
+/// What is in `Authorization`.
+#[derive(Debug, PartialEq, Eq)]
+struct Credential<'a> {
+    id: &'a str,
+    date: &'a str,
+    service: &'a str,
+    signed_headers: Vec<&'a str>,
+    signature: &'a str,
+}
+
+impl<'a> Credential<'a> {
+    fn parse(text: &'a str) -> Result<Credential<'a>, Fault> {
+        let wrong = || {
+            let sentence = "Authorization must be TC3-HMAC-SHA256 Credential=ID/DATE/SERVICE/tc3_request, \
+                            SignedHeaders=content-type;host, Signature=HEX";
+            Fault::new("AuthFailure.InvalidAuthorization", sentence)
+        };
+        let rest = text.strip_prefix(ALGORITHM).ok_or_else(wrong)?;
+        let (mut credential, mut headers, mut signature) = (None, None, None);
+        for part in rest.split(',') {
+            let (name, value) = part.trim().split_once('=').ok_or_else(wrong)?;
+            let place = match name {
+                "Credential" => &mut credential,
+                "SignedHeaders" => &mut headers,
+                "Signature" => &mut signature,
+                _ => return Err(wrong()),
+            };
+            if place.replace(value).is_some() {
+                return Err(wrong());
+            }
+        }
+        let (Some(credential), Some(headers), Some(signature)) = (credential, headers, signature) else {
+            return Err(wrong());
+        };
+        let mut parts = credential.split('/');
+        let mut next = || parts.next().filter(|part| !part.is_empty()).ok_or_else(wrong);
+        let (id, date, service, end) = (next()?, next()?, next()?, next()?);
+        if end != "tc3_request" || parts.next().is_some() {
+            return Err(wrong());
+        }
+        Ok(Credential { id, date, service, signed_headers: headers.split(';').collect(), signature })
+    }
+}
+
+fn verify_headers(head: &Head, body: &[u8], secret_of: SecretOf<'_>, now_s: i64) -> Result<Signed, Fault> {
+    let text = head.header_text("authorization");
+    let text = text.ok_or_else(|| Fault::missing("AuthFailure.InvalidAuthorization", "Authorization"))?;
+    let credential = Credential::parse(text)?;
+    let at_s = time(head.header_text("x-tc-timestamp").unwrap_or_default(), now_s)?;
+    if date_of(at_s) != credential.date {
+        return Err(Fault::new(
+            "AuthFailure.SignatureFailure",
+            "The date of the Credential is not that of the Timestamp.",
+        ));
+    }
+    check_signed_headers(head, &credential.signed_headers)?;
+    let (secret, scope) = known(secret_of, credential.id);
+    let scope_text = format!("{}/{}/tc3_request", credential.date, credential.service);
+    let key = {
+        let dated = hmac(format!("TC3{secret}").as_bytes(), credential.date.as_bytes());
+        hmac(&hmac(&dated, credential.service.as_bytes()), b"tc3_request")
+    };
+    let mut is_right = subtle::Choice::from(0);
+    for host in hosts(head) {
+        for lowered in [false, true] {
+            let request = canonical(head, body, &credential.signed_headers, &host, lowered);
+            let to_sign = format!("{ALGORITHM}\n{at_s}\n{scope_text}\n{}", hex(&Sha256::digest(request)));
+            let expected = hex(&hmac(&key, to_sign.as_bytes()));
+            is_right |= expected.as_bytes().ct_eq(credential.signature.as_bytes());
+        }
+    }
+    judge(bool::from(is_right), scope, credential.signature)
+}
+
+/// Both the type of the content and the host must be signed, and a header that is signed must be there, once.
+fn check_signed_headers(head: &Head, signed: &[&str]) -> Result<(), Fault> {
+    let wrong = |sentence: String| Err(Fault::new("AuthFailure.InvalidAuthorization", sentence));
+    let needs_type = *head.method() != Method::Get;
+    if !signed.contains(&"host") || (needs_type && !signed.contains(&"content-type")) {
+        return wrong("SignedHeaders must have content-type and host.".to_owned());
+    }
+    for name in signed {
+        let count = head.headers().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
+        if count != 1 || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return wrong(format!("The signed header {name} must be there once, and named in lower case."));
+        }
+    }
+    Ok(())
+}
+
+/// The canonical request (contract 7.2), with `host` for the host.
+fn canonical(head: &Head, body: &[u8], signed: &[&str], host: &str, lowered: bool) -> Vec<u8> {
+    let is_get = *head.method() == Method::Get;
+    let mut text: Vec<u8> = head.method().as_str().as_bytes().to_vec();
+    text.extend_from_slice(b"\n/\n");
+    text.extend_from_slice(if is_get { head.query().unwrap_or_default() } else { "" }.as_bytes());
+    text.push(b'\n');
+    for name in signed {
+        text.extend_from_slice(name.as_bytes());
+        text.push(b':');
+        let value = if *name == "host" { host.as_bytes() } else { head.header(name).unwrap_or_default() };
+        match lowered {
+            true => text.extend(value.to_ascii_lowercase()),
+            false => text.extend_from_slice(value),
+        }
+        text.push(b'\n');
+    }
+    text.push(b'\n');
+    text.extend_from_slice(signed.join(";").as_bytes());
+    text.push(b'\n');
+    let is_unsigned = head.header_text("x-tc-content-sha256") == Some("UNSIGNED-PAYLOAD");
+    let hash = if is_unsigned { Sha256::digest(b"UNSIGNED-PAYLOAD") } else { Sha256::digest(body) };
+    text.extend_from_slice(hex(&hash).as_bytes());
+    text
+}
+
+/// Everything that a client may have signed as the host that it sent.
+fn hosts(head: &Head) -> Vec<String> {
+    let sent = head.header_text("host").unwrap_or_default();
+    let bare = sent.split_once("://").map_or(sent, |(_, rest)| rest).trim_end_matches('/');
+    let portless = match bare.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => bare,
+    };
+    let mut hosts: Vec<String> = Vec::new();
+    for host in [sent, bare, portless] {
+        if !hosts.iter().any(|known| known == host) {
+            hosts.push(host.to_owned());
+        }
+    }
+    hosts
+}
+
+/// The older signature: everything that is sent but the signature itself, sorted, not escaped.
+fn verify_pairs(head: &Head, body: &[u8], secret_of: SecretOf<'_>, now_s: i64) -> Result<Signed, Fault> {
+    let mut pairs = asked::pairs(head, body)?;
+    let value = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let needed = |name: &str| value(name).ok_or_else(|| Fault::missing("MissingParameter", name));
+    let (id, signature) = (needed("SecretId")?, needed("Signature")?);
+    let method = value("SignatureMethod").unwrap_or_else(|| "HmacSHA1".to_owned());
+    time(&needed("Timestamp")?, now_s)?;
+    if !["HmacSHA1", "HmacSHA256"].contains(&method.as_str()) {
+        let sentence = "SignatureMethod must be HmacSHA1 or HmacSHA256.";
+        return Err(Fault::new("AuthFailure.InvalidAuthorization", sentence));
+    }
+    pairs.retain(|(name, _)| name != "Signature");
+    pairs.sort();
+    let (secret, scope) = known(secret_of, &id);
+    let mut is_right = subtle::Choice::from(0);
+    for dotted in [false, true] {
+        let named = |name: &str| if dotted { name.replace('_', ".") } else { name.to_owned() };
+        let texts: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{}={value}", named(name))).collect();
+        for host in hosts(head) {
+            let source = format!("{}{host}/?{}", head.method().as_str(), texts.join("&"));
+            let expected = STANDARD.encode(match method.as_str() {
+                "HmacSHA256" => hmac(secret.as_bytes(), source.as_bytes()).to_vec(),
+                _ => hmac_sha1(secret.as_bytes(), source.as_bytes()),
+            });
+            is_right |= expected.as_bytes().ct_eq(signature.as_bytes());
+        }
+    }
+    judge(bool::from(is_right), scope, &signature)
+}
+
+fn judge(is_right: bool, scope: Option<Scope>, signature: &str) -> Result<Signed, Fault> {
+    match scope {
+        None => Err(Fault::unknown_id()),
+        Some(scope) if is_right => Ok(Signed { scope, signature: signature.to_owned() }),
+        Some(_) => Err(Fault::new(
+            "AuthFailure.SignatureFailure",
+            "The provided credentials could not be validated. Please check your signature is correct.",
+        )),
+    }
+}
+
+/// The secret of that id; one that nobody has for an id that nobody has, so that the same work follows.
+fn known(secret_of: SecretOf<'_>, id: &str) -> (String, Option<Scope>) {
+    match secret_of(id) {
+        Some((secret, scope)) => (secret, Some(scope)),
+        None => (String::new(), None),
+    }
+}
+
+/// The time of a request, seconds since the epoch, if it is near enough to ours.
+fn time(text: &str, now_s: i64) -> Result<i64, Fault> {
+    let at_s: i64 =
+        text.parse().map_err(|_| Fault::new("InvalidParameter", "Timestamp must be seconds since 1970."))?;
+    if at_s.abs_diff(now_s) > VALID_S.unsigned_abs() {
+        let sentence = format!(
+            "Your request timestamp {at_s} is more than five minutes from this server's {now_s}. Check the clocks."
+        );
+        return Err(Fault::new("AuthFailure.SignatureExpire", sentence));
+    }
+    Ok(at_s)
+}
+
+/// The UTC date of an instant.
+fn date_of(at_s: i64) -> String {
+    let instant = Timestamp::from_second(at_s).unwrap_or_default();
+    Offset::UTC.to_datetime(instant).strftime("%Y-%m-%d").to_string()
+}
+
+fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key may have any length");
+    mac.update(text);
+    mac.finalize().into_bytes().into()
+}
+
+fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key may have any length");
+    mac.update(text);
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCS_ID: &str = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
+    const BODY: &str = r#"{"FunctionName": "hello", "Event": "{\"key1\":\"v\"}", "LogType": "Tail"}"#;
+    const OURS: &str = "526d20fa28d796d288061f76974c66281d864a8b8eb832708c1bb76bde51499f";
+    const NOW_S: i64 = 1_700_000_000;
+
+    fn secret_of(id: &str) -> Option<(String, Scope)> {
+        let secret = match id {
+            DOCS_ID => "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE",
+            "AKIDtest" => "secrettest",
+            _ => return None,
+        };
+        Some((secret.to_owned(), Scope::Invoke))
+    }
+
+    fn code(line: &str, headers: &str, body: &str, now_s: i64) -> String {
+        let head = Head::parse(format!("{line} HTTP/1.1\r\n{headers}\r\n").as_bytes()).unwrap();
+        match verify(&head, body.as_bytes(), &secret_of, now_s) {
+            Ok(signed) => signed.scope.as_str().to_owned(),
+            Err(fault) => fault.code.to_owned(),
+        }
+    }
+
+    fn headers(host: &str, service: &str, signature: &str) -> String {
+        format!(
+            "Host: {host}\r\nContent-Type: application/json\r\nX-TC-Action: Invoke\r\nX-TC-Timestamp: {NOW_S}\r\n\
+             Authorization: TC3-HMAC-SHA256 Credential=AKIDtest/2023-11-14/{service}/tc3_request, \
+             SignedHeaders=content-type;host, Signature={signature}\r\n"
+        )
+    }
+
+    #[test]
+    fn the_vectors_of_the_contract_are_right() {
+        let docs = |content_type: &str, at_s: i64, date: &str, signature: &str| {
+            format!(
+                "Host: cvm.tencentcloudapi.com\r\nContent-Type: {content_type}\r\nX-TC-Action: x\r\nX-TC-Timestamp: {at_s}\r\n\
+                 Authorization: TC3-HMAC-SHA256 Credential={DOCS_ID}/{date}/cvm/tc3_request, \
+                 SignedHeaders=content-type;host, Signature={signature}\r\n"
+            )
+        };
+        let get = docs(
+            "application/x-www-form-urlencoded",
+            1_539_084_154,
+            "2018-10-09",
+            "5da7a33f6993f0614b047e5df4582db9e9bf4672ba50567dba16c6ccf174c474",
+        );
+        assert_eq!(code("GET /?Limit=10&Offset=0", &get, "", 1_539_084_154), "invoke");
+        let post = docs(
+            "application/json; charset=utf-8",
+            1_551_113_065,
+            "2019-02-25",
+            "72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168",
+        );
+        let body =
+            r#"{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}"#;
+        assert_eq!(code("POST /", &post, body, 1_551_113_065), "invoke");
+        for (host, service, signature) in [
+            ("127.0.0.1:9980", "scf", OURS),
+            ("127.0.0.1:9980", "127", "5326a548edbe14d370a92055b8ad586b5123c202f3bd7a0f8659ef20436341fe"),
+            (
+                "localhost:9980",
+                "localhost:9980",
+                "a9f74c0d867cde96345340e010c5bce8fc8daad77321eac452fd6a848ef65ed7",
+            ),
+            ("http://127.0.0.1:9980", "scf", OURS),
+        ] {
+            assert_eq!(
+                code("POST /", &headers(host, service, signature), BODY, NOW_S),
+                "invoke",
+                "{host} {service}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_older_vectors_are_right() {
+        let host = "Host: 127.0.0.1:9980\r\n";
+        let sha256 = "Action=ListFunctions&Limit=10&Nonce=11886&Region=ap-guangzhou&SecretId=AKIDtest\
+                      &SignatureMethod=HmacSHA256&Timestamp=1700000000&Version=2018-04-16\
+                      &Signature=eWodB2GcHWmC7gq4oa0lSeJ%2B3Z%2B%2BSM%2FqxdB6EJdoNUI%3D";
+        let sha1 = "Limit=10&Action=ListFunctions&Nonce=11886&Region=ap-guangzhou&SecretId=AKIDtest\
+                    &Timestamp=1700000000&Version=2018-04-16&Signature=LgfO1%2FA0DREZsgi6NtQlqOhVC%2Fc%3D";
+        for query in [sha256, sha1] {
+            assert_eq!(code(&format!("GET /?{query}"), host, "", NOW_S), "invoke");
+            let changed = query.replace("Limit=10", "Limit=11");
+            assert_eq!(code(&format!("GET /?{changed}"), host, "", NOW_S), "AuthFailure.SignatureFailure");
+            let stranger = query.replace("AKIDtest", "AKIDother");
+            assert_eq!(code(&format!("GET /?{stranger}"), host, "", NOW_S), "AuthFailure.SecretIdNotFound");
+            assert_eq!(code(&format!("GET /?{query}"), host, "", NOW_S + 301), "AuthFailure.SignatureExpire");
+        }
+        let other = sha256.replace("HmacSHA256", "none");
+        assert_eq!(code(&format!("GET /?{other}"), host, "", NOW_S), "AuthFailure.InvalidAuthorization");
+    }
+
+    #[test]
+    fn whatever_is_changed_is_refused() {
+        let good = headers("127.0.0.1:9980", "scf", OURS);
+        let check = |what: &str, line: &str, headers: &str, body: &str, now_s: i64, expected: &str| {
+            assert_eq!(code(line, headers, body, now_s), format!("AuthFailure.{expected}"), "{what}");
+        };
+        let changed = |from: &str, to: &str| {
+            assert!(good.contains(from));
+            good.replace(from, to)
+        };
+        check("method", "PUT /", &good, BODY, NOW_S, "SignatureFailure");
+        check("body", "POST /", &good, &BODY.replace("hello", "hallo"), NOW_S, "SignatureFailure");
+        check(
+            "time",
+            "POST /",
+            &changed("Timestamp: 1700000000", "Timestamp: 1700000001"),
+            BODY,
+            NOW_S,
+            "SignatureFailure",
+        );
+        check("date", "POST /", &changed("2023-11-14", "2023-11-15"), BODY, NOW_S, "SignatureFailure");
+        check("service", "POST /", &changed("/scf/", "/cvm/"), BODY, NOW_S, "SignatureFailure");
+        check("id", "POST /", &changed("AKIDtest", "AKIDtesu"), BODY, NOW_S, "SecretIdNotFound");
+        check("key of another", "POST /", &changed("AKIDtest", DOCS_ID), BODY, NOW_S, "SignatureFailure");
+        check(
+            "order of headers",
+            "POST /",
+            &changed("content-type;host", "host;content-type"),
+            BODY,
+            NOW_S,
+            "SignatureFailure",
+        );
+        check(
+            "less signed",
+            "POST /",
+            &changed("content-type;host", "host"),
+            BODY,
+            NOW_S,
+            "InvalidAuthorization",
+        );
+        check(
+            "a header twice",
+            "POST /",
+            &format!("{good}Content-Type: x\r\n"),
+            BODY,
+            NOW_S,
+            "InvalidAuthorization",
+        );
+        check(
+            "content type",
+            "POST /",
+            &changed("application/json", "application/json; charset=utf-8"),
+            BODY,
+            NOW_S,
+            "SignatureFailure",
+        );
+        check(
+            "host",
+            "POST /",
+            &changed("127.0.0.1:9980", "127.0.0.2:9980"),
+            BODY,
+            NOW_S,
+            "SignatureFailure",
+        );
+        check(
+            "signature's case",
+            "POST /",
+            &changed(OURS, &OURS.to_uppercase()),
+            BODY,
+            NOW_S,
+            "SignatureFailure",
+        );
+        check("signature's length", "POST /", &changed(OURS, &OURS[..63]), BODY, NOW_S, "SignatureFailure");
+        check("too late", "POST /", &good, BODY, NOW_S + 301, "SignatureExpire");
+        check("too early", "POST /", &good, BODY, NOW_S - 301, "SignatureExpire");
+        check(
+            "end of scope",
+            "POST /",
+            &changed("tc3_request", "tc4_request"),
+            BODY,
+            NOW_S,
+            "InvalidAuthorization",
+        );
+        check(
+            "skipped",
+            "POST /",
+            &changed("TC3-HMAC-SHA256 Credential", "SKIP"),
+            BODY,
+            NOW_S,
+            "InvalidAuthorization",
+        );
+        assert_eq!(code("POST /", &good, BODY, NOW_S + 300), "invoke");
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_nothing_panics() {
+        let good = headers("127.0.0.1:9980", "scf", OURS);
+        let mut seed: u64 = 1;
+        let mut next = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed % 65_536).unwrap()
+        };
+        for _ in 0..20_000 {
+            let mut bytes = format!("POST / HTTP/1.1\r\n{good}\r\n").into_bytes();
+            for _ in 0..1 + next() % 4 {
+                let at = next() % bytes.len();
+                bytes[at] = u8::try_from(next() % 256).unwrap();
+            }
+            let Ok(head) = Head::parse(&bytes) else { continue };
+            let verified = verify(&head, BODY.as_bytes(), &secret_of, NOW_S);
+            // What is not signed may be changed; what is must not be.
+            if verified.is_ok() {
+                assert_eq!(head.header_text("host").map(str::len), Some(14));
+                let content_type = head.header_text("content-type").map(str::to_ascii_lowercase);
+                assert_eq!(content_type.as_deref(), Some("application/json"));
+            }
+        }
+    }
+}
