@@ -87,8 +87,16 @@ pub enum About {
     Timeout,
     /// What all may use at once.
     Total,
-    /// A trigger.
+    /// What a timer hands over.
+    CustomArgument,
+    /// A trigger, or what it waits for.
     Trigger,
+    /// A kind of triggers.
+    TriggerKind,
+    /// A trigger's name.
+    TriggerName,
+    /// Which objects a trigger means.
+    TriggerRule,
     /// A published version.
     Version,
 }

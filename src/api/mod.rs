@@ -26,6 +26,7 @@ use crate::service::layers::Layers;
 use crate::service::loading::Bell;
 use crate::service::logs::Logs;
 use crate::service::namespaces::Namespaces;
+use crate::service::triggers::Triggers;
 use crate::service::versions::Versions;
 use crate::store::Store;
 
@@ -118,6 +119,8 @@ pub struct Parts {
     pub namespaces: Namespaces,
     /// What functions share.
     pub layers: Layers,
+    /// What makes them run by themselves.
+    pub triggers: Triggers,
     /// What they may use at once.
     pub concurrency: Arc<Concurrency>,
     /// Who may call.
@@ -158,6 +161,7 @@ impl Parts {
             versions: Versions::new(store.clone(), Arc::clone(&invoker), Arc::clone(&pool)),
             namespaces: Namespaces::new(store.clone()),
             layers: Layers::new(store.clone()),
+            triggers: Triggers::new(store.clone()),
             concurrency: Arc::new(Concurrency::new(store.clone(), Arc::clone(&pool), all, total_mb_max)),
             dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),

@@ -101,6 +101,8 @@ pub const LAYER_VERSIONS_MAX: u32 = 200;
 pub const ECHO_BYTES_MAX: usize = 16 * 1024;
 /// Largest file of a handler that is shown, bytes (contract 8.3).
 pub const ENTRY_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Largest text that a timer hands over, bytes (contract 6.8).
+pub const CUSTOM_ARGUMENT_BYTES_MAX: usize = 4096;
 /// Most triggers of one kind of a function (contract 8.1).
 pub const TRIGGERS_PER_KIND_MAX: u32 = 10;
 /// Most Instances of one version kept parked by provisioned concurrency (each costs about a megabyte).

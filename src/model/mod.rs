@@ -2,6 +2,7 @@
 //! so that all doors refuse alike.
 
 pub mod alias;
+pub mod cron;
 pub mod event;
 pub mod finished;
 pub mod function;
@@ -15,4 +16,5 @@ pub mod query;
 pub mod runtime;
 pub mod sql;
 pub mod status;
+pub mod trigger;
 pub mod views;

@@ -20,4 +20,5 @@ mod run_log;
 pub mod search;
 pub mod sql;
 pub mod tail;
+pub mod triggers;
 pub mod versions;

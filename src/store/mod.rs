@@ -72,6 +72,7 @@ pub mod sql;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+pub mod triggers;
 mod versions;
 pub mod words;
 

@@ -86,6 +86,7 @@ fn conflict(about: About) -> &'static str {
         About::Alias => "ResourceInUse.Alias",
         About::Layer => "ResourceInUse.LayerVersion",
         About::Trigger => "ResourceInUse.TriggerName",
+        About::TriggerRule => "InvalidParameterValue.CosNotifyRuleConflict",
         About::Status => "FailedOperation.FunctionStatusError",
         About::Event => "FailedOperation.AsyncEventStatus",
         _ => "FailedOperation.OperationConflict",
@@ -113,6 +114,9 @@ fn invalid(about: About) -> &'static str {
         About::Qualifier => "InvalidParameterValue.Qualifier",
         About::Alias => "InvalidParameterValue.Name",
         About::Trigger => "InvalidParameterValue.TriggerDesc",
+        About::TriggerName => "InvalidParameterValue.TriggerName",
+        About::TriggerKind => "InvalidParameterValue.Type",
+        About::CustomArgument => "InvalidParameterValue.CustomArgument",
         About::Reserved => "LimitExceeded.FunctionReservedConcurrencyMemory",
         _ => "InvalidParameterValue",
     }

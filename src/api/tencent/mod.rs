@@ -33,6 +33,7 @@ mod params;
 mod replays;
 mod sign;
 mod times;
+mod trigger_desc;
 mod triggers;
 mod versions;
 

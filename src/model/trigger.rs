@@ -1,0 +1,430 @@
+//! What makes a function run by itself, and the rules for each kind (contract 6.8, triggers 1 to 4). Kept and checked here; what
+//! fires them comes to them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{About, Error, Result};
+use crate::model::cron::Cron;
+use crate::model::limits;
+use crate::model::namespace::check_description;
+
+/// A trigger of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// What it waits for.
+    pub spec: Spec,
+    /// The version or alias that it runs.
+    pub qualifier: String,
+    /// Whether it is on.
+    pub enabled: bool,
+    /// What a timer hands over.
+    pub custom_argument: String,
+    /// Free text.
+    pub description: String,
+    /// When it was made, microseconds since the epoch.
+    pub created_us: i64,
+    /// When it was last changed, microseconds since the epoch.
+    pub modified_us: i64,
+}
+
+/// A kind of triggers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A moment.
+    Timer,
+    /// A request to the function's own URL.
+    Http,
+    /// A request to the API gateway.
+    Apigw,
+    /// Something done to an object.
+    Cos,
+    /// Messages of a Kafka topic.
+    Ckafka,
+}
+
+/// Kinds of the cloud that wait for services that one host does not have.
+const ELSEWHERE: [&str; 7] = ["cmq", "cls", "mps", "clb", "eb", "vod", "cm"];
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [Kind::Timer, Kind::Http, Kind::Apigw, Kind::Cos, Kind::Ckafka];
+
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Timer => "timer",
+            Kind::Http => "http",
+            Kind::Apigw => "apigw",
+            Kind::Cos => "cos",
+            Kind::Ckafka => "ckafka",
+        }
+    }
+
+    /// The kind of that word, in any case.
+    pub fn parse(word: &str) -> Result<Kind> {
+        let known = Kind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word));
+        known.ok_or_else(|| {
+            let names = Kind::ALL.map(Kind::as_str).join(", ");
+            let why = match ELSEWHERE.iter().find(|other| other.eq_ignore_ascii_case(word)) {
+                Some(other) => format!("; {other} is a service of the cloud that is not here"),
+                None => String::new(),
+            };
+            Error::invalid(format!("type must be one of {names}{why}")).about(About::TriggerKind)
+        })
+    }
+}
+
+/// What a trigger waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spec {
+    /// A moment: a cron expression of seven fields.
+    Timer {
+        /// The expression.
+        cron: String,
+    },
+    /// A request to the function's own URL.
+    Http(Http),
+    /// A request to the API gateway.
+    Apigw(Apigw),
+    /// Something done to an object of the bucket that the trigger is named by.
+    Cos(Cos),
+    /// Messages of a Kafka topic.
+    Ckafka(Ckafka),
+}
+
+/// A function's own URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Http {
+    /// Whether requests must be signed as those of the API.
+    pub is_signed: bool,
+    /// Whether it is meant for requests from inside the network.
+    pub intranet: bool,
+    /// Whether it is meant for requests from outside.
+    pub extranet: bool,
+    /// What browsers are told; none where nothing is.
+    pub cors: Option<Cors>,
+}
+
+/// What browsers are told about requests from other origins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cors {
+    /// Origins that may ask.
+    pub origins: Vec<String>,
+    /// Headers they may send.
+    pub headers: Vec<String>,
+    /// Methods they may use.
+    pub methods: Vec<String>,
+    /// Headers they may read.
+    pub expose_headers: Vec<String>,
+    /// How long that may be remembered, seconds.
+    pub max_age_s: u32,
+    /// Whether cookies may come along.
+    pub credentials: bool,
+}
+
+/// An API of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apigw {
+    /// The service's id or name.
+    pub service: String,
+    /// Where it is released: release, test or prepub.
+    pub environment: String,
+    /// The path; empty for that of the function's name.
+    pub path: String,
+    /// The method, or ANY.
+    pub method: String,
+    /// Whether requests need a key.
+    pub auth_required: bool,
+    /// Whether what the function returns is a response, or the body of one.
+    pub is_integrated: bool,
+    /// Whether bodies come in base64.
+    pub is_base64: bool,
+}
+
+/// What is done to which objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cos {
+    /// The event: `cos:ObjectCreated:*` and others.
+    pub event: String,
+    /// How keys begin; empty for all.
+    pub prefix: String,
+    /// How keys end; empty for all.
+    pub suffix: String,
+}
+
+/// A topic, and how its messages come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ckafka {
+    /// Most messages of one event.
+    pub max_msg_num: u32,
+    /// Where it begins: `latest`, `earliest`, or milliseconds since the epoch.
+    pub offset: String,
+    /// How often an event is tried again that the function failed.
+    pub retry: u32,
+    /// How long messages are gathered, seconds.
+    pub timeout_s: u32,
+    /// The consumer group; empty for one of its own.
+    pub consumer_group: String,
+    /// The brokers, `host:port`; empty where the trigger's name says which.
+    pub brokers: Vec<String>,
+}
+
+/// Events of objects (triggers 2.2), each family with its members.
+const COS_EVENTS: [(&str, &[&str]); 3] = [
+    ("ObjectCreated", &["*", "Put", "Post", "Copy", "CompleteMultipartUpload", "Origin", "Replication"]),
+    ("ObjectRemove", &["*", "Delete", "DeleteMarkerCreated"]),
+    ("ObjectRestore", &["*", "Post", "Completed"]),
+];
+
+/// Methods that an API may have.
+const METHODS: [&str; 8] = ["ANY", "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"];
+
+/// Longest name of a trigger that is a timer (contract 12.1), and of all others.
+const TIMER_CHARS_MAX: usize = 100;
+const NAME_CHARS_MAX: usize = 255;
+/// Longest prefix or suffix of a key, bytes: that of a key.
+const KEY_BYTES_MAX: usize = 850;
+
+impl Spec {
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Spec::Timer { .. } => Kind::Timer,
+            Spec::Http(_) => Kind::Http,
+            Spec::Apigw(_) => Kind::Apigw,
+            Spec::Cos(_) => Kind::Cos,
+            Spec::Ckafka(_) => Kind::Ckafka,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self {
+            Spec::Timer { cron } => Cron::parse(cron).map(drop),
+            Spec::Http(_) => Ok(()),
+            Spec::Apigw(apigw) => apigw.check(),
+            Spec::Cos(cos) => cos.check(),
+            Spec::Ckafka(ckafka) => ckafka.check(),
+        }
+    }
+}
+
+impl Trigger {
+    /// Checks name, descriptor and texts.
+    pub fn check(&self) -> Result<()> {
+        check_name(self.spec.kind(), &self.name)?;
+        check_description(&self.description)?;
+        self.spec.check()?;
+        if self.custom_argument.len() > limits::CUSTOM_ARGUMENT_BYTES_MAX {
+            let sentence =
+                format!("custom_argument must be at most {} bytes", limits::CUSTOM_ARGUMENT_BYTES_MAX);
+            return Err(Error::invalid(sentence).about(About::CustomArgument));
+        }
+        if !self.custom_argument.is_empty() && self.spec.kind() != Kind::Timer {
+            return Err(Error::invalid("custom_argument is for timers").about(About::CustomArgument));
+        }
+        Ok(())
+    }
+}
+
+fn check_name(kind: Kind, name: &str) -> Result<()> {
+    let is_good = match kind {
+        Kind::Timer => {
+            name.len() <= TIMER_CHARS_MAX
+                && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        }
+        _ => (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic()),
+    };
+    if is_good {
+        return Ok(());
+    }
+    let rule = match kind {
+        Kind::Timer => {
+            format!("at most {TIMER_CHARS_MAX} letters, digits, '-' or '_', and begin with a letter")
+        }
+        _ => format!("1 to {NAME_CHARS_MAX} visible characters of ASCII"),
+    };
+    Err(Error::invalid(format!("the trigger's name must be {rule}")).about(About::TriggerName))
+}
+
+fn wrong(sentence: String) -> Error {
+    Error::invalid(sentence).about(About::Trigger)
+}
+
+impl Apigw {
+    fn check(&self) -> Result<()> {
+        if !METHODS.contains(&self.method.as_str()) {
+            return Err(wrong(format!("method must be one of {}", METHODS.join(", "))));
+        }
+        if !["release", "test", "prepub"].contains(&self.environment.as_str()) {
+            return Err(wrong("environmentName must be release, test or prepub".to_owned()));
+        }
+        let is_path = self.path.is_empty() || self.path.starts_with('/');
+        if !is_path || self.path.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(wrong("path must begin with / and have no blanks".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Cos {
+    fn check(&self) -> Result<()> {
+        if self.parts().is_none() {
+            return Err(wrong("event must be one of object storage, such as cos:ObjectCreated:*".to_owned()));
+        }
+        if !self.suffix.is_empty() && !self.suffix.starts_with('.') {
+            return Err(wrong("Suffix must begin with a full stop".to_owned()));
+        }
+        if self.prefix.len() > KEY_BYTES_MAX || self.suffix.len() > KEY_BYTES_MAX {
+            return Err(wrong(format!("Prefix and Suffix must be at most {KEY_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
+    /// Family and member of the event.
+    fn parts(&self) -> Option<(&str, &str)> {
+        let (family, member) = self.event.strip_prefix("cos:")?.split_once(':')?;
+        let known = COS_EVENTS.iter().find(|(known, _)| *known == family)?;
+        known.1.contains(&member).then_some((family, member))
+    }
+
+    /// Whether an object could be meant by both, which one bucket does not allow (triggers 2.2).
+    pub fn conflicts(&self, other: &Cos) -> bool {
+        let (Some((family, member)), Some((other_family, other_member))) = (self.parts(), other.parts())
+        else {
+            return false;
+        };
+        let same_event =
+            family == other_family && (member == other_member || member == "*" || other_member == "*");
+        let prefixes = self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
+        let suffixes = self.suffix.ends_with(&other.suffix) || other.suffix.ends_with(&self.suffix);
+        same_event && prefixes && suffixes
+    }
+}
+
+impl Ckafka {
+    fn check(&self) -> Result<()> {
+        let is_moment =
+            (1..=15).contains(&self.offset.len()) && self.offset.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_moment && !["latest", "earliest"].contains(&self.offset.as_str()) {
+            return Err(wrong("offset must be latest, earliest, or milliseconds since 1970".to_owned()));
+        }
+        for (name, value, (min, max)) in [
+            ("maxMsgNum", self.max_msg_num, (1, 10_000)),
+            ("retry", self.retry, (0, 10_000)),
+            ("timeOut", self.timeout_s, (1, 60)),
+        ] {
+            if !(min..=max).contains(&value) {
+                return Err(wrong(format!("{name} must be {min} to {max}, not {value}")));
+            }
+        }
+        let is_broker = |broker: &String| {
+            broker
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        if !self.brokers.iter().all(is_broker) {
+            return Err(wrong("bootstrapServers must be HOST:PORT".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cos(event: &str, prefix: &str, suffix: &str) -> Cos {
+        Cos { event: event.into(), prefix: prefix.into(), suffix: suffix.into() }
+    }
+
+    fn trigger(name: &str, spec: Spec) -> Trigger {
+        let (qualifier, text) = ("$DEFAULT".to_owned(), String::new());
+        Trigger {
+            name: name.into(),
+            spec,
+            qualifier,
+            enabled: true,
+            custom_argument: text.clone(),
+            description: text,
+            created_us: 0,
+            modified_us: 0,
+        }
+    }
+
+    #[test]
+    fn kinds_are_told_from_services_that_are_not_here() {
+        assert_eq!(Kind::parse("Timer").unwrap(), Kind::Timer);
+        assert!(
+            Kind::parse("clb")
+                .unwrap_err()
+                .message
+                .ends_with("clb is a service of the cloud that is not here")
+        );
+        assert!(Kind::parse("x").unwrap_err().message.ends_with("cos, ckafka"));
+    }
+
+    #[test]
+    fn names_are_of_their_kind() {
+        let timer = || Spec::Timer { cron: "* * * * * * *".into() };
+        for (name, good) in [("a", true), ("a-1_b", true), ("1a", false), ("a.b", false), ("", false)] {
+            assert_eq!(trigger(name, timer()).check().is_ok(), good, "{name}");
+        }
+        let object = || Spec::Cos(cos("cos:ObjectCreated:*", "", ""));
+        for (name, good) in [("b-1.cos.ap-guangzhou.myqcloud.com", true), ("a b", false), ("", false)] {
+            assert_eq!(trigger(name, object()).check().is_ok(), good, "{name}");
+        }
+        let argument = Trigger { custom_argument: "x".into(), ..trigger("b", object()) };
+        assert!(argument.check().is_err(), "only timers hand something over");
+        let long = Trigger { custom_argument: "x".repeat(4097), ..trigger("b", timer()) };
+        assert!(long.check().is_err());
+    }
+
+    #[test]
+    fn two_rules_of_a_bucket_must_not_mean_one_object() {
+        let all = "cos:ObjectCreated:*";
+        for (one, other, expected) in [
+            (cos(all, "", ""), cos("cos:ObjectCreated:Put", "x", ""), true),
+            (cos(all, "Log", ""), cos(all, "Lo", ""), true),
+            (cos(all, "a/", ""), cos(all, "b/", ""), false),
+            (cos(all, "", ".jpg"), cos(all, "", ".png"), false),
+            (cos(all, "a/", ".jpg"), cos(all, "a/b/", ".jpg"), true),
+            (cos("cos:ObjectCreated:Put", "", ""), cos("cos:ObjectCreated:Post", "", ""), false),
+            (cos(all, "", ""), cos("cos:ObjectRemove:*", "", ""), false),
+        ] {
+            assert_eq!(one.conflicts(&other), expected, "{one:?} {other:?}");
+            assert_eq!(other.conflicts(&one), expected);
+        }
+    }
+
+    #[test]
+    fn descriptors_are_checked() {
+        for (event, suffix, good) in [
+            ("cos:ObjectCreated:*", ".jpg", true),
+            ("cos:ObjectRemove:Delete", "", true),
+            ("cos:ObjectRemoved:Delete", "", false),
+            ("cos:ObjectRemove:Put", "", false),
+            ("ObjectCreated:*", "", false),
+            ("cos:ObjectCreated:*", "jpg", false),
+        ] {
+            assert_eq!(cos(event, "", suffix).check().is_ok(), good, "{event} {suffix}");
+        }
+        let ckafka = |offset: &str, retry, timeout_s| Ckafka {
+            max_msg_num: 100,
+            offset: offset.into(),
+            retry,
+            timeout_s,
+            consumer_group: String::new(),
+            brokers: vec!["127.0.0.1:9092".into()],
+        };
+        assert!(ckafka("latest", 10_000, 60).check().is_ok());
+        assert!(ckafka("1700000000000", 0, 1).check().is_ok());
+        for wrong in [ckafka("now", 1, 1), ckafka("latest", 10_001, 1), ckafka("latest", 1, 0)] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+        assert!(Ckafka { brokers: vec!["x".into()], ..ckafka("latest", 1, 1) }.check().is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! Triggers. A timer's name is taken once in its function, whatever it runs; one of another kind once for each version or alias,
+//! and one of object storage once for each event (triggers 6).
+
+use rusqlite::{Row, params};
+
+use crate::error::{About, Error, Kind as Failure, Result};
+use crate::model::limits;
+use crate::model::trigger::{Kind, Spec, Trigger};
+use crate::store::{Store, Tx, fault};
+
+/// Which trigger is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriggerRef {
+    /// Its function's row id.
+    pub function_id: i64,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The version or alias that it runs; of a timer it does not matter.
+    pub qualifier: Option<String>,
+    /// The event, where it is one of object storage.
+    pub event: Option<String>,
+}
+
+impl Store {
+    /// Every trigger of a function, the last changed first.
+    pub fn triggers(&self, function_id: i64) -> Result<Vec<Trigger>> {
+        self.read(|tx| {
+            let rows = all(tx, "function_id = ?1", &[&function_id])?;
+            Ok(rows.into_iter().map(|row| row.trigger).collect())
+        })
+    }
+
+    /// Keeps a new trigger. Fails with `Conflict` where its name is taken or it means objects that another means, and with
+    /// `Limit`.
+    pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<Trigger> {
+        let trigger = trigger.clone();
+        self.write_durably(move |tx| {
+            let kind = trigger.spec.kind();
+            let own = all(tx, "function_id = ?1 AND kind = ?2", &[&function_id, &kind.as_str()])?;
+            check_name(&own, &trigger)?;
+            if own.len() >= usize::try_from(limits::TRIGGERS_PER_KIND_MAX).unwrap_or(usize::MAX) {
+                let most = limits::TRIGGERS_PER_KIND_MAX;
+                let sentence = format!("a function has at most {most} triggers of type {}", kind.as_str());
+                return Err(Error::limit(sentence).about(About::Trigger));
+            }
+            check_objects(tx, &trigger, None)?;
+            tx.execute(
+                "INSERT INTO trigger_row (function_id, kind, name, qualifier, spec, enabled, custom_argument,
+                     description, created_us, modified_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+                params![
+                    function_id,
+                    kind.as_str(),
+                    trigger.name,
+                    trigger.qualifier,
+                    spec_text(&trigger.spec)?,
+                    trigger.enabled,
+                    trigger.custom_argument,
+                    trigger.description,
+                    tx.now_us,
+                ],
+            )?;
+            Ok(Trigger { created_us: tx.now_us, modified_us: tx.now_us, ..trigger })
+        })
+    }
+
+    /// Changes a trigger by `change`; how it is then. Fails with `NotFound`, and as [`create_trigger`](Store::create_trigger).
+    pub fn update_trigger(
+        &self,
+        of: &TriggerRef,
+        change: impl FnOnce(&mut Trigger) -> Result<()> + Send + 'static,
+    ) -> Result<Trigger> {
+        let of = of.clone();
+        self.write_durably(move |tx| {
+            let StoredTrigger { id, mut trigger } = find(tx, &of)?;
+            change(&mut trigger)?;
+            check_objects(tx, &trigger, Some(id))?;
+            tx.execute(
+                "UPDATE trigger_row SET spec = ?2, enabled = ?3, custom_argument = ?4, description = ?5, modified_us = ?6
+                 WHERE id = ?1",
+                params![
+                    id,
+                    spec_text(&trigger.spec)?,
+                    trigger.enabled,
+                    trigger.custom_argument,
+                    trigger.description,
+                    tx.now_us
+                ],
+            )?;
+            Ok(Trigger { modified_us: tx.now_us, ..trigger })
+        })
+    }
+
+    /// Deletes a trigger. Fails with `NotFound`.
+    pub fn delete_trigger(&self, of: &TriggerRef) -> Result<()> {
+        let of = of.clone();
+        self.write_durably(move |tx| {
+            let found = find(tx, &of)?;
+            tx.execute("DELETE FROM trigger_row WHERE id = ?1", [found.id])?;
+            Ok(())
+        })
+    }
+}
+
+struct StoredTrigger {
+    id: i64,
+    trigger: Trigger,
+}
+
+fn all(tx: &Tx<'_>, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<StoredTrigger>> {
+    let sql = format!(
+        "SELECT id, name, qualifier, spec, enabled, custom_argument, description, created_us, modified_us
+         FROM trigger_row WHERE {condition} ORDER BY modified_us DESC, id DESC"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let mut rows = statement.query(values)?;
+    let mut triggers = Vec::new();
+    while let Some(row) = rows.next()? {
+        triggers.push(stored(row)?);
+    }
+    Ok(triggers)
+}
+
+fn find(tx: &Tx<'_>, of: &TriggerRef) -> Result<StoredTrigger> {
+    let named = all(
+        tx,
+        "function_id = ?1 AND kind = ?2 AND name = ?3",
+        &[&of.function_id, &of.kind.as_str(), &of.name.as_str()],
+    )?;
+    let is_meant = |stored: &StoredTrigger| {
+        let trigger = &stored.trigger;
+        let same_version = of.kind == Kind::Timer
+            || of.qualifier.as_ref().is_none_or(|qualifier| *qualifier == trigger.qualifier);
+        let same_event = match (&trigger.spec, &of.event) {
+            (Spec::Cos(cos), Some(event)) => cos.event == *event,
+            _ => true,
+        };
+        same_version && same_event
+    };
+    named.into_iter().find(is_meant).ok_or_else(|| {
+        Error::not_found(format!("there is no trigger {} of type {}", of.name, of.kind.as_str()))
+            .about(About::Trigger)
+    })
+}
+
+fn check_name(own: &[StoredTrigger], trigger: &Trigger) -> Result<()> {
+    let is_taken = own.iter().any(|stored| {
+        let other = &stored.trigger;
+        let same_version = trigger.spec.kind() == Kind::Timer || other.qualifier == trigger.qualifier;
+        // A bucket's name may come with another event, or for other objects.
+        let may_share =
+            matches!((&other.spec, &trigger.spec), (Spec::Cos(one), Spec::Cos(other)) if one != other);
+        other.name == trigger.name && same_version && !may_share
+    });
+    if !is_taken {
+        return Ok(());
+    }
+    Err(Error::new(Failure::Conflict, format!("there is a trigger {} already", trigger.name))
+        .about(About::Trigger))
+}
+
+/// Of all rules of a bucket, whatever function they are of, no two may mean the same object.
+fn check_objects(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<()> {
+    let Spec::Cos(cos) = &trigger.spec else { return Ok(()) };
+    let others = all(tx, "kind = 'cos' AND name = ?1", &[&trigger.name.as_str()])?;
+    let clashes = others.iter().any(|other| {
+        Some(other.id) != own_id && matches!(&other.trigger.spec, Spec::Cos(other) if other.conflicts(cos))
+    });
+    if !clashes {
+        return Ok(());
+    }
+    let sentence = "another trigger of that bucket means some of the same objects";
+    Err(Error::new(Failure::Conflict, sentence).about(About::TriggerRule))
+}
+
+fn spec_text(spec: &Spec) -> Result<String> {
+    serde_json::to_string(spec).map_err(|cause| Error::internal("a trigger cannot be stored").because(cause))
+}
+
+fn stored(row: &Row<'_>) -> Result<StoredTrigger> {
+    let spec: String = row.get(3)?;
+    Ok(StoredTrigger {
+        id: row.get(0)?,
+        trigger: Trigger {
+            name: row.get(1)?,
+            qualifier: row.get(2)?,
+            spec: serde_json::from_str(&spec).map_err(|_| fault::unreadable("trigger"))?,
+            enabled: row.get(4)?,
+            custom_argument: row.get(5)?,
+            description: row.get(6)?,
+            created_us: row.get(7)?,
+            modified_us: row.get(8)?,
+        },
+    })
+}
