@@ -15,8 +15,10 @@ use crate::model::query::PageLimit;
 pub(super) struct Call {
     /// What the caller may do.
     pub(super) scope: Scope,
-    /// The variable part of the path, decoded; empty where the path has none.
+    /// The first variable part of the path, decoded; empty where the path has none.
     pub(super) part: String,
+    /// The second one.
+    pub(super) second: String,
     /// The query parameters.
     pub(super) query: Query,
     /// The head.

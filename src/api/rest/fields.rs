@@ -57,6 +57,11 @@ impl<'a> Fields<'a> {
         self.parsed(name, "a whole number from 0 to 4294967295")
     }
 
+    /// A number.
+    pub(super) fn fraction(&mut self, name: &str) -> Result<Option<f64>> {
+        self.parsed(name, "a number")
+    }
+
     /// `true` or `false`.
     pub(super) fn truth(&mut self, name: &str) -> Result<Option<bool>> {
         self.parsed(name, "true or false")

@@ -109,7 +109,9 @@ pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
 }
 
 pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
-    let function = rest.parts.functions.find(&call.namespace()?, &call.function()?)?;
+    let qualifier = call.query.text("qualifier");
+    let (function, version) = rest.parts.versions.find(&call.namespace()?, &call.function()?, qualifier)?;
+    let function = Function { version, ..function };
     let notes = rest.parts.functions.notes(&function);
     Ok(answer::json(200, &body_of(&function, call.scope, Some(notes))))
 }
@@ -161,7 +163,7 @@ fn body_of(function: &Function, scope: Scope, notes: Option<Vec<String>>) -> Fun
     }
 }
 
-fn has_zip_type(call: &Call) -> bool {
+pub(super) fn has_zip_type(call: &Call) -> bool {
     let of_type = call.head.header_text("content-type").unwrap_or_default();
     let essence = of_type.split(';').next().unwrap_or_default().trim();
     ["application/zip", "application/x-zip-compressed", "application/octet-stream"]
@@ -200,7 +202,7 @@ fn from_json(query: &Query, body: &[u8]) -> Result<(Config, Code)> {
     Ok((config.meant()?, code_of(code)?))
 }
 
-fn code_of(mut fields: Fields<'_>) -> Result<Code> {
+pub(super) fn code_of(mut fields: Fields<'_>) -> Result<Code> {
     let code = match (fields.take("zip_base64"), fields.texts("files")?) {
         (Some(zip), None) => Code::Zip(unbase64(zip.get())?),
         (None, Some(files)) => Code::Files(files),

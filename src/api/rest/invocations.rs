@@ -33,6 +33,10 @@ pub(super) struct RunBody<'a> {
     namespace: &'a str,
     function: &'a str,
     qualifier: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    alias: &'a str,
+    #[serde(skip_serializing_if = "is_not")]
+    is_event: bool,
     source: &'a str,
     state: &'static str,
     status: u16,
@@ -136,6 +140,22 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
     ))
 }
 
+/// What is the usual is left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_not(truth: &bool) -> bool {
+    !*truth
+}
+
+/// Ends an event.
+pub(super) fn terminate(rest: &Rest, call: Call) -> Result<Response> {
+    let record = rest.parts.logs.run(&parse_id("the request id", &call.part)?)?;
+    if !record.is_event {
+        return Err(Error::not_found(format!("{} is no asynchronous event", record.request_id)));
+    }
+    rest.parts.events.terminate(&record, call.query.truth("graceful")?.unwrap_or_default())?;
+    Ok(Response::new(204))
+}
+
 /// Whether a request waits for an end.
 pub(super) fn waits(head: &Head) -> bool {
     let is_wait = |query: &str| query.split('&').any(|part| part.starts_with("wait="));
@@ -170,6 +190,8 @@ impl RunBody<'_> {
             namespace: &record.namespace,
             function: &record.function,
             qualifier: &record.qualifier,
+            alias: &record.alias,
+            is_event: record.is_event,
             source: &record.source,
             state: record.state.as_str(),
             status: record.status,

@@ -35,15 +35,19 @@ mod appliance;
 mod auth;
 mod call;
 pub mod check;
+mod concurrency;
 mod dead_letters;
+mod event_config;
 mod fields;
 mod functions;
 mod instant;
 mod invocations;
 mod invoke;
 mod keys;
+mod layers;
 mod logs;
 mod metrics;
+mod namespaces;
 mod openapi;
 mod params;
 mod query;
@@ -53,6 +57,7 @@ pub mod sql;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 /// The door.
 pub struct Rest {
@@ -75,11 +80,13 @@ impl Rest {
 
     fn serve(&self, request: Request) -> Result<Response, Refused> {
         let Request { head, body, peer, line, .. } = request;
-        let (route, part) = find(&head)?;
+        let (route, parts) = find(&head)?;
         let scope = self.admit(route, &head, peer)?;
-        let part = part.map(query::decode).transpose()?.unwrap_or_default();
+        let mut parts = parts.into_iter().map(query::decode);
+        let mut next = || parts.next().transpose().map(Option::unwrap_or_default);
+        let (part, second) = (next()?, next()?);
         let query = Query::parse(head.query().unwrap_or_default(), route.query)?;
-        let call = Call { scope, part, query, head, body, line };
+        let call = Call { scope, part, second, query, head, body, line };
         // Also where it does not matter: a name that no namespace can have is a mistake everywhere.
         call.namespace()?;
         Ok((route.handle)(self, call)?)
@@ -112,10 +119,10 @@ impl Rest {
     }
 }
 
-/// The route that a head asks for, and the variable part of its path.
-fn find(head: &Head) -> Result<(&'static Route, Option<&str>), Refused> {
+/// The route that a head asks for, and the variable parts of its path.
+fn find(head: &Head) -> Result<(&'static Route, Vec<&str>), Refused> {
     match route::find(head.method(), head.path()) {
-        Found::Route(route, part) => Ok((route, part)),
+        Found::Route(route, parts) => Ok((route, parts)),
         Found::OtherMethods(allow) => Err(Refused::method(allow)),
         Found::Nothing => Err(Refused::no_such_path()),
     }

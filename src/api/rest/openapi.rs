@@ -64,9 +64,9 @@ fn operation(route: &Route) -> Value {
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
-    let part = route.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name);
-    let in_path =
-        part.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": part_schema(name) }));
+    let parts = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let in_path = parts
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": part_schema(name) }));
     let named = route.query.iter().map(|param| {
         let schema: Value =
             serde_json::from_str(param.schema).expect("a test reads every schema on every build");
@@ -74,7 +74,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         let place = if param.is_header { "header" } else { "query" };
         json!({ "name": param.name, "in": place, "description": param.description, "schema": schema })
     });
-    in_path.into_iter().chain(named).collect()
+    in_path.chain(named).collect()
 }
 
 /// What the variable part of a path may be.
@@ -83,6 +83,9 @@ fn part_schema(name: &str) -> Value {
         "name" => json!({ "$ref": "#/components/schemas/Name" }),
         "request_id" => json!({ "$ref": "#/components/schemas/RequestId" }),
         "id" => json!({ "type": "integer", "minimum": 1 }),
+        "version" => json!({ "type": "string", "pattern": "^[1-9][0-9]{0,8}$" }),
+        "alias" => json!({ "type": "string", "pattern": "^([A-Za-z][A-Za-z0-9_-]{0,63}|\\$DEFAULT)$" }),
+        "layer" => json!({ "type": "string", "pattern": "^[A-Za-z]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$" }),
         other => unreachable!("no path has a part called {other}"),
     }
 }

@@ -7,6 +7,8 @@ pub(super) const NAMESPACE: Param = Param::new(
     "The namespace meant; where something is named by an id of its own, it does not matter.",
     r##"{"$ref":"#/components/schemas/Name","default":"default"}"##,
 );
+pub(super) const QUALIFIER: Param =
+    Param::new("qualifier", "A version or an alias; $LATEST by default.", r#"{"type":"string"}"#);
 pub(super) const FUNCTION: Param =
     Param::new("function", "Of that function only.", r##"{"$ref":"#/components/schemas/Name"}"##);
 pub(super) const SINCE: Param = Param::new(
@@ -88,6 +90,18 @@ pub(super) const COUNTED_BY_TIME: &[Param] = &[
         "At most so many; their length is a round one.",
         r#"{"type":"integer","minimum":1,"maximum":1000,"default":60}"#,
     ),
+];
+
+/// With a zip as the body the rest of a layer is in the query.
+pub(super) const PUBLISH_LAYER: &[Param] = &[
+    Param::new(
+        "runtime",
+        "With a zip body: a runtime it is made for, once for each.",
+        r#"{"type":"string"}"#,
+    )
+    .repeated(),
+    Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
+    Param::new("license", "With a zip body: under which licence it comes.", r#"{"type":"string"}"#),
 ];
 
 /// With a zip as the body everything else is in the query.

@@ -96,7 +96,7 @@ pub(super) type Told = (u16, &'static str, Shape);
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) verb: Verb,
-    /// With at most one variable part, in braces.
+    /// With at most two variable parts, in braces.
     pub(super) path: &'static str,
     pub(super) access: Access,
     pub(super) handle: fn(&Rest, Call) -> Result<Response>,
@@ -113,8 +113,8 @@ pub(super) struct Route {
 /// What a path and method lead to.
 #[derive(Debug)]
 pub(super) enum Found<'a> {
-    /// A route, and the variable part of the path as it came.
-    Route(&'static Route, Option<&'a str>),
+    /// A route, and the variable parts of the path as they came.
+    Route(&'static Route, Vec<&'a str>),
     /// The path has these methods only.
     OtherMethods(String),
     /// There is no such path.
@@ -126,23 +126,29 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     let verb = Verb::of(method);
     let mut others: Vec<&str> = Vec::new();
     for route in ROUTES {
-        let Some(part) = match_path(route.path, path) else { continue };
+        let Some(parts) = match_path(route.path, path) else { continue };
         if verb == Some(route.verb) {
-            return Found::Route(route, part);
+            return Found::Route(route, parts);
         }
         others.push(route.verb.allow());
     }
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
 }
 
-/// Whether `path` is of that pattern, and its variable part.
-fn match_path<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
-    let Some((before, rest)) = pattern.split_once('{') else {
-        return (pattern == path).then_some(None);
-    };
-    let (_, after) = rest.split_once('}')?;
-    let part = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!part.is_empty() && !part.contains('/')).then_some(Some(part))
+/// Whether `path` is of that pattern, and its variable parts.
+fn match_path<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    let mut parts = Vec::new();
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(parts),
+            (Some(wanted), Some(given)) if wanted.starts_with('{') => {
+                parts.push(Some(given).filter(|given| !given.is_empty())?);
+            }
+            (Some(wanted), Some(given)) if wanted == given => {}
+            _ => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +157,8 @@ mod tests {
 
     fn check(method: Method, path: &str, expected: &str) {
         let found = match find(&method, path) {
-            Found::Route(route, part) => format!("{} {}", route.id, part.unwrap_or("-")),
+            Found::Route(route, parts) if parts.is_empty() => format!("{} -", route.id),
+            Found::Route(route, parts) => format!("{} {}", route.id, parts.join(" ")),
             Found::OtherMethods(allow) => allow,
             Found::Nothing => "nothing".to_owned(),
         };
@@ -167,6 +174,8 @@ mod tests {
         check(Method::Get, "/v1/functions/a%2Fb", "getFunction a%2Fb");
         check(Method::Get, "/v1/functions", "listFunctions -");
         check(Method::Delete, "/v1/keys/7", "revokeKey 7");
+        check(Method::Put, "/v1/functions/hello/aliases/prod", "putAlias hello prod");
+        check(Method::Delete, "/v1/functions/hello/versions/3", "deleteVersion hello 3");
     }
 
     #[test]

@@ -89,7 +89,10 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Fault> {
             "Description" => |trigger| &trigger.description,
             "Type" => |trigger| trigger.spec.kind().as_str(),
             _ => {
-                return Err(Fault::new("InvalidParameterValue.Filters", format!("there is no filter {part}")));
+                return Err(Fault::new(
+                    "InvalidParameterValue.Filters",
+                    format!("there is no filter {part}"),
+                ));
             }
         };
         triggers.retain(|trigger| values.contains(&field(trigger)));

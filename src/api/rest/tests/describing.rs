@@ -41,6 +41,10 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
     door.deploy("doomed");
     let id = door.record("hello", &["line"]).request_id;
     let (letter, other_letter) = (door.dead_letter("hello"), door.dead_letter("hello"));
+    let event = door.ask("POST /v1/functions/hello/invoke?type=event", "{}").json()["request_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     door.key(crate::model::key::Scope::Read);
     let key = r#"{"name":"ci","scope":"read"}"#;
     let request = |operation, line: &str, body: &str| (operation, line.to_owned(), body.to_owned());
@@ -55,6 +59,74 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("deleteFunction", "DELETE /v1/functions/doomed", ""),
         request("deleteFunction", "DELETE /v1/functions/doomed", ""),
         request("getCode", "GET /v1/functions/hello/code", ""),
+        request("publishVersion", "POST /v1/functions/hello/versions", r#"{"description":"one"}"#),
+        request("publishVersion", "POST /v1/functions/hello/versions", ""),
+        request("publishVersion", "POST /v1/functions/nobody/versions", ""),
+        request("listVersions", "GET /v1/functions/hello/versions", ""),
+        request("listVersions", "GET /v1/functions/nobody/versions", ""),
+        request(
+            "putAlias",
+            "PUT /v1/functions/hello/aliases/prod",
+            r#"{"version":"1","other_version":"2","weight":0.5}"#,
+        ),
+        request("putAlias", "PUT /v1/functions/hello/aliases/prod", r#"{"version":"1"}"#),
+        request(
+            "putAlias",
+            "PUT /v1/functions/hello/aliases/by-rule",
+            r#"{"version":"$LATEST","other_version":"1","match":{"key":"invoke.headers.User","method":"exact","expression":"Bob"}}"#,
+        ),
+        request("putAlias", "PUT /v1/functions/hello/aliases/prod", r#"{"version":"99"}"#),
+        request("listAliases", "GET /v1/functions/hello/aliases", ""),
+        request("listAliases", "GET /v1/functions/nobody/aliases", ""),
+        request("getAlias", "GET /v1/functions/hello/aliases/by-rule", ""),
+        request("getAlias", "GET /v1/functions/hello/aliases/nobody", ""),
+        request("deleteVersion", "DELETE /v1/functions/hello/versions/1", ""),
+        request("deleteVersion", "DELETE /v1/functions/hello/versions/2", ""),
+        request("deleteAlias", "DELETE /v1/functions/hello/aliases/by-rule", ""),
+        request("deleteAlias", "DELETE /v1/functions/hello/aliases/$DEFAULT", ""),
+        request("getEventConfig", "GET /v1/functions/hello/event-config", ""),
+        request("getEventConfig", "GET /v1/functions/nobody/event-config", ""),
+        request(
+            "putEventConfig",
+            "PUT /v1/functions/hello/event-config",
+            r#"{"retry_num":1,"dead_letter":"doomed"}"#,
+        ),
+        request("putEventConfig", "PUT /v1/functions/hello/event-config", r#"{"retry_num":3}"#),
+        request("reserve", "PUT /v1/functions/hello/concurrency", r#"{"reserved_mb":256}"#),
+        request("reserve", "PUT /v1/functions/hello/concurrency", r#"{"reserved_mb":999999}"#),
+        request("getConcurrency", "GET /v1/functions/hello/concurrency", ""),
+        request("getConcurrency", "GET /v1/functions/nobody/concurrency", ""),
+        request("provision", "PUT /v1/functions/hello/versions/1/provisioned", r#"{"instances":0}"#),
+        request("provision", "PUT /v1/functions/hello/versions/9/provisioned", r#"{"instances":1}"#),
+        request("getTotalConcurrency", "GET /v1/concurrency", ""),
+        request("getTotalConcurrency", "GET /v1/concurrency?x=1", ""),
+        request("setTotalConcurrency", "PUT /v1/concurrency", r#"{"total_mb":512}"#),
+        request("setTotalConcurrency", "PUT /v1/concurrency", r#"{"total_mb":64}"#),
+        request("listNamespaces", "GET /v1/namespaces", ""),
+        request("listNamespaces", "GET /v1/namespaces?x=1", ""),
+        request("putNamespace", "PUT /v1/namespaces/shop", r#"{"description":"the shop"}"#),
+        request("putNamespace", "PUT /v1/namespaces/shop", ""),
+        request("putNamespace", "PUT /v1/namespaces/-", ""),
+        request("deleteNamespace", "DELETE /v1/namespaces/shop", ""),
+        request("deleteNamespace", "DELETE /v1/namespaces/shop", ""),
+        request(
+            "publishLayer",
+            "POST /v1/layers/deps/versions",
+            r#"{"runtimes":["Python3.10"],"code":{"files":{"dep.py":"X = 1"}}}"#,
+        ),
+        request(
+            "publishLayer",
+            "POST /v1/layers/deps/versions",
+            r#"{"runtimes":[],"code":{"files":{"a":"b"}}}"#,
+        ),
+        request("listLayers", "GET /v1/layers", ""),
+        request("listLayers", "GET /v1/layers?x=1", ""),
+        request("getLayer", "GET /v1/layers/deps/versions/1", ""),
+        request("getLayer", "GET /v1/layers/deps/versions/2", ""),
+        request("deleteLayer", "DELETE /v1/layers/deps/versions/1", ""),
+        request("deleteLayer", "DELETE /v1/layers/deps/versions/1", ""),
+        request("terminate", &format!("POST /v1/invocations/{event}/terminate"), ""),
+        request("terminate", &format!("POST /v1/invocations/{id}/terminate"), ""),
         request("getCode", "GET /v1/functions/nobody/code", ""),
         request("invoke", "POST /v1/functions/hello/invoke", "{}"),
         request("invoke", "POST /v1/functions/nobody/invoke", "{}"),
