@@ -13,10 +13,5 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let path = function_path(&args.name, "");
     let answer = context.api()?.send("DELETE", &path, Vec::new(), b"")?.accepted()?;
-    if context.out.json && !answer.body().is_empty() {
-        context.out.data(answer.body())?;
-    } else if !context.out.json {
-        context.out.note(&format!("deleted {}; its runs and logs stay", args.name));
-    }
-    Ok(Exit::Done)
+    context.done(&answer, &format!("deleted {}; its runs and logs stay", args.name))
 }

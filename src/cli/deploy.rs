@@ -66,6 +66,10 @@ pub(super) struct Args {
     /// A line about it
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+    /// A version of a layer, to be found in /opt; may be given up to five times, and what a later one has covers what an
+    /// earlier one has
+    #[arg(long, value_name = "NAME:VERSION")]
+    layer: Vec<String>,
 }
 
 /// The body of `PUT /v1/functions/{name}`.
@@ -98,6 +102,8 @@ struct Order<'a> {
     env: serde_json::Map<String, serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    layers: &'a [String],
     code: Code,
 }
 
@@ -150,6 +156,7 @@ fn order<'a>(args: &'a Args, archive: &[u8]) -> Order<'a> {
         keep_s: args.keep.map(|length| length.0.as_secs()),
         env,
         description: args.description.as_deref(),
+        layers: &args.layer,
         code: Code { zip_base64: STANDARD.encode(archive) },
     }
 }

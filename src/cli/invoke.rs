@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::base::length::Length;
-use crate::cli::api::{Answer, Api, function_path};
+use crate::cli::api::{Answer, Api, Query, function_path};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
 use crate::cli::wire::{Accepted, Run, RunError};
@@ -23,6 +23,12 @@ pub(super) struct Args {
     /// The event, JSON: as text, @FILE, or - for standard input [default: {}]
     #[arg(long, short, value_name = "JSON")]
     data: Option<String>,
+    /// Run that version or alias [default: $LATEST]
+    #[arg(long, short, value_name = "QUALIFIER")]
+    qualifier: Option<String>,
+    /// What the caller says of himself, for aliases that send by it: {"User":"Bob"}
+    #[arg(long, value_name = "JSON")]
+    routing_key: Option<String>,
     /// Hand the event over and print its request ID as soon as it is kept; it is run when there is room, and tried again
     #[arg(long = "async")]
     is_async: bool,
@@ -55,7 +61,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if args.is_async {
         return run_later(args, &event, &mut api, &context.out);
     }
-    let answer = api.send("POST", &function_path(&args.name, "/invoke"), Vec::new(), &event)?;
+    let answer = api.send("POST", &function_path(&args.name, "/invoke"), qualified(args), &event)?;
     // Only a run that was admitted has a status of its own; anything else is an error of the API.
     let Some(went) = went(&answer) else {
         answer.accepted()?;
@@ -67,9 +73,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     tell(&went, answer.body(), &context.out)
 }
 
+fn qualified(args: &Args) -> Query {
+    vec![("qualifier", args.qualifier.clone()), ("routing_key", args.routing_key.clone())]
+}
+
 fn run_later(args: &Args, event: &[u8], api: &mut Api, out: &Out) -> Result<Exit, Failure> {
     let key = args.idempotency_key.as_deref().map(|key| ("X-Idempotency-Key", key));
-    let query = vec![("type", Some("event".to_owned()))];
+    let mut query = qualified(args);
+    query.push(("type", Some("event".to_owned())));
     let path = function_path(&args.name, "/invoke");
     let answer = api.send_with("POST", &path, query, key.as_slice(), event)?.accepted()?;
     let Accepted { request_id } = answer.json()?;

@@ -94,10 +94,5 @@ fn list(context: &Context) -> Result<Exit, Failure> {
 fn revoke(id: u32, context: &Context) -> Result<Exit, Failure> {
     let path = format!("/v1/keys/{id}");
     let answer = context.api()?.send("DELETE", &path, Vec::new(), b"")?.accepted()?;
-    if context.out.json && !answer.body().is_empty() {
-        context.out.data(answer.body())?;
-    } else if !context.out.json {
-        context.out.note(&format!("key {id} is revoked"));
-    }
-    Ok(Exit::Done)
+    context.done(&answer, &format!("key {id} is revoked"))
 }

@@ -10,15 +10,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 
 use crate::base::clock::{Clock, SystemClock};
-use crate::cli::api::Api;
+use crate::cli::api::{Answer, Api};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
 use crate::cli::times::Times;
 use crate::config;
 use crate::config::typed::{TypedClient, TypedPlace};
 
+mod alias;
 mod api;
 mod backup;
 mod bench;
@@ -26,10 +28,12 @@ mod bench_async;
 mod check;
 pub mod client;
 mod completions;
+mod concurrency;
 mod dead;
 mod delete;
 mod deploy;
 mod doctor;
+mod event_config;
 mod event_stream;
 mod exit;
 mod folder;
@@ -39,6 +43,7 @@ mod grid;
 pub mod histogram;
 mod invoke;
 mod keys;
+mod layer;
 mod level;
 mod lines;
 mod list;
@@ -46,6 +51,7 @@ pub mod load;
 mod logs;
 mod man;
 mod moment;
+mod namespace;
 mod output;
 pub mod reply;
 mod runs;
@@ -55,8 +61,11 @@ mod show;
 mod sql;
 mod state;
 mod table;
+mod tccli_env;
+mod terminate;
 mod text;
 mod times;
+mod version;
 mod wire;
 
 /// Serverless functions on a small host: one binary, one SQLite file.
@@ -99,6 +108,22 @@ enum Command {
     Sql(sql::Args),
     /// List functions
     List(list::Args),
+    /// Freeze a function's code and configuration under the next number
+    Publish(version::PublishArgs),
+    /// List and delete published versions
+    Version(version::Args),
+    /// Name versions, move the names, and split runs between two versions
+    Alias(alias::Args),
+    /// Make, list and delete namespaces
+    Namespace(namespace::Args),
+    /// Publish, list and delete layers, which functions share
+    Layer(layer::Args),
+    /// Reserve memory for functions, keep their processes parked, set the total
+    Concurrency(concurrency::Args),
+    /// Show or change how a function's asynchronous events are tried
+    EventConfig(event_config::Args),
+    /// End an asynchronous event
+    Terminate(terminate::Args),
     /// Look at events that were given up, run them again, or let them go
     Dead(dead::Args),
     /// Delete a function; its runs and logs stay
@@ -109,6 +134,8 @@ enum Command {
     Check(check::Args),
     /// Make, list and revoke the keys of API callers
     Keys(keys::Args),
+    /// Print what makes tccli and the SDKs of Tencent Cloud speak with this server
+    TccliEnv(tccli_env::Args),
     /// Put load on a function and measure it
     Bench(bench::Args),
     /// Say what this host gives and what is wrong
@@ -134,6 +161,23 @@ impl Context {
     fn api(&self) -> Result<Api, Failure> {
         let client = config::client(self.place.clone(), self.client.clone());
         Api::new(client.map_err(|error| Failure::unusable(&error))?)
+    }
+
+    /// Asks for a change, and says that it is done.
+    fn change(&self, method: &str, path: &str, body: Option<&Value>, done: &str) -> Result<Exit, Failure> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let answer = self.api()?.send(method, path, Vec::new(), body.as_bytes())?.accepted()?;
+        self.done(&answer, done)
+    }
+
+    /// Says that a change is done; to programs the server's own words, if it had any.
+    fn done(&self, answer: &Answer, said: &str) -> Result<Exit, Failure> {
+        match (self.out.json, answer.body()) {
+            (true, []) => {}
+            (true, body) => self.out.data(body)?,
+            (false, _) => self.out.note(said),
+        }
+        Ok(Exit::Done)
     }
 
     /// How instants are shown, seen from now.
@@ -176,6 +220,15 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Logs(args) => logs::run(&args, context),
         Command::Sql(args) => sql::run(&args, context),
         Command::List(args) => list::run(&args, context),
+        Command::Publish(args) => version::publish(&args, context),
+        Command::Version(args) => version::run(&args, context),
+        Command::Alias(args) => alias::run(&args, context),
+        Command::Namespace(args) => namespace::run(&args, context),
+        Command::Layer(args) => layer::run(&args, context),
+        Command::Concurrency(args) => concurrency::run(&args, context),
+        Command::EventConfig(args) => event_config::run(&args, context),
+        Command::Terminate(args) => terminate::run(&args, context),
+        Command::TccliEnv(args) => tccli_env::run(&args, context),
         Command::Dead(args) => dead::run(&args, context),
         Command::Delete(args) => delete::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),

@@ -269,3 +269,110 @@ pub(super) enum Verdict {
     Warn,
     Fail,
 }
+
+/// A published version, or `$LATEST`.
+#[derive(Debug, Deserialize)]
+pub(super) struct FunctionVersion {
+    pub(super) version: String,
+    pub(super) runtime: String,
+    pub(super) memory_mb: u32,
+    pub(super) timeout_s: u32,
+    pub(super) code_bytes: u64,
+    pub(super) created_us: i64,
+    pub(super) description: String,
+}
+
+/// All versions of a function.
+#[derive(Debug, Deserialize)]
+pub(super) struct FunctionVersions {
+    pub(super) versions: Vec<FunctionVersion>,
+}
+
+/// A name for a version.
+#[derive(Debug, Deserialize)]
+pub(super) struct Alias {
+    pub(super) alias: String,
+    pub(super) version: String,
+    pub(super) other_version: Option<String>,
+    pub(super) weight: Option<f64>,
+    #[serde(rename = "match")]
+    pub(super) rule: Option<Match>,
+    pub(super) description: String,
+    pub(super) modified_us: i64,
+}
+
+/// A rule about one value of the routing key.
+#[derive(Debug, Deserialize)]
+pub(super) struct Match {
+    pub(super) key: String,
+    pub(super) method: String,
+    pub(super) expression: String,
+}
+
+/// All aliases of a function.
+#[derive(Debug, Deserialize)]
+pub(super) struct Aliases {
+    pub(super) aliases: Vec<Alias>,
+}
+
+/// A namespace.
+#[derive(Debug, Deserialize)]
+pub(super) struct Namespace {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) created_us: i64,
+}
+
+/// All namespaces.
+#[derive(Debug, Deserialize)]
+pub(super) struct Namespaces {
+    pub(super) namespaces: Vec<Namespace>,
+}
+
+/// A version of a layer.
+#[derive(Debug, Deserialize)]
+pub(super) struct Layer {
+    pub(super) layer: String,
+    pub(super) version: u32,
+    pub(super) runtimes: Vec<String>,
+    pub(super) description: String,
+    pub(super) code_bytes: u64,
+    pub(super) created_us: i64,
+}
+
+/// All of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Layers {
+    pub(super) layers: Vec<Layer>,
+}
+
+/// What a function may use at once.
+#[derive(Debug, Deserialize)]
+pub(super) struct Concurrency {
+    pub(super) reserved_mb: Option<u32>,
+    pub(super) provisioned: Vec<Provisioned>,
+}
+
+/// What is kept parked for a version.
+#[derive(Debug, Deserialize)]
+pub(super) struct Provisioned {
+    pub(super) version: String,
+    pub(super) instances: u32,
+    pub(super) parked: u32,
+}
+
+/// What all functions together may use at once.
+#[derive(Debug, Deserialize)]
+pub(super) struct TotalConcurrency {
+    pub(super) total_mb: u32,
+    pub(super) total_mb_max: u32,
+    pub(super) reserved_mb: u32,
+}
+
+/// How a function's events are tried.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventConfig {
+    pub(super) retry_num: u32,
+    pub(super) msg_ttl_s: u32,
+    pub(super) dead_letter: Option<String>,
+}

@@ -94,6 +94,7 @@ pub(super) const COUNTED_BY_TIME: &[Param] = &[
 
 /// With a zip as the body the rest of a layer is in the query.
 pub(super) const PUBLISH_LAYER: &[Param] = &[
+    NAMESPACE,
     Param::new(
         "runtime",
         "With a zip body: a runtime it is made for, once for each.",
