@@ -119,8 +119,9 @@ WHERE f.deleted_us IS NULL;
 
 CREATE VIEW versions AS
 SELECT f.namespace, f.name AS function, v.qualifier AS version, v.runtime, v.handler, v.timeout_s, v.memory_mb, v.description,
-       (SELECT group_concat(l.name || ':' || l.number, ', ' ORDER BY u.place)
-        FROM version_layer u JOIN layer_version l ON l.id = u.layer_id WHERE u.version_id = v.id) AS layers,
+       (SELECT group_concat(name, ', ') FROM (
+            SELECT l.name || ':' || l.number AS name FROM version_layer u JOIN layer_version l ON l.id = u.layer_id
+            WHERE u.version_id = v.id ORDER BY u.place)) AS layers,
        (SELECT w.instances FROM provisioned w WHERE w.function_id = f.id AND w.qualifier = v.qualifier) AS provisioned,
        lower(hex(p.sha256)) AS package_sha256, p.size_bytes AS package_bytes,
        strftime('%Y-%m-%dT%H:%M:%fZ', v.created_us / 1000000.0, 'unixepoch') AS created

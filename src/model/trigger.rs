@@ -1,8 +1,6 @@
 //! What makes a function run by itself, and the rules for each kind (contract 6.8, triggers 1 to 4). Kept and checked here; what
 //! fires them comes to them.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{About, Error, Result};
 use crate::model::cron::Cron;
 use crate::model::limits;
@@ -77,8 +75,7 @@ impl Kind {
 }
 
 /// What a trigger waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
     /// A moment: a cron expression of seven fields.
     Timer {
@@ -96,7 +93,7 @@ pub enum Spec {
 }
 
 /// A function's own URL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
     /// Whether requests must be signed as those of the API.
     pub is_signed: bool,
@@ -109,7 +106,7 @@ pub struct Http {
 }
 
 /// What browsers are told about requests from other origins.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
     /// Origins that may ask.
     pub origins: Vec<String>,
@@ -126,7 +123,7 @@ pub struct Cors {
 }
 
 /// An API of the gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Apigw {
     /// The service's id or name.
     pub service: String,
@@ -145,7 +142,7 @@ pub struct Apigw {
 }
 
 /// What is done to which objects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cos {
     /// The event: `cos:ObjectCreated:*` and others.
     pub event: String,
@@ -156,7 +153,7 @@ pub struct Cos {
 }
 
 /// A topic, and how its messages come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ckafka {
     /// Most messages of one event.
     pub max_msg_num: u32,

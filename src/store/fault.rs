@@ -42,5 +42,5 @@ pub(super) fn unreadable(what: &str) -> Error {
 
 /// The same error for another caller who shares its fate, without the cause.
 pub(super) fn again(error: &Error) -> Error {
-    Error::new(error.kind, error.message.clone())
+    Error::new(error.kind, error.message.clone()).about(error.about)
 }

@@ -218,7 +218,10 @@ impl Store {
         self.read(|tx| {
             let sql = "SELECT substr(result, 1, ?2) FROM invocation WHERE id = ?1";
             let bytes = i64::try_from(bytes_max).unwrap_or(i64::MAX);
-            Ok(tx.prepare_cached(sql)?.query_row([run_id, bytes], |row| row.get(0))?)
+            let beginning: Option<Vec<u8>> =
+                tx.prepare_cached(sql)?.query_row([run_id, bytes], |row| row.get(0))?;
+            // Of nothing it is NULL.
+            Ok(beginning.unwrap_or_default())
         })
     }
 

@@ -72,6 +72,7 @@ pub mod sql;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+mod trigger_spec;
 pub mod triggers;
 mod versions;
 pub mod words;

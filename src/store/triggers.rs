@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 use crate::error::{About, Error, Kind as Failure, Result};
 use crate::model::limits;
 use crate::model::trigger::{Kind, Spec, Trigger};
-use crate::store::{Store, Tx, fault};
+use crate::store::{Store, Tx, trigger_spec};
 
 /// Which trigger is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Store {
                     kind.as_str(),
                     trigger.name,
                     trigger.qualifier,
-                    spec_text(&trigger.spec)?,
+                    trigger_spec::text(&trigger.spec),
                     trigger.enabled,
                     trigger.custom_argument,
                     trigger.description,
@@ -82,7 +82,7 @@ impl Store {
                  WHERE id = ?1",
                 params![
                     id,
-                    spec_text(&trigger.spec)?,
+                    trigger_spec::text(&trigger.spec),
                     trigger.enabled,
                     trigger.custom_argument,
                     trigger.description,
@@ -111,7 +111,7 @@ struct StoredTrigger {
 
 fn all(tx: &Tx<'_>, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<StoredTrigger>> {
     let sql = format!(
-        "SELECT id, name, qualifier, spec, enabled, custom_argument, description, created_us, modified_us
+        "SELECT id, name, qualifier, spec, enabled, custom_argument, description, created_us, modified_us, kind
          FROM trigger_row WHERE {condition} ORDER BY modified_us DESC, id DESC"
     );
     let mut statement = tx.prepare_cached(&sql)?;
@@ -175,18 +175,14 @@ fn check_objects(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<
     Err(Error::new(Failure::Conflict, sentence).about(About::TriggerRule))
 }
 
-fn spec_text(spec: &Spec) -> Result<String> {
-    serde_json::to_string(spec).map_err(|cause| Error::internal("a trigger cannot be stored").because(cause))
-}
-
 fn stored(row: &Row<'_>) -> Result<StoredTrigger> {
-    let spec: String = row.get(3)?;
+    let (spec, kind): (String, String) = (row.get(3)?, row.get(9)?);
     Ok(StoredTrigger {
         id: row.get(0)?,
         trigger: Trigger {
             name: row.get(1)?,
             qualifier: row.get(2)?,
-            spec: serde_json::from_str(&spec).map_err(|_| fault::unreadable("trigger"))?,
+            spec: trigger_spec::read(&kind, &spec)?,
             enabled: row.get(4)?,
             custom_argument: row.get(5)?,
             description: row.get(6)?,

@@ -115,7 +115,7 @@ impl Tencent {
         let secret_of = |id: &str| self.parts.keys.signing(id).map(|(pair, scope)| (pair.secret_key, scope));
         let signed = sign::verify(head, body, &secret_of, now_us / 1_000_000)?;
         if Action::changes(&asked.action) {
-            self.replays.check(&signed.signature, now_us)?;
+            self.replays.check(&asked.action, &signed.signature, now_us)?;
         }
         Ok(signed.scope)
     }
