@@ -73,3 +73,35 @@ need_node() {
 }
 
 is_node_current() { "$1" -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
+
+# npm_package NAME VERSION: that package in the folder PLACE.
+npm_package() {
+    set -o pipefail
+    mkdir -p "$PLACE/$1"
+    curl -fsSL --retry 3 "https://registry.npmjs.org/$1/-/$1-$2.tgz" | tar -xz --strip-components 1 -C "$PLACE/$1"
+}
+
+# The unmodified SDKs of Tencent Cloud in target/sdk: that for Python in an environment of its own, that for Node.js by the list of
+# packages that belong to it, since Debian's npm is not asked for.
+need_sdks() {
+    local place="$ROOT/target/sdk" list="$ROOT/tests/sdk/packages.txt"
+    if ! "$place/python/bin/python" -c "from importlib.metadata import version as v
+assert (v('tencentcloud-sdk-python-scf'), v('tencentcloud-sdk-python-cls')) == ('3.1.100', '3.1.192')" 2>/dev/null; then
+        need python3 python3
+        python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+        echo "installing Tencent Cloud's SDK for Python into target/sdk"
+        rm -rf "$place/python"
+        { python3 -m venv "$place/python" && "$place/python/bin/pip" install --quiet --disable-pip-version-check \
+            tencentcloud-sdk-python-scf==3.1.100 tencentcloud-sdk-python-cls==3.1.192; } ||
+            die "the SDK cannot be installed; in an environment of Python at target/sdk/python: pip install tencentcloud-sdk-python-scf==3.1.100 tencentcloud-sdk-python-cls==3.1.192"
+    fi
+    cmp -s "$list" "$place/packages.txt" && return
+    need curl curl
+    echo "installing Tencent Cloud's SDK for Node.js into target/sdk"
+    rm -rf "$place/node_modules"
+    # Many small files: several at once, or most of the time is spent waiting for each.
+    export -f npm_package
+    PLACE="$place/node_modules" xargs -P 8 -L 1 bash -c 'npm_package "$@"' _ <"$list" ||
+        die "the SDK for Node.js cannot be installed: the packages of tests/sdk/packages.txt, in target/sdk/node_modules"
+    cp "$list" "$place/packages.txt"
+}

@@ -42,6 +42,7 @@ mod raw;
 mod reuse;
 mod rig;
 mod schemathesis;
+mod sdk;
 mod seal;
 mod search;
 mod server;
