@@ -14,7 +14,7 @@
 //! | floor | what it is |
 //! |---|---|
 //! | [`cli`], [`appliance`], [`config`] | command line to exit code; opening and stopping the parts in order; what was typed and what it means |
-//! | [`api`] | the doors: each turns one wire format into calls of the services. [`api::rest`] is the first |
+//! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], and [`api::tencent`] for the cloud's own SDKs |
 //! | [`http`] | the transport: an event loop, whole requests, strict framing. Knows nothing of functions |
 //! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet, [`service::events`] the queue of those that can wait |
 //! | [`pool`] | many Instances: who runs what and when; quotas; what stays parked |
@@ -28,9 +28,11 @@
 //!
 //! 1. `http::event_loop` reads a whole, bounded request. The worker whose turn it was to run the loop hands that on and answers,
 //!    behind a panic wall.
-//! 2. [`api::rest::Rest`] finds the route, checks the key, and calls [`service::invoke::Invoker::invoke`].
-//! 3. The invoker checks the event (its bytes are never re-encoded), resolves the name to a
-//!    [`Version`](model::function::Version) from memory (a deploy makes it forget), and takes a run id.
+//! 2. [`api::Doors`] knows which door is meant. [`api::rest::Rest`] finds the route and checks the key, [`api::tencent::Tencent`]
+//!    checks the signature and finds the action; either calls [`service::invoke::Invoker::invoke`].
+//! 3. The invoker checks the event (its bytes are never re-encoded), resolves name and qualifier, by way of an
+//!    [`Alias`](model::alias::Alias) where it is one, to a [`Version`](model::function::Version) from memory (a deploy makes it
+//!    forget), and takes a run id.
 //! 4. [`pool::Pool::run`] lets the run in if the quota allows, and takes a parked Instance of the Version; if there is none it
 //!    forks one from the zygote, or starts the zygote first.
 //! 5. `instance::run` writes one frame, or what a program of the user's understands (`instance::talk`), and waits, on the
@@ -51,6 +53,14 @@
 //! 3. It runs like any other, by the invoker, on that thread. What follows is decided by [`model::event::next`] and stored with
 //!    the record of the attempt in one transaction: it is over, or due again, or a dead letter.
 //! 4. At a start the line is made again from `queued`; what had been claimed counts as an attempt, and as a death.
+//!
+//! # The life of a deploy
+//!
+//! `PUT /v1/functions` replaces `$LATEST` at once. The cloud's actions leave what was sent beside what serves
+//! ([`Haste`](store::functions::Haste)): a thread of [`service::loading`] loads it once, in the pool, where the first run will find
+//! it, and only then it is put in force; or it is dropped, and the function says why. What is on its way is in the database, so
+//! a crash forgets nothing. Publishing copies `$LATEST`'s row under a number that is not given twice; layers are unpacked over
+//! each other into one folder, which is `/opt` of the runs.
 //!
 //! # The life of a log line
 //!

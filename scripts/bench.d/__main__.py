@@ -7,6 +7,7 @@
   queues.py     our queue of events beside another one
   search.py     what is promised of finding log lines
   tail.py       what is promised of following the log
+  cloud.py      what is promised of the TencentCloud API
   flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
@@ -28,6 +29,7 @@ import tempfile
 from pathlib import Path
 
 import beside
+import cloud
 import events
 import flood
 import languages
@@ -54,6 +56,7 @@ MEASUREMENTS = {
     "recovery": events.recovery,
     "tail": tail.tail,
     "flood": flood.flood,
+    "api": cloud.api,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,

@@ -115,14 +115,14 @@ impl Concurrency {
     pub fn set_total_mb(&self, total_mb: u32) -> Result<()> {
         let reserved_mb = self.reserved_mb()?;
         if total_mb < reserved_mb.max(limits::MEMORY_MB_MIN) {
-            return Err(Error::limit(format!(
+            return Err(Error::invalid(format!(
                 "the total must be at least the {reserved_mb} MB that functions have reserved, and {} MB",
                 limits::MEMORY_MB_MIN
             ))
             .about(About::Reserved));
         }
         if total_mb > self.total_mb_max {
-            return Err(Error::limit(format!(
+            return Err(Error::invalid(format!(
                 "the total must be at most {} MB, which this server was started for (--total-concurrency-mb)",
                 self.total_mb_max
             ))
@@ -165,7 +165,7 @@ impl Concurrency {
 
     fn check_share(&self, function: &Function, version: &Version, instances: u32) -> Result<()> {
         if instances > limits::PROVISIONED_MAX {
-            return Err(Error::limit(format!(
+            return Err(Error::invalid(format!(
                 "at most {} Instances of a version are kept parked, not {instances}",
                 limits::PROVISIONED_MAX
             ))
@@ -176,7 +176,7 @@ impl Concurrency {
         if wanted_mb > room_mb {
             let sentence =
                 format!("{instances} Instances need {wanted_mb} MB, more than the {room_mb} MB that may run");
-            return Err(Error::new(Kind::Limit, sentence).about(About::Reserved));
+            return Err(Error::new(Kind::Conflict, sentence).about(About::Reserved));
         }
         Ok(())
     }

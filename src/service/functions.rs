@@ -121,6 +121,7 @@ impl Functions {
     ) -> Result<Function> {
         let before = self.find(namespace, name)?;
         before.status.check_changeable()?;
+        let base = before.version.id;
         let mut config = before.version.config;
         change(&mut config)?;
         self.check(namespace, name, &config)?;
@@ -128,7 +129,7 @@ impl Functions {
             Some(code) => self.content(&config, code)?,
             None => Content::Same(before.version.package),
         };
-        let function = self.store.deploy(namespace, name, &config, content, Haste::Updated)?;
+        let function = self.store.deploy(namespace, name, &config, content, Haste::Updated(base))?;
         self.bell.ring();
         Ok(function)
     }
@@ -143,11 +144,12 @@ impl Functions {
         let before = self.find(namespace, name)?;
         before.status.check_changeable()?;
         before.status.check_runnable()?;
+        let base = before.version.id;
         let mut config = before.version.config;
         change(&mut config);
         self.check(namespace, name, &config)?;
         let content = Content::Same(before.version.package);
-        let function = self.store.deploy(namespace, name, &config, content, Haste::AtOnce)?;
+        let function = self.store.deploy(namespace, name, &config, content, Haste::Changed(base))?;
         self.invoker.replaced(&function);
         self.events.deployed(&function);
         Ok(function)

@@ -22,8 +22,10 @@ pub enum Haste {
     AtOnce,
     /// Once it has been loaded; there must be none of that name.
     Created,
-    /// Once it has been loaded; there must be one of that name that nothing is under way with.
-    Updated,
+    /// Once it has been loaded; the function's `$LATEST` must be the version of that id still, and nothing under way with it.
+    Updated(i64),
+    /// Now, in the same way.
+    Changed(i64),
 }
 
 /// The code of a deploy.
@@ -64,14 +66,13 @@ impl Store {
         let (namespace, name, config) = (namespace.clone(), name.clone(), config.clone());
         let sealing = self.sealing().clone();
         let deployed = self.write_durably(move |tx| {
-            let before = find(tx, &sealing, &namespace, &name)?;
-            check(before.as_ref(), haste, &namespace, &name)?;
+            check(stands(tx, &namespace, &name)?.as_ref(), haste, &namespace, &name)?;
             let package_id = packages::complete(tx, digest)?;
             let id = revive(tx, &namespace, &name)?;
             let (qualifier, stand) = match haste {
-                Haste::AtOnce => (LATEST, Stand::Active),
+                Haste::AtOnce | Haste::Changed(_) => (LATEST, Stand::Active),
                 Haste::Created => (LATEST, Stand::Creating),
-                Haste::Updated => (NEXT, Stand::Updating),
+                Haste::Updated(_) => (NEXT, Stand::Updating),
             };
             versions::remove(tx, id, NEXT)?;
             versions::remove(tx, id, qualifier)?;
@@ -234,19 +235,52 @@ pub(super) fn by_id(tx: &Tx<'_>, sealing: &Sealing, id: i64) -> Result<Option<Fu
     rows.next()?.map(|row| function(row, sealing)).transpose()
 }
 
+/// The version in force of the function of that name, and how it stands. Not the whole function: one whose environment does not
+/// open any more can still be replaced.
+fn stands(tx: &Tx<'_>, namespace: &Namespace, name: &FunctionName) -> Result<Option<(i64, Status)>> {
+    let sql = "SELECT v.id, f.status, f.status_code, f.status_message FROM function f
+               JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
+               WHERE f.namespace = ?1 AND f.name = ?2 AND f.deleted_us IS NULL";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut rows = statement.query([namespace.as_str(), name.as_str()])?;
+    rows.next()?.map(|row| Ok((row.get(0)?, status(row, 1)?))).transpose()
+}
+
+/// A status whose columns begin at `at`.
+fn status(row: &Row<'_>, at: usize) -> Result<Status> {
+    let stand: String = row.get(at)?;
+    Ok(Status {
+        stand: Stand::parse(&stand).ok_or_else(|| fault::unreadable("status"))?,
+        code: row.get(at + 1)?,
+        message: row.get(at + 2)?,
+    })
+}
+
 /// Whether the function stands as whoever deploys thinks.
-fn check(before: Option<&Function>, haste: Haste, namespace: &Namespace, name: &FunctionName) -> Result<()> {
+fn check(
+    before: Option<&(i64, Status)>,
+    haste: Haste,
+    namespace: &Namespace,
+    name: &FunctionName,
+) -> Result<()> {
     check_names(namespace, name)?;
     match (haste, before) {
         (Haste::Created, Some(_)) => {
             Err(Error::new(Kind::Conflict, format!("there is a function {name} in {namespace} already"))
                 .about(About::Function))
         }
-        (Haste::Updated, None) => {
+        (Haste::Updated(_) | Haste::Changed(_), None) => {
             Err(Error::not_found(format!("there is no function {name} in {namespace}"))
                 .about(About::Function))
         }
-        (Haste::Updated, Some(function)) => function.status.check_changeable(),
+        (Haste::Updated(base) | Haste::Changed(base), Some((latest, status))) => {
+            status.check_changeable()?;
+            (*latest == base).then_some(()).ok_or_else(|| {
+                let sentence =
+                    format!("the function {name} was changed by somebody else just now; try again");
+                Error::new(Kind::Conflict, sentence).about(About::Status)
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -293,7 +327,6 @@ fn set_status(tx: &Tx<'_>, id: i64, status: &Status) -> Result<()> {
 
 fn function(row: &Row<'_>, sealing: &Sealing) -> Result<Function> {
     let at = COLUMN_COUNT;
-    let stand: String = row.get(at + 5)?;
     Ok(Function {
         version: versions::version(row, 0, sealing)?,
         id: row.get(at)?,
@@ -301,10 +334,6 @@ fn function(row: &Row<'_>, sealing: &Sealing) -> Result<Function> {
         name: FunctionName::parse(&row.get::<_, String>(at + 2)?)?,
         created_us: row.get(at + 3)?,
         modified_us: row.get(at + 4)?,
-        status: Status {
-            stand: Stand::parse(&stand).ok_or_else(|| fault::unreadable("status"))?,
-            code: row.get(at + 6)?,
-            message: row.get(at + 7)?,
-        },
+        status: status(row, at + 5)?,
     })
 }

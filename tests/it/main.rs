@@ -50,6 +50,7 @@ mod slowhttptest;
 mod small_disk;
 mod sql;
 mod tail;
+mod tencent;
 mod tree;
 mod unit;
 mod uploads;

@@ -111,6 +111,7 @@ fn nodejs_every_action() {
 
 /// 665 MB of SDKs come with it, so it is installed for `scripts/test --all` alone.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
 fn tccli_manages_and_calls() {
     let tccli = place("target/tccli/bin/tccli");
     if !tccli.exists() {
@@ -124,4 +125,81 @@ fn tccli_manages_and_calls() {
     command.env("FNLITE_URL", format!("http://{}", signed.server.address()));
     command.env("FNLITE_KEY", signed.server.place().key());
     check(&signed.run(command), "tccli.sh");
+}
+
+/// The fenced block of that language in the README's page about the SDKs.
+fn snippet(language: &str) -> String {
+    let readme = std::fs::read_to_string(place("README.md")).unwrap();
+    let page =
+        readme.split("## Use it with the Tencent Cloud SDK\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let block = page.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap();
+    block.to_owned()
+}
+
+/// Writes a snippet, with the server's own address for the usual one, to be run as whoever reads the page would.
+fn told(signed: &Signed, language: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let here = signed.server.address().to_string();
+    let text = snippet(language);
+    std::fs::write(file.path(), text.replace("127.0.0.1:9980", &here)).unwrap();
+    file
+}
+
+fn as_told(signed: &Signed, mut command: Command) -> String {
+    command
+        .env("TENCENTCLOUD_SECRET_ID", &signed.secret_id)
+        .env("TENCENTCLOUD_SECRET_KEY", &signed.secret_key);
+    let out = signed.run(command);
+    check(&out, "a snippet of the README");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+#[test]
+fn the_readmes_snippets_do_what_they_say() {
+    let signed = Signed::new();
+    let file = told(&signed, "python");
+    let mut command = program(place("target/sdk/python/bin/python"));
+    command.arg("-B").arg(file.path());
+    let said = as_told(&signed, command);
+    assert!(said.starts_with("{\"key\": \"value\"} ") && said.contains("\ncalled\n"), "{said}");
+
+    let file = told(&signed, "javascript");
+    let ours = place("target/node/package/bin/node");
+    let mut command = program(if ours.exists() { ours } else { PathBuf::from("node") });
+    command.arg(file.path()).env("NODE_PATH", place("target/sdk/node_modules"));
+    let said = as_told(&signed, command);
+    assert!(said.starts_with("{\"key\": \"value\"}\nSTART RequestId: "), "{said}");
+
+    let tccli = place("target/tccli/bin/tccli");
+    if !tccli.exists() {
+        eprintln!("SKIPPED: tccli is installed by scripts/test --all only");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let alias = format!(
+        "set -e\ntcscf() {{ {} scf \"$@\" --endpoint http://{}; }}\n",
+        tccli.display(),
+        signed.server.address()
+    );
+    let mut command = program("bash");
+    command.arg("-c").arg(alias + &snippet("sh"));
+    command.env("HOME", home.path()).env("TENCENTCLOUD_REGION", "ap-guangzhou").env("NO_PROXY", "127.0.0.1");
+    let said = as_told(&signed, command);
+    assert!(said.contains("\"FunctionVersion\": \"1\""), "{said}");
+}
+
+/// `FNLITE_GOLDEN=write` writes it anew.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
+fn the_readme_has_the_table_of_actions() {
+    let readme = std::fs::read_to_string(place("README.md")).unwrap();
+    let (before, rest) = readme.split_once("<!-- actions -->\n").unwrap();
+    let (found, after) = rest.split_once("<!-- /actions -->").unwrap();
+    let table = fnlite::api::tencent::actions::table();
+    if std::env::var_os("FNLITE_GOLDEN").is_some() {
+        let whole = format!("{before}<!-- actions -->\n{table}<!-- /actions -->{after}");
+        std::fs::write(place("README.md"), whole).unwrap();
+    } else {
+        assert_eq!(found, table, "run this test with FNLITE_GOLDEN=write");
+    }
 }

@@ -138,7 +138,7 @@ fn without_its_key_a_database_is_not_served() {
     write_key(&place.file("open"), &fs::read_to_string(place.file("key")).unwrap(), 0o640);
     for (key, said) in [
         (None, "the environments in the database are sealed; --seal-key FILE names the key"),
-        (Some("other"), "the environments in the database are sealed with another key than that in other"),
+        (Some("other"), "the secrets in the database are sealed with another key than that in other"),
         (Some("nowhere"), "the environments in the database are sealed, and there is no key at nowhere"),
         (Some("short"), "the seal key short cannot be used: it does not hold 64 hexadecimal digits"),
         (Some("open"), "the seal key open cannot be used: others may read it (mode 640); chmod 600 it"),

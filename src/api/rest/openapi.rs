@@ -57,7 +57,7 @@ fn operation(route: &Route) -> Value {
         },
     });
     if let Some(content) = content(route.takes) {
-        let required = !matches!(route.takes, Shape::Json("Any"));
+        let required = !matches!(route.takes, Shape::Json("Any") | Shape::Maybe(_));
         operation["requestBody"] = json!({ "required": required, "content": content });
     }
     operation
@@ -123,7 +123,7 @@ fn content(shape: Shape) -> Option<Value> {
     let of = |name: &str| json!({ "schema": { "$ref": format!("#/components/schemas/{name}") } });
     match shape {
         Shape::Nothing => None,
-        Shape::Json(name) => Some(json!({ "application/json": of(name) })),
+        Shape::Json(name) | Shape::Maybe(name) => Some(json!({ "application/json": of(name) })),
         Shape::Bytes(media_type) => Some(json!({ media_type: {} })),
         Shape::Either(name, media_type) => Some(json!({ "application/json": of(name), media_type: {} })),
     }

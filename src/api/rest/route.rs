@@ -83,6 +83,8 @@ pub(super) enum Shape {
     Nothing,
     /// JSON of that schema (`schemas.json`).
     Json(&'static str),
+    /// The same, or nothing.
+    Maybe(&'static str),
     /// Bytes of that media type.
     Bytes(&'static str),
     /// Either.

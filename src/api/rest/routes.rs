@@ -213,7 +213,7 @@ pub(super) static ROUTES: &[Route] = &[
         body_max: SMALL_BODY_BYTES,
         id: "publishVersion",
         summary: "Freeze the function's code and configuration under the next number.",
-        takes: Shape::Json("NewVersion"),
+        takes: Shape::Maybe("NewVersion"),
         tells: &[(201, "The version.", Shape::Json("FunctionVersion")), NOT_FOUND, CONFLICT, BUSY],
     },
     Route {
@@ -238,7 +238,7 @@ pub(super) static ROUTES: &[Route] = &[
         id: "provision",
         summary: "Keep so many processes of a published version parked, whether it is used or not; 0 for none.",
         takes: Shape::Json("Provision"),
-        tells: &[(204, "They are parked, or being parked.", Shape::Nothing), NOT_FOUND, TOO_LARGE, BUSY],
+        tells: &[(204, "They are parked, or being parked.", Shape::Nothing), NOT_FOUND, CONFLICT, BUSY],
     },
     Route {
         verb: Verb::Get,
@@ -341,7 +341,7 @@ pub(super) static ROUTES: &[Route] = &[
         id: "setTotalConcurrency",
         summary: "Set what all functions together may use at once, at most what the server was started for; it lasts.",
         takes: Shape::Json("SetTotalConcurrency"),
-        tells: &[(204, "It is set.", Shape::Nothing), TOO_LARGE, BUSY],
+        tells: &[(204, "It is set.", Shape::Nothing), BUSY],
     },
     Route {
         verb: Verb::Get,
@@ -364,7 +364,7 @@ pub(super) static ROUTES: &[Route] = &[
         body_max: SMALL_BODY_BYTES,
         id: "putNamespace",
         summary: "Create a namespace, or change its description. A deploy into one that is not there creates it too.",
-        takes: Shape::Json("NewNamespace"),
+        takes: Shape::Maybe("NewNamespace"),
         tells: &[(201, "It is new.", Shape::Nothing), (204, "It was there.", Shape::Nothing), BUSY],
     },
     Route {

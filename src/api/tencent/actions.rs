@@ -1,6 +1,8 @@
 //! THE table: every action of `scf` 2018-04-16, and the one of `cls` 2020-10-16 that there is: who may, and what answers, or why
 //! nothing does. The README's page about the SDKs lists it as it is here.
 
+use std::fmt;
+
 use crate::api::tencent::call::{Call, Reply};
 use crate::api::tencent::fault::Fault;
 use crate::api::tencent::{
@@ -10,12 +12,13 @@ use crate::api::tencent::{
 use crate::model::key::Scope;
 
 /// One row of the table.
-pub(crate) struct Action {
+pub struct Action {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The least a key must be for.
-    pub(crate) scope: Scope,
-    /// What answers it.
+    pub scope: Scope,
+    /// What is different here from the cloud; empty where nothing is.
+    pub note: &'static str,
     pub(super) answers: Answers,
 }
 
@@ -32,15 +35,15 @@ const CLS_VERSION: &str = "2020-10-16";
 const NO_DOMAINS: &str = "domain names and their certificates belong to the reverse proxy before this server";
 
 /// The actions of `scf`.
-pub(crate) static ACTIONS: &[Action] = &[
+pub static ACTIONS: &[Action] = &[
     invokes("Invoke", invoke::invoke),
     invokes("InvokeFunction", invoke::invoke_function),
-    changes("CreateFunction", functions::create),
-    changes("UpdateFunctionCode", functions::update_code),
+    changes("CreateFunction", functions::create).with("code comes as `ZipFile`; `Type` is `Event`"),
+    changes("UpdateFunctionCode", functions::update_code).with("code comes as `ZipFile`"),
     changes("UpdateFunctionConfiguration", functions::update_configuration),
     // Environments are shown, and people keep passwords there.
     changes("GetFunction", functions::get),
-    changes("GetFunctionAddress", functions::address),
+    changes("GetFunctionAddress", functions::address).with("the link holds for an hour"),
     reads("ListFunctions", functions::list),
     changes("DeleteFunction", functions::delete),
     changes("CopyFunction", functions::copy),
@@ -56,16 +59,16 @@ pub(crate) static ACTIONS: &[Action] = &[
     changes("UpdateNamespace", namespaces::update),
     reads("ListNamespaces", namespaces::list),
     changes("DeleteNamespace", namespaces::delete),
-    changes("CreateTrigger", triggers::create),
+    changes("CreateTrigger", triggers::create).with("kept and checked; nothing fires them yet"),
     changes("UpdateTrigger", triggers::update),
     changes("UpdateTriggerStatus", triggers::update_status),
     reads("ListTriggers", triggers::list),
     changes("DeleteTrigger", triggers::delete),
     reads("GetFunctionLogs", logs::list),
     reads("GetRequestStatus", logs::status),
-    reads("ListAsyncEvents", events::list),
-    reads("GetAsyncEventStatus", events::status),
-    changes("TerminateAsyncEvent", events::terminate),
+    reads("ListAsyncEvents", events::list).with("of every asynchronous event"),
+    reads("GetAsyncEventStatus", events::status).with("of every asynchronous event"),
+    changes("TerminateAsyncEvent", events::terminate).with("of every asynchronous event"),
     reads("GetFunctionEventInvokeConfig", events::get_config),
     changes("UpdateFunctionEventInvokeConfig", events::update_config),
     changes("PublishLayerVersion", layers::publish),
@@ -76,10 +79,12 @@ pub(crate) static ACTIONS: &[Action] = &[
     changes("PutReservedConcurrencyConfig", concurrency::put_reserved),
     reads("GetReservedConcurrencyConfig", concurrency::get_reserved),
     changes("DeleteReservedConcurrencyConfig", concurrency::delete_reserved),
-    changes("PutProvisionedConcurrencyConfig", concurrency::put_provisioned),
+    changes("PutProvisionedConcurrencyConfig", concurrency::put_provisioned)
+        .with("a fixed number of processes"),
     reads("GetProvisionedConcurrencyConfig", concurrency::get_provisioned),
     changes("DeleteProvisionedConcurrencyConfig", concurrency::delete_provisioned),
-    changes("PutTotalConcurrencyConfig", concurrency::put_total),
+    changes("PutTotalConcurrencyConfig", concurrency::put_total)
+        .with("of the whole host, at most what the server was started for"),
     reads("GetAccount", account::get),
     refuses("CreateCustomDomain", NO_DOMAINS),
     refuses("UpdateCustomDomain", NO_DOMAINS),
@@ -89,27 +94,53 @@ pub(crate) static ACTIONS: &[Action] = &[
 ];
 
 /// The actions of `cls`.
-static CLS_ACTIONS: &[Action] = &[reads("SearchLog", cls::search)];
+static CLS_ACTIONS: &[Action] = &[reads("SearchLog", cls::search)
+    .with("service `cls`, version 2020-10-16; the query language is that of `logs -q`")];
 
 const fn invokes(name: &'static str, serve: fn(&Call<'_>) -> Result<Reply, Fault>) -> Action {
-    Action { name, scope: Scope::Invoke, answers: Answers::Served(serve) }
+    Action { name, scope: Scope::Invoke, note: "", answers: Answers::Served(serve) }
 }
 
 const fn reads(name: &'static str, serve: fn(&Call<'_>) -> Result<Reply, Fault>) -> Action {
-    Action { name, scope: Scope::Read, answers: Answers::Served(serve) }
+    Action { name, scope: Scope::Read, note: "", answers: Answers::Served(serve) }
 }
 
 const fn changes(name: &'static str, serve: fn(&Call<'_>) -> Result<Reply, Fault>) -> Action {
-    Action { name, scope: Scope::Admin, answers: Answers::Served(serve) }
+    Action { name, scope: Scope::Admin, note: "", answers: Answers::Served(serve) }
 }
 
 const fn refuses(name: &'static str, why: &'static str) -> Action {
-    Action { name, scope: Scope::Read, answers: Answers::Refused(why) }
+    Action { name, scope: Scope::Read, note: "", answers: Answers::Refused(why) }
+}
+
+/// The table as the README has it.
+pub fn table() -> String {
+    let mut table = String::from("| action | needs a key for | here |\n|---|---|---|\n");
+    for action in ACTIONS.iter().chain(CLS_ACTIONS) {
+        let here = match (action.refusal(), action.note) {
+            (Some(why), _) => format!("**refused** with `UnsupportedOperation`: {why}"),
+            (None, "") => "served".to_owned(),
+            (None, note) => format!("served; {note}"),
+        };
+        table.push_str(&format!("| `{}` | {} | {here} |\n", action.name, action.scope.as_str()));
+    }
+    table
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Action").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Action {
+    /// The same with a note.
+    const fn with(self, note: &'static str) -> Action {
+        Action { note, ..self }
+    }
+
     /// Why it is refused, where it is.
-    pub(crate) fn refusal(&self) -> Option<&'static str> {
+    pub fn refusal(&self) -> Option<&'static str> {
         match self.answers {
             Answers::Served(_) => None,
             Answers::Refused(why) => Some(why),

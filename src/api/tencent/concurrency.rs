@@ -70,7 +70,7 @@ pub(super) fn put_total(call: &Call<'_>) -> Result<Reply, Fault> {
     let set = call.parts.concurrency.set_total_mb(mb);
     set.map_err(|error| {
         Fault::from(error)
-            .renamed("FailedOperation.ProvisionedExceedReserved", "FailedOperation.ReservedExceedTotal")
+            .renamed("LimitExceeded.FunctionReservedConcurrencyMemory", "FailedOperation.ReservedExceedTotal")
     })?;
     Ok(Reply::done())
 }

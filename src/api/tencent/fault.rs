@@ -88,6 +88,7 @@ fn conflict(about: About) -> &'static str {
         About::Trigger => "ResourceInUse.TriggerName",
         About::TriggerRule => "InvalidParameterValue.CosNotifyRuleConflict",
         About::Status => "FailedOperation.FunctionStatusError",
+        About::Reserved => "FailedOperation.ProvisionedExceedReserved",
         About::Event => "FailedOperation.AsyncEventStatus",
         _ => "FailedOperation.OperationConflict",
     }
@@ -118,6 +119,8 @@ fn invalid(about: About) -> &'static str {
         About::TriggerKind => "InvalidParameterValue.Type",
         About::CustomArgument => "InvalidParameterValue.CustomArgument",
         About::Reserved => "LimitExceeded.FunctionReservedConcurrencyMemory",
+        About::Provisioned => "LimitExceeded.FunctionTotalProvisionedConcurrencyNum",
+        About::Total => "LimitExceeded.UserTotalConcurrencyMemory",
         _ => "InvalidParameterValue",
     }
 }
@@ -128,9 +131,6 @@ fn limit(about: About) -> &'static str {
         About::Alias => "LimitExceeded.Alias",
         About::Layer => "LimitExceeded.LayerVersions",
         About::Trigger => "LimitExceeded.Trigger",
-        About::Provisioned => "LimitExceeded.FunctionTotalProvisionedConcurrencyNum",
-        About::Reserved => "FailedOperation.ProvisionedExceedReserved",
-        About::Total => "LimitExceeded.UserTotalConcurrencyMemory",
         About::Event => "InvalidParameterValue.Param",
         About::Code => "InvalidParameterValue.ZipFile",
         _ => "LimitExceeded",
