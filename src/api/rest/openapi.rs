@@ -84,7 +84,7 @@ fn part_schema(name: &str) -> Value {
         "request_id" => json!({ "$ref": "#/components/schemas/RequestId" }),
         "id" => json!({ "type": "integer", "minimum": 1 }),
         "version" => json!({ "type": "string", "pattern": "^[1-9][0-9]{0,8}$" }),
-        "alias" => json!({ "type": "string", "pattern": "^([A-Za-z][A-Za-z0-9_-]{0,63}|\\$DEFAULT)$" }),
+        "alias" => json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
         "layer" => json!({ "type": "string", "pattern": "^[A-Za-z]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$" }),
         other => unreachable!("no path has a part called {other}"),
     }

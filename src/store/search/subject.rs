@@ -55,6 +55,7 @@ struct Run {
 struct RunRow {
     request_id: RequestId,
     qualifier: String,
+    alias: String,
     started_us: i64,
     duration_us: i64,
     memory_used_kb: i64,
@@ -152,7 +153,7 @@ impl<'t, 'c> Facts<'t, 'c> {
                     coalesce(a.started_us, iif(i.retry_num = ?2, i.started_us, 0)),
                     coalesce(a.duration_us, iif(i.retry_num = ?2, i.duration_us, 0)),
                     coalesce(a.memory_used_kb, iif(i.retry_num = ?2, i.memory_used_kb, 0)),
-                    coalesce(a.status, iif(i.retry_num = ?2, i.status, ?3))
+                    coalesce(a.status, iif(i.retry_num = ?2, i.status, ?3)), i.alias
              FROM invocation i LEFT JOIN attempt a ON a.invocation_id = i.id AND a.retry_num = ?2 WHERE i.id = ?1",
         )?;
         let row = |row: &Row<'_>| {
@@ -163,6 +164,7 @@ impl<'t, 'c> Facts<'t, 'c> {
                 duration_us: row.get(3)?,
                 memory_used_kb: row.get(4)?,
                 status: row.get(5)?,
+                alias: row.get(6)?,
             })
         };
         Ok(statement.query_row(params![id, retry_num, STATUS_RUNNING], row).optional()?)
@@ -246,8 +248,7 @@ impl Subject for Found<'_> {
             Field::RequestId => {
                 Value::Text(self.run().row.as_ref().map_or("", |row| row.request_id.as_str()))
             }
-            // Nothing is called by an alias yet.
-            Field::Alias => Value::Text(""),
+            Field::Alias => Value::Text(self.run().row.as_ref().map_or("", |row| &row.alias)),
             Field::Qualifier => Value::Text(self.qualifier()),
             Field::StartTime => number(|row| (row.started_us / 1000) as f64),
             Field::LogTime => Value::Number((self.ts_us / 1000) as f64),
