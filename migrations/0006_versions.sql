@@ -78,9 +78,13 @@ CREATE TABLE trigger_row (
     custom_argument TEXT    NOT NULL,
     description     TEXT    NOT NULL,
     created_us      INTEGER NOT NULL,
-    modified_us     INTEGER NOT NULL,
-    UNIQUE (function_id, kind, name, qualifier)
+    modified_us     INTEGER NOT NULL
 ) STRICT;
+
+-- What names may be taken twice depends on the kind, so that it is checked where a row is written. The second finds all rules of a
+-- bucket, and all readers of a topic.
+CREATE INDEX trigger_function ON trigger_row (function_id, kind, name);
+CREATE INDEX trigger_name ON trigger_row (kind, name);
 
 -- How many Instances of a published version stay parked whether it is used or not.
 CREATE TABLE provisioned (

@@ -182,6 +182,8 @@ const METHODS: [&str; 8] = ["ANY", "GET", "POST", "PUT", "DELETE", "HEAD", "PATC
 /// Longest name of a trigger that is a timer (contract 12.1), and of all others.
 const TIMER_CHARS_MAX: usize = 100;
 const NAME_CHARS_MAX: usize = 255;
+/// Most texts of a list that browsers are told.
+const CORS_TEXTS_MAX: usize = 100;
 /// Longest prefix or suffix of a key, bytes: that of a key.
 const KEY_BYTES_MAX: usize = 850;
 
@@ -200,7 +202,7 @@ impl Spec {
     fn check(&self) -> Result<()> {
         match self {
             Spec::Timer { cron } => Cron::parse(cron).map(drop),
-            Spec::Http(_) => Ok(()),
+            Spec::Http(http) => http.cors.as_ref().map_or(Ok(()), Cors::check),
             Spec::Apigw(apigw) => apigw.check(),
             Spec::Cos(cos) => cos.check(),
             Spec::Ckafka(ckafka) => ckafka.check(),
@@ -249,6 +251,23 @@ fn check_name(kind: Kind, name: &str) -> Result<()> {
 
 fn wrong(sentence: String) -> Error {
     Error::invalid(sentence).about(About::Trigger)
+}
+
+impl Cors {
+    /// Everything here becomes a header of a response.
+    fn check(&self) -> Result<()> {
+        let lists = [&self.origins, &self.headers, &self.methods, &self.expose_headers];
+        let is_good = |text: &String| {
+            (1..=NAME_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if lists.iter().all(|list| list.len() <= CORS_TEXTS_MAX && list.iter().all(is_good)) {
+            return Ok(());
+        }
+        let sentence = format!(
+            "a list of CorsConfig has at most {CORS_TEXTS_MAX} texts of 1 to {NAME_CHARS_MAX} visible characters of ASCII"
+        );
+        Err(wrong(sentence))
+    }
 }
 
 impl Apigw {
@@ -319,9 +338,9 @@ impl Ckafka {
             }
         }
         let is_broker = |broker: &String| {
-            broker
-                .rsplit_once(':')
-                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+            broker.rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+            })
         };
         if !self.brokers.iter().all(is_broker) {
             return Err(wrong("bootstrapServers must be HOST:PORT".to_owned()));
@@ -422,6 +441,17 @@ mod tests {
         for wrong in [ckafka("now", 1, 1), ckafka("latest", 10_001, 1), ckafka("latest", 1, 0)] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }
-        assert!(Ckafka { brokers: vec!["x".into()], ..ckafka("latest", 1, 1) }.check().is_err());
+        for broker in ["x", "x:0", ":9092", "x:99999"] {
+            assert!(
+                Ckafka { brokers: vec![broker.into()], ..ckafka("latest", 1, 1) }.check().is_err(),
+                "{broker}"
+            );
+        }
+        for (origin, good) in
+            [("*", true), ("https://shop.example", true), ("a\r\nSet-Cookie: b", false), ("", false)]
+        {
+            let cors = Cors { origins: vec![origin.into()], ..Cors::default() };
+            assert_eq!(cors.check().is_ok(), good, "{origin:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Triggers. A timer's name is taken once in its function, whatever it runs; one of another kind once for each version or alias,
 //! and one of object storage once for each event (triggers 6).
 
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use crate::error::{About, Error, Kind as Failure, Result};
 use crate::model::limits;
@@ -32,20 +32,17 @@ impl Store {
         })
     }
 
-    /// Keeps a new trigger. Fails with `Conflict` where its name is taken or it means objects that another means, and with
-    /// `Limit`.
+    /// Keeps a new trigger. Fails with `NotFound` where the function was deleted meanwhile, with `Conflict` where its name is taken
+    /// or it means what another means, and with `Limit`.
     pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<Trigger> {
         let trigger = trigger.clone();
         self.write_durably(move |tx| {
+            check_function(tx, function_id)?;
             let kind = trigger.spec.kind();
             let own = all(tx, "function_id = ?1 AND kind = ?2", &[&function_id, &kind.as_str()])?;
             check_name(&own, &trigger)?;
-            if own.len() >= usize::try_from(limits::TRIGGERS_PER_KIND_MAX).unwrap_or(usize::MAX) {
-                let most = limits::TRIGGERS_PER_KIND_MAX;
-                let sentence = format!("a function has at most {most} triggers of type {}", kind.as_str());
-                return Err(Error::limit(sentence).about(About::Trigger));
-            }
-            check_objects(tx, &trigger, None)?;
+            check_count(&own, "a function", kind)?;
+            check_bucket(tx, &trigger, None)?;
             tx.execute(
                 "INSERT INTO trigger_row (function_id, kind, name, qualifier, spec, enabled, custom_argument,
                      description, created_us, modified_us)
@@ -76,7 +73,7 @@ impl Store {
         self.write_durably(move |tx| {
             let StoredTrigger { id, mut trigger } = find(tx, &of)?;
             change(&mut trigger)?;
-            check_objects(tx, &trigger, Some(id))?;
+            check_bucket(tx, &trigger, Some(id))?;
             tx.execute(
                 "UPDATE trigger_row SET spec = ?2, enabled = ?3, custom_argument = ?4, description = ?5, modified_us = ?6
                  WHERE id = ?1",
@@ -145,7 +142,27 @@ fn find(tx: &Tx<'_>, of: &TriggerRef) -> Result<StoredTrigger> {
     })
 }
 
+fn check_function(tx: &Tx<'_>, function_id: i64) -> Result<()> {
+    let sql = "SELECT 1 FROM function WHERE id = ?1 AND deleted_us IS NULL";
+    let there: Option<i64> = tx.query_row(sql, [function_id], |row| row.get(0)).optional()?;
+    there.map(drop).ok_or_else(|| Error::not_found("the function was deleted").about(About::Function))
+}
+
+fn check_count(rows: &[StoredTrigger], of: &str, kind: Kind) -> Result<()> {
+    let most = limits::TRIGGERS_PER_KIND_MAX;
+    if u32::try_from(rows.len()).is_ok_and(|count| count < most) {
+        return Ok(());
+    }
+    Err(Error::limit(format!("{of} has at most {most} triggers of type {}", kind.as_str()))
+        .about(About::Trigger))
+}
+
 fn check_name(own: &[StoredTrigger], trigger: &Trigger) -> Result<()> {
+    let is_url = trigger.spec.kind() == Kind::Http;
+    if is_url && own.iter().any(|stored| stored.trigger.qualifier == trigger.qualifier) {
+        let sentence = format!("{} has a trigger of type http already", trigger.qualifier);
+        return Err(Error::new(Failure::Conflict, sentence).about(About::Trigger));
+    }
     let is_taken = own.iter().any(|stored| {
         let other = &stored.trigger;
         let same_version = trigger.spec.kind() == Kind::Timer || other.qualifier == trigger.qualifier;
@@ -158,18 +175,18 @@ fn check_name(own: &[StoredTrigger], trigger: &Trigger) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Failure::Conflict, format!("there is a trigger {} already", trigger.name))
-        .about(About::Trigger))
+        .about(About::TriggerName))
 }
 
-/// Of all rules of a bucket, whatever function they are of, no two may mean the same object.
-fn check_objects(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<()> {
+/// Of all rules of a bucket, whatever function they are of, no two may mean the same object, and they are few (triggers 2.2).
+fn check_bucket(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<()> {
     let Spec::Cos(cos) = &trigger.spec else { return Ok(()) };
-    let others = all(tx, "kind = 'cos' AND name = ?1", &[&trigger.name.as_str()])?;
-    let clashes = others.iter().any(|other| {
-        Some(other.id) != own_id && matches!(&other.trigger.spec, Spec::Cos(other) if other.conflicts(cos))
-    });
+    let mut others = all(tx, "kind = 'cos' AND name = ?1", &[&trigger.name.as_str()])?;
+    others.retain(|other| Some(other.id) != own_id);
+    let clashes =
+        others.iter().any(|other| matches!(&other.trigger.spec, Spec::Cos(other) if other.conflicts(cos)));
     if !clashes {
-        return Ok(());
+        return check_count(&others, "a bucket", Kind::Cos);
     }
     let sentence = "another trigger of that bucket means some of the same objects";
     Err(Error::new(Failure::Conflict, sentence).about(About::TriggerRule))

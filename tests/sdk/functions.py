@@ -1,7 +1,8 @@
 """Functions: created, described, updated, listed, copied, deleted; and what is refused of each."""
 
-import hashlib
 import base64
+import hashlib
+import socket
 import urllib.request
 
 from common import ECHO, TIME, call, created, refused, settled, zipped
@@ -118,12 +119,17 @@ def fails_to_load():
 
 
 def is_busy_while_it_is_created():
-    slow = {"ZipFile": zipped(index__py="import time\ntime.sleep(2)\n" + ECHO)}
+    gate = socket.create_server(("127.0.0.1", 0))
+    waits = f"import socket\nsocket.create_connection(('127.0.0.1', {gate.getsockname()[1]})).recv(1)\n"
+    slow = {"ZipFile": zipped(index__py=waits + ECHO)}
     call("CreateFunction", FunctionName="sdk_slow", Runtime="Python3.10", Handler="index.main_handler", Code=slow)
+    loading, _ = gate.accept()
     assert call("GetFunction", FunctionName="sdk_slow")["Status"] == "Creating"
     refused("FailedOperation.FunctionStatusError", "UpdateFunctionConfiguration", FunctionName="sdk_slow", Timeout=5)
     refused("FailedOperation.FunctionStatusError", "UpdateFunctionCode", FunctionName="sdk_slow", ZipFile=zipped(index__py=ECHO))
     refused("FailedOperation.FunctionStatusError", "Invoke", FunctionName="sdk_slow")
+    loading.close()
+    gate.close()
     assert settled("sdk_slow")["Status"] == "Active"
     call("DeleteFunction", FunctionName="sdk_slow")
 

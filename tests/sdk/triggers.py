@@ -56,9 +56,35 @@ def changes():
     call("UpdateTriggerStatus", FunctionName=NAME, TriggerName=BUCKET, Type="cos", TriggerDesc=UPLOADS, Enable="OPEN")
     assert found(BUCKET)["Enable"] == 1
     kafka = {"FunctionName": NAME, "TriggerName": "ckafka-8tfxzia3-test", "Type": "ckafka"}
-    call("UpdateTrigger", **kafka, TriggerDesc='{"maxMsgNum":7,"offset":"earliest","retry":1}')
+    call("UpdateTrigger", **kafka, TriggerDesc='{"maxMsgNum":7,"offset":"earliest"}')
+    call("UpdateTrigger", **kafka, TriggerDesc='{"Retry":5}')
     desc = json.loads(json.loads(found("ckafka-8tfxzia3-test")["TriggerDesc"]))
-    assert (desc["maxMsgNum"], desc["offset"]) == (7, "latest"), "where it begins is said once"
+    assert (desc["maxMsgNum"], desc["retry"], desc["timeOut"]) == (7, 5, 60), "what is not named stays"
+    assert desc["offset"] == "latest", "where it begins is said once"
+
+
+def shares_a_bucket():
+    names = [f"cos:Object{event}:*" for event in ("Created", "Remove")]
+    for event in names:
+        make("shared-1300000001.cos.ap-guangzhou.myqcloud.com", "cos", json.dumps({"event": event}))
+    bucket = {"FunctionName": NAME, "TriggerName": "shared-1300000001.cos.ap-guangzhou.myqcloud.com", "Type": "cos"}
+    listed = [json.loads(row["TriggerDesc"])["event"] for row in call("ListTriggers", FunctionName=NAME)["Triggers"] if row["TriggerName"] == bucket["TriggerName"]]
+    assert sorted(listed) == names, listed
+    refused("ResourceInUse.TriggerName", "CreateTrigger", **bucket, TriggerDesc=json.dumps({"event": names[0]}))
+    call("DeleteTrigger", **bucket, TriggerDesc=json.dumps({"event": names[1]}))
+    call("DeleteTrigger", **bucket, TriggerDesc=json.dumps({"event": names[0]}))
+    refused("ResourceNotFound.Trigger", "DeleteTrigger", **bucket, TriggerDesc=json.dumps({"event": names[0]}))
+
+
+def fills_a_bucket():
+    bucket = "full-1300000001.cos.ap-guangzhou.myqcloud.com"
+    created("sdk_triggers_2", ECHO)
+    for number in range(10):
+        fields = {"FunctionName": "sdk_triggers_2", "TriggerName": bucket, "Type": "cos"}
+        desc = {"event": "cos:ObjectCreated:*", "filter": {"Prefix": f"{number}/"}}
+        call("CreateTrigger", **fields, TriggerDesc=json.dumps(desc))
+    refused("LimitExceeded.Trigger", "CreateTrigger", FunctionName=NAME, TriggerName=bucket, Type="cos", TriggerDesc='{"event":"cos:ObjectRemove:*"}')
+    call("DeleteFunction", FunctionName="sdk_triggers_2")
 
 
 def refuses():
@@ -77,6 +103,8 @@ def refuses():
     trigger("ResourceNotFound.Namespace", Namespace="sdk_nowhere")
     trigger("ResourceNotFound.Qualifier", Qualifier="99")
     trigger("InvalidParameterValue.CosNotifyRuleConflict", Type="cos", TriggerName=BUCKET, TriggerDesc='{"event":"cos:ObjectCreated:Put","filter":{"Prefix":"in/2026"}}')
+    trigger("ResourceInUse.Trigger", Type="http", TriggerName="url2", TriggerDesc='{"AuthType":"NONE"}')
+    trigger("InvalidParameterValue.TriggerDesc", Type="http", TriggerName="url2", TriggerDesc='{"AuthType":"NONE","CorsConfig":{"Origins":["a\\r\\nb"]}}')
     trigger("InvalidParameterValue.TriggerDesc", Type="cos", TriggerName=BUCKET, TriggerDesc='{"event":"s3:ObjectCreated:Put"}')
     trigger("ResourceNotFound.Trigger", "UpdateTrigger")
     trigger("ResourceNotFound.Trigger", "DeleteTrigger")
@@ -101,6 +129,8 @@ created(NAME, ECHO)
 comes_back()
 lists()
 changes()
+shares_a_bucket()
+fills_a_bucket()
 refuses()
 deletes()
 call("DeleteFunction", FunctionName=NAME)

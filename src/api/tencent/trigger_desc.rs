@@ -24,6 +24,47 @@ pub(super) fn read(kind: Kind, text: &str) -> Result<Spec, Fault> {
     }
 }
 
+/// What a changed descriptor says.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// All of it anew.
+    Whole(Spec),
+    /// How messages come; which ones, and from where, is said once, when the trigger is made (triggers 3.2).
+    Pace(Pace),
+}
+
+/// How messages of a topic come; nothing where it is not said.
+#[derive(Debug)]
+pub(super) struct Pace {
+    max_msg_num: Option<u32>,
+    retry: Option<u32>,
+    timeout_s: Option<u32>,
+}
+
+/// Reads a descriptor that changes another. Fails as [`read`].
+pub(super) fn read_change(kind: Kind, text: &str) -> Result<Change, Fault> {
+    let spec = read(kind, text)?;
+    if kind != Kind::Ckafka {
+        return Ok(Change::Whole(spec));
+    }
+    pace(&object(text)?).map(Change::Pace)
+}
+
+impl Change {
+    /// Changes `spec` as it says; what it does not name stays.
+    pub(super) fn apply(self, spec: &mut Spec) {
+        match (self, spec) {
+            (Change::Whole(changed), spec) => *spec = changed,
+            (Change::Pace(pace), Spec::Ckafka(ckafka)) => {
+                ckafka.max_msg_num = pace.max_msg_num.unwrap_or(ckafka.max_msg_num);
+                ckafka.retry = pace.retry.unwrap_or(ckafka.retry);
+                ckafka.timeout_s = pace.timeout_s.unwrap_or(ckafka.timeout_s);
+            }
+            (Change::Pace(_), _) => {}
+        }
+    }
+}
+
 /// Writes a descriptor as it is read back.
 pub(super) fn write(spec: &Spec) -> String {
     match spec {
@@ -171,7 +212,7 @@ fn cos(params: &Params) -> Result<Cos, Fault> {
 }
 
 fn ckafka(params: &Params) -> Result<Ckafka, Fault> {
-    let count = |names: &[&'static str]| params.count(any(params, names));
+    let pace = pace(params)?;
     let offset = match params.raw(any(params, &["offset", "Offset"])) {
         None => "latest".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -182,12 +223,21 @@ fn ckafka(params: &Params) -> Result<Ckafka, Fault> {
     let servers = params.said(any(params, &["bootstrapServers", "BootstrapServers"]))?.unwrap_or_default();
     let group = params.said(any(params, &["consumerGroupName", "ConsumerGroupName"]))?;
     Ok(Ckafka {
-        max_msg_num: count(&["maxMsgNum", "MaxMsgNum"])?.unwrap_or(MAX_MSG_NUM),
+        max_msg_num: pace.max_msg_num.unwrap_or(MAX_MSG_NUM),
         offset,
-        retry: count(&["retry", "Retry"])?.unwrap_or(RETRY),
-        timeout_s: count(&["timeOut", "TimeOut", "timeout"])?.unwrap_or(TIMEOUT_S),
+        retry: pace.retry.unwrap_or(RETRY),
+        timeout_s: pace.timeout_s.unwrap_or(TIMEOUT_S),
         consumer_group: group.unwrap_or_default().to_owned(),
         brokers: servers.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
+fn pace(params: &Params) -> Result<Pace, Fault> {
+    let count = |names: &[&'static str]| params.count(any(params, names));
+    Ok(Pace {
+        max_msg_num: count(&["maxMsgNum", "MaxMsgNum"])?,
+        retry: count(&["retry", "Retry"])?,
+        timeout_s: count(&["timeOut", "TimeOut", "timeout"])?,
     })
 }
 

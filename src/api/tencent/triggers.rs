@@ -39,30 +39,19 @@ pub(super) fn update(call: &Call<'_>) -> Result<Reply, Fault> {
         ));
     }
     let desc = call.params.said("TriggerDesc")?;
-    let spec = desc.map(|text| trigger_desc::read(of.kind, text)).transpose()?;
+    let changed = desc.map(|text| trigger_desc::read_change(of.kind, text)).transpose()?;
     let enabled = switch(call)?;
     let argument = call.params.text("CustomArgument")?.map(str::to_owned);
     let description = call.params.text("Description")?.map(str::to_owned);
     call.parts.triggers.update(&of, move |trigger| {
-        if let Some(spec) = spec {
-            trigger.spec = kept_offset(&trigger.spec, spec);
+        if let Some(changed) = changed {
+            changed.apply(&mut trigger.spec);
         }
         trigger.enabled = enabled.unwrap_or(trigger.enabled);
         trigger.custom_argument = argument.unwrap_or_else(|| trigger.custom_argument.clone());
         trigger.description = description.unwrap_or_else(|| trigger.description.clone());
     })?;
     Ok(Reply::done())
-}
-
-/// Where messages begin is said once, when the trigger is made (triggers 3.2).
-fn kept_offset(before: &Spec, spec: Spec) -> Spec {
-    match (before, spec) {
-        (Spec::Ckafka(before), Spec::Ckafka(mut after)) => {
-            after.offset.clone_from(&before.offset);
-            Spec::Ckafka(after)
-        }
-        (_, spec) => spec,
-    }
 }
 
 pub(super) fn update_status(call: &Call<'_>) -> Result<Reply, Fault> {
