@@ -155,11 +155,13 @@ impl Functions {
         Ok(function)
     }
 
-    /// Copies a function as it stands, without versions, aliases and triggers. Fails as [`create`](Functions::create).
+    /// Copies a function as it stands, without versions, aliases and triggers; with `replaces` one that is there already is deleted
+    /// first, once the copy is known to be good. Fails as [`create`](Functions::create).
     pub fn copy(
         &self,
         from: (&Namespace, &FunctionName),
         to: (&Namespace, &FunctionName),
+        replaces: bool,
         change: impl FnOnce(&mut Config),
     ) -> Result<Function> {
         let (function, archive) = self.code(from.0, from.1)?;
@@ -167,6 +169,10 @@ impl Functions {
         // What is reserved is the function's own.
         config.reserved_mb = None;
         change(&mut config);
+        if replaces && from != to && self.store.function(to.0, to.1)?.is_some() {
+            self.check(to.0, to.1, &config)?;
+            self.delete(to.0, to.1)?;
+        }
         self.create(to.0, to.1, &config, Code::Zip(archive))
     }
 

@@ -64,6 +64,11 @@ fn python_functions() {
 }
 
 #[test]
+fn python_error_codes() {
+    python("codes.py");
+}
+
+#[test]
 fn python_invoke() {
     python("invoke.py");
 }

@@ -35,11 +35,11 @@ def refused(code, action, **fields):
     try:
         answer = call(action, **fields)
     except TencentCloudSDKException as fault:
-        assert fault.get_code() == code, f"{action} {fields}: {fault.get_code()} {fault.get_message()}, not {code}"
+        assert fault.get_code() == code, f"{action} {str(fields)[:500]}: {fault.get_code()} {fault.get_message()}, not {code}"
         assert fault.get_request_id(), fault
         assert fault.get_message(), fault
         return fault.get_message()
-    raise AssertionError(f"{action} {fields} was not refused with {code}: {answer}")
+    raise AssertionError(f"{action} {str(fields)[:500]} was not refused with {code}: {answer}")
 
 
 def zipped(**files):

@@ -143,57 +143,9 @@ def copies():
     assert settled("sdk_copy")["MemorySize"] == 128
     refused("ResourceNotFound.FunctionName", "CopyFunction", FunctionName="sdk_nobody", NewFunctionName="sdk_copy2")
     refused("ResourceNotFound.Namespace", "CopyFunction", FunctionName=NAME, NewFunctionName="x1", TargetNamespace="sdk_nowhere")
+    refused("InvalidParameterValue.Description", "CopyFunction", FunctionName=NAME, NewFunctionName="sdk_copy", Override=True, Description="x" * 1001)
+    assert call("GetFunction", FunctionName="sdk_copy")["Status"] == "Active", "what is not replaced stays"
     call("DeleteFunction", FunctionName="sdk_copy")
-
-
-def refuses():
-    good = {"Runtime": "Python3.10", "Handler": "index.main_handler", "Code": {"ZipFile": zipped(index__py=ECHO)}}
-
-    def create(code, **fields):
-        refused(code, "CreateFunction", **{"FunctionName": "sdk_refused", **good, **fields})
-
-    create("ResourceInUse.FunctionName", FunctionName=NAME)
-    create("InvalidParameterValue.FunctionName", FunctionName="1x")
-    create("InvalidParameterValue.FunctionName", FunctionName="x")
-    create("InvalidParameterValue.Handler", Handler="../x.y")
-    create("InvalidParameterValue.Runtime", Runtime="Java8")
-    create("MissingParameter.Runtime", Runtime=None)
-    create("MissingParameter.Code", Code=None)
-    create("MissingParameter.Code", Code={})
-    create("InvalidParameterValue.MemorySize", MemorySize=100)
-    create("LimitExceeded.Timeout", Timeout=901)
-    create("LimitExceeded.InitTimeout", InitTimeout=301)
-    create("InvalidParameterValue.Description", Description="x" * 1001)
-    create("InvalidParameterValue.EnvironmentSystemProtect", Environment={"Variables": [{"Key": "SCF_X", "Value": "1"}]})
-    create("InvalidParameterValue.EnvironmentExceededLimit", Environment={"Variables": [{"Key": "A", "Value": "x" * 4096}]})
-    create("InvalidParameterValue.Environment", Environment={"Variables": [{"Key": "1A", "Value": "x"}]})
-    create("InvalidParameterValue.ZipFileBase64BinasciiError", Code={"ZipFile": "***"})
-    create("InvalidParameterValue.ZipFile", Code={"ZipFile": "bm8gemlw"})
-    create("ResourceNotFound.Namespace", Namespace="sdk_nowhere")
-    create("ResourceNotFound.LayerVersion", Layers=[{"LayerName": "sdk_none", "LayerVersion": 1}])
-    create("InvalidParameterValue.Layers", Layers=[{"LayerName": "a", "LayerVersion": 1}, {"LayerName": "a", "LayerVersion": 2}])
-    create("InvalidParameterValue.FunctionType", Type="HTTP")
-    create("InvalidParameterValue.DeadLetterConfig", DeadLetterConfig={"Type": "topic", "Name": "x"})
-    create("UnsupportedOperation", VpcConfig={"VpcId": "vpc-1", "SubnetId": "subnet-1"})
-    create("UnsupportedOperation", Code={"CosBucketName": "b", "CosObjectName": "/x.zip"})
-    create("UnsupportedOperation", Code={"ImageConfig": {"ImageType": "personal", "ImageUri": "x"}})
-    create("UnsupportedOperation", InstallDependency="TRUE")
-    for action in ("GetFunction", "GetFunctionAddress", "DeleteFunction", "ListVersionByFunction", "PublishVersion"):
-        refused("ResourceNotFound.FunctionName", action, FunctionName="sdk_nobody")
-    refused("InvalidParameter.FunctionNameOrResourceIdRequired", "GetFunction")
-    refused("ResourceNotFound.Version", "GetFunction", FunctionName=NAME, Qualifier="99")
-    refused("ResourceNotFound.FunctionVersion", "GetFunctionAddress", FunctionName=NAME, Qualifier="99")
-    refused("ResourceNotFound.Namespace", "GetFunction", FunctionName=NAME, Namespace="sdk_nowhere")
-    refused("ResourceNotFound.Namespace", "ListFunctions", Namespace="sdk_nowhere")
-    refused("InvalidParameterValue.Order", "ListFunctions", Order="SIDEWAYS")
-    refused("InvalidParameterValue.OrderBy", "ListFunctions", Orderby="Weight")
-    refused("InvalidParameterValue.Limit", "ListFunctions", Limit=101)
-    refused("InvalidParameterValue.Offset", "ListFunctions", Offset=-1)
-    refused("InvalidParameterValue.Filters", "ListFunctions", Filters=[{"Name": "Colour", "Values": ["red"]}])
-    refused("InvalidParameterValue.Runtime", "UpdateFunctionConfiguration", FunctionName=NAME, Runtime="Nodejs16.13")
-    refused("InvalidParameterValue.Code", "UpdateFunctionCode", FunctionName=NAME)
-    refused("ResourceNotFound.FunctionName", "UpdateFunctionCode", FunctionName="sdk_nobody", ZipFile=zipped(index__py=ECHO))
-    refused("InvalidParameter", "UpdateFunctionConfiguration", FunctionName=NAME, Timeout="soon")
 
 
 describes()
@@ -202,4 +154,3 @@ lists()
 fails_to_load()
 is_busy_while_it_is_created()
 copies()
-refuses()

@@ -88,26 +88,6 @@ def later():
     assert (result["RetMsg"], result["ErrMsg"], result["InvokeResult"]) == ("", "", 0), result
 
 
-def refuses():
-    for action, event in (("Invoke", "ClientContext"), ("InvokeFunction", "Event")):
-        refused("ResourceNotFound.FunctionName", action, FunctionName="sdk_nobody")
-        refused("InvalidParameter.FunctionName", action, FunctionName="1x")
-        refused("ResourceNotFound.Namespace", action, FunctionName=NAME, Namespace="sdk_nowhere")
-        refused("ResourceNotFound.Qualifier", action, FunctionName=NAME, Qualifier="99")
-        refused("ResourceNotFound.Qualifier", action, FunctionName=NAME, Qualifier="nowhere")
-        refused("InvalidParameterValue.Param", action, FunctionName=NAME, **{event: "{"})
-        refused("InvalidParameterValue.Param", action, FunctionName=NAME, **{event: "NaN"})
-        refused("InvalidParameterValue", action, FunctionName=NAME, LogType="Head")
-        refused("InvalidParameterValue", action, FunctionName=NAME, RoutingKey="[]")
-        refused("InvalidParameterValue", action, FunctionName=NAME, RoutingKey=json.dumps({"a": "x" * 1024}))
-        refused("MissingParameter", action)
-    large = json.dumps("x" * 6 * 1024 * 1024)
-    refused("InvalidParameterValue", "Invoke", FunctionName=NAME, ClientContext=large)
-    refused("InvalidParameter.RequestTooLarge", "InvokeFunction", FunctionName=NAME, Event=large)
-    refused("InvalidParameterValue", "Invoke", FunctionName=NAME, InvocationType="Event", ClientContext=large[: 200 * 1024] + '"')
-    refused("InvalidParameterValue", "Invoke", FunctionName=NAME, InvocationType="Soon")
-
-
 def mixed_up():
     """The SDK has no such attribute, so the field goes in by hand."""
     from common import CLIENT, TencentCloudSDKException
@@ -129,5 +109,4 @@ returns()
 tails()
 fails()
 later()
-refuses()
 mixed_up()

@@ -17,8 +17,16 @@ pub(super) fn create(call: &Call<'_>) -> Result<Reply, Fault> {
     let code = config::code(&code)?;
     let code = code.ok_or_else(|| Fault::missing("MissingParameter.Code", "Code.ZipFile"))?;
     let config = config::created(call.params)?;
-    call.parts.functions.create(&call.namespace()?, &name, &config, code)?;
+    let created = call.parts.functions.create(&call.namespace()?, &name, &config, code);
+    created.map_err(refused)?;
     Ok(Reply::done())
+}
+
+/// The codes of what creates and changes functions: it is the layer that is missing, not a version of one.
+fn refused(error: Error) -> Fault {
+    Fault::from(error)
+        .renamed("ResourceNotFound.LayerVersion", "ResourceNotFound.Layer")
+        .renamed("LimitExceeded", "InvalidParameterValue.LimitExceeded")
 }
 
 pub(super) fn update_code(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -43,12 +51,7 @@ pub(super) fn update_configuration(call: &Call<'_>) -> Result<Reply, Fault> {
     let mut fault = None;
     let change = |config: &mut _| config::change(config, call.params).map_err(|it| keep(&mut fault, it));
     let updated = call.parts.functions.update(&namespace, &name, None, change);
-    updated.map_err(|error| {
-        fault
-            .take()
-            .unwrap_or_else(|| error.into())
-            .renamed("ResourceNotFound.LayerVersion", "ResourceNotFound.Layer")
-    })?;
+    updated.map_err(|error| fault.take().unwrap_or_else(|| refused(error)))?;
     publish_if_asked(call)
 }
 
@@ -171,16 +174,8 @@ pub(super) fn copy(call: &Call<'_>) -> Result<Reply, Fault> {
     let to = FunctionName::parse(call.params.needed("NewFunctionName")?)?;
     let description = call.params.text("Description")?.map(str::to_owned);
     let keeps = call.params.truth("CopyConfiguration")?.unwrap_or(true);
-    let (functions, target) = (&call.parts.functions, (&to_namespace, &to));
-    // Looked at before the other one is deleted for it.
-    functions.find(&namespace, &name)?;
-    if call.params.truth("Override")? == Some(true) && (&namespace, &name) != target {
-        match functions.delete(&to_namespace, &to) {
-            Err(error) if error.kind != Kind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    functions.copy((&namespace, &name), target, |config| {
+    let replaces = call.params.truth("Override")? == Some(true);
+    call.parts.functions.copy((&namespace, &name), (&to_namespace, &to), replaces, |config| {
         if !keeps {
             let usual = describe::usual_of(config);
             *config = usual;
