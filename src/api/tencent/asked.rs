@@ -286,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn parameters_are_counted() {
+        let many = |count: usize| (0..count).map(|n| format!("A{n}=1")).collect::<Vec<_>>().join("&");
+        assert!(query(&many(PAIRS_MAX)).is_ok());
+        assert_eq!(
+            query(&many(PAIRS_MAX + 1)).unwrap_err(),
+            "InvalidParameter: there are too many parameters"
+        );
+    }
+
+    #[test]
+    fn texts_come_through_byte_for_byte() {
+        let json = head("POST /", "Content-Type: application/json\r\nX-TC-Action: Invoke\r\n");
+        let body = br#"{"ClientContext":"{\"n\": 12345678901234567890123, \"f\": 1.10, \"k\":1,\"k\":2}"}"#;
+        let params = Asked::read(&json, body).unwrap().params;
+        let context = r#"{"n": 12345678901234567890123, "f": 1.10, "k":1,"k":2}"#;
+        assert_eq!(params.text("ClientContext").unwrap(), Some(context));
+    }
+
+    #[test]
     fn a_body_is_an_object_and_an_action_is_named() {
         let code = |headers: &str, body: &[u8]| Asked::read(&head("POST /", headers), body).unwrap_err().code;
         let json = "Content-Type: application/json\r\nX-TC-Action: Invoke\r\n";

@@ -207,3 +207,64 @@ fn nonsense_is_refused_and_nothing_panics() {
         }
     }
 }
+
+/// As some clients sign (contract 7.2, 7.5). All computed apart from this code.
+#[test]
+fn other_ways_to_sign_the_same_are_right_too() {
+    let url = "124de0eead6bb74b669c1a281470952a96d24b052a1d8d95d45695b33e8d83a8";
+    assert_eq!(code("POST /", &headers("http://127.0.0.1:9980", "scf", url), BODY, NOW_S), "invoke");
+    let lowered = "9c0cee205acf2d987518b4a6d1835a5fefadea3c239cdd96dcb54641a81f8250";
+    let more = headers("127.0.0.1:9980", "scf", lowered)
+        .replace("SignedHeaders=content-type;host", "SignedHeaders=content-type;host;x-tc-action");
+    assert_eq!(code("POST /", &more, BODY, NOW_S), "invoke");
+    let other = more.replace("X-TC-Action: Invoke", "X-TC-Action: DeleteFunction");
+    assert_eq!(code("POST /", &other, BODY, NOW_S), "AuthFailure.SignatureFailure", "what is signed counts");
+    let gone =
+        more.replace("X-TC-Timestamp", "X-Other: 1\r\nX-TC-Timestamp").replace(";x-tc-action", ";x-none");
+    assert_eq!(code("POST /", &gone, BODY, NOW_S), "AuthFailure.InvalidAuthorization", "it is not there");
+}
+
+#[test]
+fn a_body_that_is_not_signed_may_be_any_but_only_where_that_was_signed() {
+    let unsigned = "58581e751f3677fd91c610b745669f1336fb719ffae4243bd91a097dbf566e9b";
+    let said = "X-TC-Content-SHA256: UNSIGNED-PAYLOAD\r\n";
+    let told = format!("{}{said}", headers("127.0.0.1:9980", "scf", unsigned));
+    assert_eq!(code("POST /", &told, BODY, NOW_S), "invoke");
+    assert_eq!(code("POST /", &told, "{}", NOW_S), "invoke");
+    let untold = told.replace(said, "");
+    assert_eq!(code("POST /", &untold, BODY, NOW_S), "AuthFailure.SignatureFailure");
+    let added = format!("{}{said}", headers("127.0.0.1:9980", "scf", OURS));
+    assert_eq!(code("POST /", &added, "{}", NOW_S), "AuthFailure.SignatureFailure", "no way around the body");
+}
+
+#[test]
+fn a_query_is_signed_as_it_was_sent() {
+    let signed = "75b7c388ae12de7559ce006b1f2bade0e042ce4379d2eca727e82b62f4401198";
+    let get = headers("127.0.0.1:9980", "scf", signed)
+        .replace("Content-Type: application/json\r\n", "")
+        .replace("SignedHeaders=content-type;host", "SignedHeaders=host");
+    assert_eq!(code("GET /?Limit=10&SearchKey=a%20b", &get, "", NOW_S), "invoke");
+    for query in
+        ["Limit=11&SearchKey=a%20b", "SearchKey=a%20b&Limit=10", "Limit=10&SearchKey=a+b", "Limit=10"]
+    {
+        let refused = code(&format!("GET /?{query}"), &get, "", NOW_S);
+        assert_eq!(refused, "AuthFailure.SignatureFailure", "{query}");
+    }
+    assert_eq!(code("POST /?Limit=10&SearchKey=a%20b", &get, "", NOW_S), "AuthFailure.InvalidAuthorization");
+}
+
+#[test]
+fn the_older_signature_knows_both_ways_to_write_a_name() {
+    let rest = "Action=ListFunctions&My_Key=1&Nonce=11886&SecretId=AKIDtest&SignatureMethod=HmacSHA256\
+                &Timestamp=1700000000&Version=2018-04-16&Signature=";
+    for signature in [
+        "2cQYmXOtxWZ8MBrkX3dbopcsRg9qLb4odcw%2FnW5WZSI%3D",
+        "2Rugr51ejYfg39DZP1aac3%2ByROeyRqCDvJYqHTKs6PE%3D",
+    ] {
+        let asked =
+            |host: &str| code(&format!("GET /?{rest}{signature}"), &format!("Host: {host}\r\n"), "", NOW_S);
+        assert_eq!(asked("127.0.0.1"), "invoke");
+        assert_eq!(asked("127.0.0.1:9980"), "invoke", "signed without the port");
+        assert_eq!(asked("127.0.0.2"), "AuthFailure.SignatureFailure", "sent to another");
+    }
+}
