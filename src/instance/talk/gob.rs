@@ -5,6 +5,7 @@
 //! value we have no use for is skipped by its definition.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Longest message that is read, bytes; it holds an answer of 6 MB at most, and a trace.
 pub(super) const MESSAGE_BYTES_MAX: usize = 8 << 20;
@@ -14,6 +15,9 @@ const TYPES_MAX: usize = 256;
 
 /// Most fields of a struct.
 const FIELDS_MAX: usize = 256;
+
+/// Longest name of a field, bytes. The library's are short, and types are kept while the program lives.
+const NAME_BYTES_MAX: usize = 256;
 
 /// How deep values may be nested.
 const DEPTH_MAX: usize = 32;
@@ -45,7 +49,8 @@ pub(super) enum Value {
     Uint(u64),
     Bytes(Vec<u8>),
     List(Vec<Value>),
-    Struct(Vec<(String, Value)>),
+    /// Names are shared with the type: a field of three bytes must not make us hold a long name once more.
+    Struct(Vec<(Arc<str>, Value)>),
     /// Of a kind that nobody here asks for.
     Other,
 }
@@ -54,7 +59,7 @@ impl Value {
     /// A field by its name; none where it had its zero.
     pub(super) fn field(&self, name: &str) -> Option<&Value> {
         let Value::Struct(fields) = self else { return None };
-        fields.iter().find(|(field, _)| field == name).map(|(_, value)| value)
+        fields.iter().find(|(field, _)| **field == *name).map(|(_, value)| value)
     }
 
     /// A field's bytes, empty where it had none.
@@ -214,7 +219,7 @@ pub(super) mod kinds {
 /// A type of the other side's.
 #[derive(Clone, Debug)]
 enum Kind {
-    Struct(Vec<(String, i64)>),
+    Struct(Vec<(Arc<str>, i64)>),
     /// Of a fixed length, or of any: a count and elements both.
     List(i64),
     Map(i64, i64),
@@ -333,8 +338,12 @@ impl Reader<'_> {
         self.take(length).map(<[u8]>::to_vec)
     }
 
-    fn name(&mut self) -> Result<String> {
-        String::from_utf8(self.blob()?).map_err(|_| Malformed("a name is no UTF-8"))
+    fn name(&mut self) -> Result<Arc<str>> {
+        let length = self.length()?;
+        if length > NAME_BYTES_MAX {
+            return Err(Malformed("a name is too long"));
+        }
+        std::str::from_utf8(self.take(length)?).map(Arc::from).map_err(|_| Malformed("a name is no UTF-8"))
     }
 
     /// A value at the top of a message; what is no struct there has a zero in front.
@@ -372,7 +381,7 @@ impl Reader<'_> {
         })
     }
 
-    fn fields(&mut self, fields: &[(String, i64)], depth: usize) -> Result<Value> {
+    fn fields(&mut self, fields: &[(Arc<str>, i64)], depth: usize) -> Result<Value> {
         let mut found = Vec::new();
         let mut number = 0usize;
         loop {
@@ -383,7 +392,7 @@ impl Reader<'_> {
             number = number.saturating_add(delta);
             let (name, id) = fields.get(number - 1).ok_or(Malformed("a struct has no such field"))?;
             let value = self.value(*id, depth + 1)?;
-            found.push((name.clone(), value));
+            found.push((Arc::clone(name), value));
         }
     }
 
@@ -490,8 +499,8 @@ impl Reader<'_> {
     }
 
     /// A name and a type.
-    fn field_type(&mut self) -> Result<(String, i64)> {
-        let (mut name, mut id, mut at) = (String::new(), 0, 0u64);
+    fn field_type(&mut self) -> Result<(Arc<str>, i64)> {
+        let (mut name, mut id, mut at) = (Arc::from(""), 0, 0u64);
         loop {
             let delta = self.uint()?;
             at = at.saturating_add(delta);
@@ -599,6 +608,39 @@ mod tests {
         decoder.push(&golden("10 ff81 02 01 01 01 \"T\" 01 ff82 00 01 ff82 00 00"));
         decoder.push(&golden(&format!("{:02x} ff82 00 {}", 3 + 60, "01".repeat(60))));
         assert_eq!(decoder.next(), Err(Malformed("a value is nested too deep")));
+    }
+
+    /// The message that defines type 65 as a list of type 66.
+    fn list_of_66() -> Vec<u8> {
+        golden("10 ff81 02 01 01 01 \"L\" 01 ff82 00 01 ff84 00 00")
+    }
+
+    #[test]
+    fn a_name_is_held_once_however_many_values_have_it() {
+        let mut decoder = Decoder::default();
+        decoder.push(&define(66, "T", &[("Path", INT)]));
+        decoder.push(&list_of_66());
+        decoder.push(&golden("0a ff82 00 02 01 02 00 01 02 00"));
+        let Value::List(items) = decoder.next().unwrap().unwrap() else { panic!("a list was sent") };
+        let names: Vec<&Arc<str>> = items
+            .iter()
+            .map(|item| match item {
+                Value::Struct(fields) => &fields[0].0,
+                other => panic!("{other:?} is no struct"),
+            })
+            .collect();
+        assert!(Arc::ptr_eq(names[0], names[1]));
+    }
+
+    #[test]
+    fn a_name_has_a_bound() {
+        let read = |length: usize| {
+            let mut decoder = Decoder::default();
+            decoder.push(&define(66, "T", &[(&"n".repeat(length), INT)]));
+            decoder.next()
+        };
+        assert_eq!(read(NAME_BYTES_MAX), Ok(None));
+        assert_eq!(read(NAME_BYTES_MAX + 1), Err(Malformed("a name is too long")));
     }
 
     #[test]
