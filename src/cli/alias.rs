@@ -48,7 +48,7 @@ struct SetArgs {
     /// How large that part is, 0 to 1
     #[arg(long, value_name = "PART", requires = "other", conflicts_with = "when")]
     weight: Option<f64>,
-    /// Or which runs: those whose routing key has that value (User=Bob), or one in that range (Age=[18,99])
+    /// Or which runs: those whose routing key has that value (`User=Bob`), or one in that range (`Age=[18,99]`)
     #[arg(long, value_name = "NAME=VALUE", requires = "other")]
     when: Option<String>,
     /// A line about it

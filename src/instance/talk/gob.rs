@@ -19,6 +19,10 @@ const FIELDS_MAX: usize = 256;
 /// Longest name of a field, bytes. The library's are short, and types are kept while the program lives.
 const NAME_BYTES_MAX: usize = 256;
 
+/// Most values of a message. A byte can be a value that takes fifty of ours; a library's answer has some hundreds at most, of which
+/// the deepest trace has the most.
+const VALUES_MAX: usize = 1 << 16;
+
 /// How deep values may be nested.
 const DEPTH_MAX: usize = 32;
 
@@ -243,7 +247,7 @@ impl Decoder {
     /// The next value, once all of it is there.
     pub(super) fn next(&mut self) -> Result<Option<Value>> {
         loop {
-            let mut reader = Reader { bytes: &self.received, kinds: &self.kinds };
+            let mut reader = Reader { bytes: &self.received, kinds: &self.kinds, values: 0 };
             let Some(length) = reader.length_of_message()? else { return Ok(None) };
             let head = self.received.len() - reader.bytes.len();
             if reader.bytes.len() < length {
@@ -286,6 +290,8 @@ enum Found {
 struct Reader<'a> {
     bytes: &'a [u8],
     kinds: &'a HashMap<i64, Kind>,
+    /// How many have been read of this message.
+    values: usize,
 }
 
 impl Reader<'_> {
@@ -357,6 +363,10 @@ impl Reader<'_> {
     fn value(&mut self, id: i64, depth: usize) -> Result<Value> {
         if depth > DEPTH_MAX {
             return Err(Malformed("a value is nested too deep"));
+        }
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(Malformed("a message has too many values"));
         }
         Ok(match id {
             BOOL => Value::Bool(self.uint()? != 0),
@@ -561,7 +571,7 @@ mod tests {
             let mut encoder = Encoder::default();
             encoder.int(value);
             let kinds = HashMap::new();
-            assert_eq!(Reader { bytes: &encoder.0, kinds: &kinds }.int(), Ok(value));
+            assert_eq!(Reader { bytes: &encoder.0, kinds: &kinds, values: 0 }.int(), Ok(value));
         }
     }
 
@@ -630,6 +640,27 @@ mod tests {
             })
             .collect();
         assert!(Arc::ptr_eq(names[0], names[1]));
+    }
+
+    #[test]
+    fn a_message_has_few_values() {
+        let read = |count: usize| {
+            let mut decoder = Decoder::default();
+            decoder.push(&define(66, "T", &[]));
+            decoder.push(&list_of_66());
+            let mut sender = Encoder::default();
+            sender.int(65);
+            sender.uint(0);
+            sender.uint(count as u64);
+            sender.0.resize(sender.0.len() + count, 0);
+            let mut message = Encoder::default();
+            message.uint(sender.0.len() as u64);
+            message.0.extend(&sender.0);
+            decoder.push(&message.0);
+            decoder.next()
+        };
+        assert!(matches!(read(VALUES_MAX - 1), Ok(Some(Value::List(_)))));
+        assert_eq!(read(VALUES_MAX), Err(Malformed("a message has too many values")));
     }
 
     #[test]
