@@ -35,7 +35,7 @@ pub(crate) struct Done {
 
 /// Starts the thread; it ends when all senders are gone.
 pub(crate) fn start(shared: Arc<Shared>, orders: Receiver<Done>) -> Result<JoinHandle<()>> {
-    thread::spawn("pool-keeper", move || Keeper { shared, killed: false }.keep(&orders))
+    thread::spawn("pool-keeper", move || Keeper { shared, reviver: None, killed: false }.keep(&orders))
 }
 
 /// Hands an order over, or carries it out here if the keeper is far behind.
@@ -50,8 +50,13 @@ fn carry_out(shared: &Shared, done: Done) {
     done.slot.top_up(shared.means());
 }
 
+/// How long after a failure what should stay parked is loaded again.
+const REVIVE_AGAIN: Duration = Duration::from_secs(30);
+
 struct Keeper {
     shared: Arc<Shared>,
+    /// Loads what has died and should stay parked. Loading takes as long as the function's code likes, so it is not done here.
+    reviver: Option<JoinHandle<()>>,
     /// Something was killed since the last reaping.
     killed: bool,
 }
@@ -68,7 +73,7 @@ impl Keeper {
                     // Under load orders come faster than the time-out; the chores below must still be done.
                 }
                 Err(RecvTimeoutError::Timeout) => self.reap(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = self.shared.clock.now();
             if now - cooled >= COOL_EVERY {
@@ -78,6 +83,10 @@ impl Keeper {
                 self.cool();
             }
         }
+        // Whoever ends the pool has stopped what loads.
+        if self.reviver.is_some_and(|reviver| reviver.join().is_err()) {
+            log::error!("the pool's reviver had panicked");
+        }
     }
 
     fn reap(&mut self) {
@@ -85,7 +94,7 @@ impl Keeper {
         self.shared.slots().iter().for_each(|slot| slot.reap());
     }
 
-    fn cool(&self) {
+    fn cool(&mut self) {
         let mut leftovers = Leftovers::default();
         for slot in self.shared.slots() {
             if slot.cool(&*self.shared.clock, &mut leftovers) {
@@ -95,13 +104,31 @@ impl Keeper {
         self.make_room(&mut leftovers);
         drop(leftovers);
         for slot in self.shared.slots() {
-            slot.uphold(self.shared.means());
+            if slot.stays() {
+                slot.top_up(self.shared.means());
+            }
+        }
+        self.revive();
+    }
+
+    fn revive(&mut self) {
+        if self.reviver.as_ref().is_some_and(|reviver| !reviver.is_finished()) {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let Some(slot) = self.shared.slots().into_iter().find(|slot| slot.is_lost(now)) else { return };
+        let shared = Arc::clone(&self.shared);
+        let revive = move || slot.revive(shared.means(), shared.clock.now() + REVIVE_AGAIN);
+        match thread::spawn("pool-reviver", revive) {
+            Ok(reviver) => self.reviver = Some(reviver),
+            Err(error) => log::warn!("{error:#}"),
         }
     }
 
     fn make_room(&self, leftovers: &mut Leftovers) {
         let mut loaded: Vec<_> = self.shared.slots().into_iter().map(|slot| (slot.look(), slot)).collect();
-        loaded.retain(|(look, _)| look.zygotes > 0);
+        // What stays is not counted: it would be loaded again at once.
+        loaded.retain(|(look, slot)| look.zygotes > 0 && !slot.stays());
         if loaded.len() > ZYGOTES_MAX {
             loaded.sort_by_key(|(look, _)| look.last_used);
             let over = loaded.len() - ZYGOTES_MAX;

@@ -49,6 +49,8 @@ struct State {
     untold: Option<Init>,
     /// So many stay parked, whether somebody comes or not.
     provisioned: usize,
+    /// Not loaded again for that before then, since it failed.
+    revive_at: Option<Instant>,
     /// No run has taken the Init Report yet.
     first: bool,
     /// Nobody will come again: the Version was replaced or deleted.
@@ -113,6 +115,7 @@ impl Slot {
             demand: Demand::new(clock.now()),
             untold: None,
             provisioned: 0,
+            revive_at: None,
             first: true,
             retired: false,
             attempt: 0,
@@ -191,18 +194,28 @@ impl Slot {
         Ok(())
     }
 
-    /// Loads and parks again what should be parked and is not, because what it was forked from has died.
-    pub(crate) fn uphold(&self, means: Means<'_>) {
+    /// Whether some stay parked, whoever comes.
+    pub(crate) fn stays(&self) -> bool {
         let state = self.lock();
-        let lacks = state.provisioned > 0 && !state.retired && !state.loading;
-        let is_lost = lacks && matches!(state.way, Way::Unknown);
-        drop(state);
-        if is_lost && self.load_ahead(means).is_err() {
-            log::warn!("{}: what should stay parked cannot be loaded", self.names.name);
-            return;
-        }
-        if lacks {
-            self.top_up(means);
+        state.provisioned > 0 && !state.retired
+    }
+
+    /// Whether what some were to be forked from has died, and it is time to load it again.
+    pub(crate) fn is_lost(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let stays = state.provisioned > 0 && !state.retired && !state.loading;
+        stays && matches!(state.way, Way::Unknown) && state.revive_at.is_none_or(|at| now >= at)
+    }
+
+    /// Loads and parks again what is lost; not before `again` if that fails.
+    pub(crate) fn revive(&self, means: Means<'_>, again: Instant) {
+        self.lock().revive_at = Some(again);
+        match self.load_ahead(means) {
+            Ok(()) => {
+                self.lock().revive_at = None;
+                self.top_up(means);
+            }
+            Err(_) => log::warn!("{}: what should stay parked cannot be loaded", self.names.name),
         }
     }
 

@@ -132,3 +132,9 @@ fn children(pid: u32) -> Vec<u32> {
     let lists = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split(' ').filter_map(|word| word.parse().ok()).collect::<Vec<_>>()).collect()
 }
+
+/// The process that a function's Instances are forked from: the one with children.
+pub(crate) fn zygote_of(name: &str) -> Option<Process> {
+    let marked = marked(&format!("SCF_FUNCTIONNAME={name}"));
+    marked.into_iter().find(|process| !below(process.pid).is_empty())
+}

@@ -7,10 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fnlite::base::clock::{Clock, SystemClock};
 use hmac::{Hmac, KeyInit, Mac};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::function::expression;
+use crate::processes;
 use crate::server::{Answer, Caller, Place, Server};
 use crate::wait;
 
@@ -292,6 +294,28 @@ fn versions_stay_loaded_and_parked_through_deploys_and_restarts() {
     wait::until("all processes are gone", || {
         (server.metric("fnlite_pool_instances_parked") == 0).then_some(())
     });
+}
+
+#[test]
+fn what_stays_parked_is_loaded_again_when_it_dies() {
+    let server = Server::start(&[]);
+    let name = format!("kept-{}", std::process::id());
+    server.deploy(&name, &expression("context['function_version']"));
+    assert_eq!(server.call("POST", &format!("/v1/functions/{name}/versions"), b"").status, 201);
+    let path = format!("/v1/functions/{name}/versions/1/provisioned");
+    assert_eq!(server.call("PUT", &path, br#"{"instances":2}"#).status, 204);
+    // $LATEST was never run, so that the only one is the version's.
+    let zygote = wait::until("it is loaded", || processes::zygote_of(&name));
+    kill_process(Pid::from_raw(zygote.pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+    wait::until("another is loaded, though nobody came", || {
+        processes::zygote_of(&name).filter(|other| other.pid != zygote.pid)
+    });
+    wait::until("two are parked", || {
+        let concurrency = server.get(&format!("/v1/functions/{name}/concurrency"));
+        (concurrency["provisioned"][0]["parked"] == json!(2)).then_some(())
+    });
+    let answer = server.call("POST", &format!("/v1/functions/{name}/invoke?qualifier=1"), b"");
+    assert_eq!(answer.run().returned(), json!("1"));
 }
 
 /// An event keeps the version that it was accepted for, whatever its alias means when it runs.

@@ -13,12 +13,6 @@ use crate::processes::{self, Process};
 use crate::server::Server;
 use crate::wait;
 
-/// The process that a function's Instances are forked from: the one with children.
-fn zygote_of(name: &str) -> Option<Process> {
-    let marked = processes::marked(&format!("SCF_FUNCTIONNAME={name}"));
-    marked.into_iter().find(|process| !processes::below(process.pid).is_empty())
-}
-
 fn pid_of(process: Process) -> Pid {
     Pid::from_raw(process.pid.try_into().unwrap()).unwrap()
 }
@@ -176,7 +170,7 @@ fn a_zygote_that_does_not_answer_is_replaced() {
         let name = format!("stopped-{level}-{}", std::process::id());
         server.deploy(&name, &expression("1").with("timeout_s", 1));
         server.invoke(&name, "{}").returned();
-        let zygote = wait::until("a zygote", || zygote_of(&name));
+        let zygote = wait::until("a zygote", || processes::zygote_of(&name));
         kill_process(pid_of(zygote), Signal::STOP).unwrap();
         // What was parked still runs; then one is asked for that does not come.
         let mut statuses =
@@ -206,7 +200,7 @@ fn a_zygote_that_is_killed_costs_no_run() {
             .collect();
         let is_busy = || callers.iter().any(|caller| !caller.is_finished());
         while is_busy() {
-            if let Some(zygote) = zygote_of(&name) {
+            if let Some(zygote) = processes::zygote_of(&name) {
                 // It may be gone already.
                 let _ = kill_process(pid_of(zygote), Signal::KILL);
             }
