@@ -19,6 +19,8 @@ ALTER TABLE function ADD COLUMN status         TEXT    NOT NULL DEFAULT 'Active'
 ALTER TABLE function ADD COLUMN status_code    TEXT    NOT NULL DEFAULT '';
 ALTER TABLE function ADD COLUMN status_message TEXT    NOT NULL DEFAULT '';
 ALTER TABLE function ADD COLUMN last_version   INTEGER NOT NULL DEFAULT 0;
+-- The order of a list of many functions, of which one page is read.
+CREATE INDEX function_modified ON function (namespace, modified_us) WHERE deleted_us IS NULL;
 
 -- The qualifier is $LATEST, a number, or $NEXT: code that was sent and is loaded once before it becomes $LATEST.
 -- echo: what a caller said that means nothing on one host, kept to be given back, a JSON object.

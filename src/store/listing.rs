@@ -153,16 +153,12 @@ impl Store {
         };
         let way = if query.goes_down { "DESC" } else { "ASC" };
         self.read(|tx| {
-            let count = format!(
-                "SELECT count(*) FROM function f JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
-                 WHERE f.deleted_us IS NULL{}",
-                filter.sql
-            );
+            let tables = filter.tables_of_functions();
+            let count = format!("SELECT count(*) FROM {tables} WHERE f.deleted_us IS NULL{}", filter.sql);
             let total: i64 = tx.prepare_cached(&count)?.query_row(params_from_iter(&filter.values), |row| row.get(0))?;
             // The page is chosen by ids first: reading whole rows of what is left out would cost more than all else.
             let page = format!(
-                "SELECT f.id FROM function f JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'
-                 WHERE f.deleted_us IS NULL{} ORDER BY {order} {way}, f.id {way} LIMIT ? OFFSET ?",
+                "SELECT f.id FROM {tables} WHERE f.deleted_us IS NULL{} ORDER BY {order} {way}, f.id {way} LIMIT ? OFFSET ?",
                 filter.sql
             );
             let mut values = filter.values.clone();
@@ -253,6 +249,8 @@ impl Store {
 struct Filter {
     sql: String,
     values: Vec<Value>,
+    /// Some are of a function's version in force, a row of its own for each function.
+    is_of_version: bool,
 }
 
 impl Filter {
@@ -263,14 +261,14 @@ impl Filter {
             filter.and("instr(f.name, ?) > 0", [part.clone().into()]);
         }
         if let Some(part) = &query.description_part {
-            filter.and("instr(v.description, ?) > 0", [part.clone().into()]);
+            filter.and_of_version("instr(v.description, ?) > 0", [part.clone().into()]);
         }
         query.conditions.iter().for_each(|condition| filter.and_condition(condition));
         filter
     }
 
     fn of_runs(query: &RunQuery, first: i64, last: i64) -> Filter {
-        let mut filter = Filter { sql: String::new(), values: vec![first.into(), last.into()] };
+        let mut filter = Filter { values: vec![first.into(), last.into()], ..Filter::default() };
         filter.and("i.function_id = ?", [query.function_id.into()]);
         if let Some(id) = &query.request_id {
             filter.and("i.request_id = ?", [id.clone().into()]);
@@ -314,6 +312,19 @@ impl Filter {
         self.values.extend(values);
     }
 
+    fn and_of_version(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
+        self.is_of_version = true;
+        self.and(sql, values);
+    }
+
+    fn tables_of_functions(&self) -> &'static str {
+        if self.is_of_version {
+            "function f JOIN version v ON v.function_id = f.id AND v.qualifier = '$LATEST'"
+        } else {
+            "function f"
+        }
+    }
+
     fn and_condition(&mut self, condition: &Condition) {
         let marks = |values: &[String]| vec!["?"; values.len()].join(", ");
         let texts =
@@ -323,12 +334,12 @@ impl Filter {
             Condition::Never => self.and("0", []),
             Condition::Status(values) => self.and(&format!("f.status IN ({})", marks(values)), texts(values)),
             Condition::Runtime(values) => {
-                self.and(&format!("v.runtime IN ({})", marks(values)), texts(values))
+                self.and_of_version(&format!("v.runtime IN ({})", marks(values)), texts(values))
             }
             Condition::Said { name, values } => {
                 let mut all = vec![Value::from(format!("$.{name}"))];
                 all.extend(texts(values));
-                self.and(&format!("json_extract(v.echo, ?) IN ({})", marks(values)), all);
+                self.and_of_version(&format!("json_extract(v.echo, ?) IN ({})", marks(values)), all);
             }
             Condition::Tag { key, values } => {
                 let sql = format!(
@@ -338,7 +349,7 @@ impl Filter {
                 );
                 let mut all = vec![Value::from(key.clone())];
                 all.extend(texts(values));
-                self.and(&sql, all);
+                self.and_of_version(&sql, all);
             }
         }
     }
