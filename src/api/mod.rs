@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::api::auth::Failures;
 use crate::api::rest::Rest;
 use crate::api::tencent::Tencent;
 use crate::base::clock::Clock;
@@ -30,6 +31,7 @@ use crate::service::triggers::Triggers;
 use crate::service::versions::Versions;
 use crate::store::Store;
 
+pub(crate) mod auth;
 pub mod rest;
 pub(crate) mod routing;
 pub mod tencent;
@@ -141,6 +143,8 @@ pub struct Parts {
     pub stopping: Arc<AtomicBool>,
     /// Whether requests over the socket file need a key too (D19).
     pub socket_needs_key: bool,
+    /// Who has shown wrong keys lately, at either door.
+    pub(crate) failures: Failures,
 }
 
 impl Parts {
@@ -155,6 +159,7 @@ impl Parts {
             Arc::clone(&events),
             bell,
         ));
+        let failures = Failures::new(Arc::clone(&clock));
         let (all, total_mb_max) = (Arc::clone(&functions), base.total_mb_max);
         Parts {
             functions,
@@ -176,6 +181,7 @@ impl Parts {
             ids,
             stopping,
             socket_needs_key: base.socket_needs_key,
+            failures,
         }
     }
 }

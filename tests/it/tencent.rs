@@ -349,6 +349,22 @@ fn an_event_goes_to_the_version_it_was_accepted_for() {
 }
 
 #[test]
+fn who_guesses_is_told_to_wait_and_nobody_else() {
+    let server = Server::start(&[]);
+    let mut client = Client::new(&server, "read");
+    let mut guesser = Client { secret_key: "wrong".to_owned(), ..Client::new(&server, "admin") };
+    let codes: Vec<String> =
+        (0..12).map(|_| code_of(&guesser.call("ListFunctions", json!({}))).to_owned()).collect();
+    assert_eq!(codes[..10], ["AuthFailure.SignatureFailure"; 10].map(str::to_owned));
+    assert_eq!(codes[10..], ["RequestLimitExceeded"; 2].map(str::to_owned));
+    let mut unknown = Client { secret_id: "AKIDnobody".to_owned(), ..guesser };
+    assert_eq!(code_of(&unknown.call("ListFunctions", json!({}))), "RequestLimitExceeded");
+    client.done("ListFunctions", json!({}));
+    let said = server.place().said();
+    assert!(said.contains("10 wrong keys within 60 s came from 127.0.0.1"), "{said}");
+}
+
+#[test]
 fn what_signs_is_sealed_with_the_rest() {
     let server = Server::start(&["--seal-key", "key"]);
     let mut client = Client::new(&server, "admin");

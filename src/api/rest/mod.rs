@@ -19,8 +19,8 @@ use std::sync::atomic::Ordering;
 use tiny_http::Method;
 
 use crate::api::Parts;
+use crate::api::auth;
 use crate::api::rest::answer::Refused;
-use crate::api::rest::auth::Failures;
 use crate::api::rest::call::Call;
 use crate::api::rest::query::Query;
 use crate::api::rest::route::{Access, Found, Route, Verb};
@@ -32,7 +32,6 @@ use crate::model::key::Scope;
 
 mod answer;
 mod appliance;
-mod auth;
 mod call;
 pub mod check;
 mod concurrency;
@@ -62,7 +61,6 @@ mod versions;
 /// The door.
 pub struct Rest {
     parts: Arc<Parts>,
-    failures: Failures,
 }
 
 impl fmt::Debug for Rest {
@@ -74,8 +72,7 @@ impl fmt::Debug for Rest {
 impl Rest {
     /// A door before `parts`.
     pub fn new(parts: Arc<Parts>) -> Rest {
-        let failures = Failures::new(parts.clock.clone());
-        Rest { parts, failures }
+        Rest { parts }
     }
 
     fn serve(&self, request: Request) -> Result<Response, Refused> {
@@ -106,7 +103,7 @@ impl Rest {
         let Some(secret) = auth::secret(head) else { return Err(Refused::no_key()) };
         match self.parts.keys.scope_of(secret) {
             Some(scope) => Ok(scope),
-            None => Err(self.failures.refuse(peer)),
+            None => Err(self.parts.failures.count(peer).map_or_else(Refused::wrong_key, Refused::too_many)),
         }
     }
 

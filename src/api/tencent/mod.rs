@@ -84,9 +84,9 @@ impl Tencent {
         asked::is_meant(head) || download::is_link(head.path())
     }
 
-    fn serve(&self, head: &Head, body: &[u8]) -> Result<Reply, Fault> {
+    fn serve(&self, head: &Head, body: &[u8], peer: Peer) -> Result<Reply, Fault> {
         let asked = Asked::read(head, body)?;
-        let scope = self.admit(head, body, &asked)?;
+        let scope = self.admit(head, body, peer, &asked)?;
         let action = actions::find(&asked.action, &asked.version)?;
         if scope < action.scope {
             return Err(Fault::new(
@@ -110,14 +110,29 @@ impl Tencent {
     }
 
     /// Checks the signature; what its key may do.
-    fn admit(&self, head: &Head, body: &[u8], asked: &Asked) -> Result<Scope, Fault> {
+    fn admit(&self, head: &Head, body: &[u8], peer: Peer, asked: &Asked) -> Result<Scope, Fault> {
         let now_us = self.parts.clock.wall_us();
         let secret_of = |id: &str| self.parts.keys.signing(id).map(|(pair, scope)| (pair.secret_key, scope));
-        let signed = sign::verify(head, body, &secret_of, now_us / 1_000_000)?;
+        let signed = sign::verify(head, body, &secret_of, now_us / 1_000_000);
+        let signed = signed.map_err(|fault| self.counted(fault, peer))?;
         if Action::changes(&asked.action) {
             self.replays.check(&asked.action, &signed.signature, now_us)?;
         }
         Ok(signed.scope)
+    }
+
+    /// Counts who guesses: a fault that says so becomes one that tells them to wait.
+    fn counted(&self, fault: Fault, peer: Peer) -> Fault {
+        if !["AuthFailure.SignatureFailure", "AuthFailure.SecretIdNotFound"].contains(&fault.code) {
+            return fault;
+        }
+        match self.parts.failures.count(peer) {
+            None => fault,
+            Some(wait_s) => {
+                let sentence = format!("too many requests with wrong signatures; try again in {wait_s} s");
+                Fault::new("RequestLimitExceeded", sentence)
+            }
+        }
     }
 
     fn respond(&self, served: Result<Reply, Fault>) -> Response {
@@ -165,9 +180,11 @@ fn envelope(
 
 impl Handler for Tencent {
     /// The signature covers the body, so nothing can be said before it is here but whether the key is known.
-    fn before_body(&self, head: &Head, _: Peer) -> Result<u64, Response> {
+    fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response> {
         match sign::claimed_id(head) {
-            Some(id) if self.parts.keys.signing(id).is_none() => Err(self.respond(Err(Fault::unknown_id()))),
+            Some(id) if self.parts.keys.signing(id).is_none() => {
+                Err(self.respond(Err(self.counted(Fault::unknown_id(), peer))))
+            }
             Some(_) => Ok(BODY_BYTES_MAX),
             // A form carries its key within; it is small.
             None => Ok(asked::FORM_BYTES_MAX),
@@ -185,7 +202,7 @@ impl Handler for Tencent {
     }
 
     fn handle(&self, request: Request) -> Response {
-        let Request { head, body, .. } = request;
+        let Request { head, body, peer, .. } = request;
         if download::is_link(head.path()) {
             return self.links.follow(&self.parts, &head);
         }
@@ -193,6 +210,6 @@ impl Handler for Tencent {
             Ok(body) => body,
             Err(error) => return self.respond(Err(Fault::from(error))),
         };
-        self.respond(self.serve(&head, &body))
+        self.respond(self.serve(&head, &body, peer))
     }
 }

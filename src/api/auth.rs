@@ -1,4 +1,4 @@
-//! Keys as they arrive, and what becomes of wrong ones.
+//! Keys as they arrive, and what becomes of wrong ones, at whichever door.
 //!
 //! A right key is always let in: a stranger behind the same proxy cannot lock its owner out by guessing. What is limited
 //! is the answer to wrong ones, so that guessing shows up in the log and is told to stop.
@@ -12,12 +12,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::api::rest::answer::Refused;
 use crate::base::clock::Clock;
 use crate::http::head::Head;
 use crate::http::request::Peer;
 
-/// Wrong keys from one address within [`WINDOW`] that are answered as such; 429 beyond.
+/// Wrong keys from one address within [`WINDOW`] that are answered as such; beyond, it is told to wait.
 const FAILURES_MAX: u32 = 10;
 /// How long wrong keys are remembered.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -27,14 +26,14 @@ const ADDRESSES_MAX: usize = 4096;
 const LINES_MAX: u32 = 100;
 
 /// The secret of `Authorization: Bearer …`.
-pub(super) fn secret(head: &Head) -> Option<&str> {
+pub(crate) fn secret(head: &Head) -> Option<&str> {
     let (scheme, secret) = head.header_text("authorization")?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start())
 }
 
 /// Who has shown wrong keys lately.
 #[derive(Debug)]
-pub(super) struct Failures {
+pub(crate) struct Failures {
     clock: Arc<dyn Clock>,
     counts: Mutex<Counts>,
 }
@@ -62,22 +61,19 @@ enum Origin {
 }
 
 impl Failures {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Failures {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Failures {
         let lines = Count { count: 0, since: clock.now() };
         Failures { clock, counts: Mutex::new(Counts { by_origin: HashMap::new(), lines }) }
     }
 
-    /// Counts a wrong key, and says what to answer.
-    pub(super) fn refuse(&self, peer: Peer) -> Refused {
+    /// Counts a wrong key or signature; how long its sender is to wait, seconds, if there were too many.
+    pub(crate) fn count(&self, peer: Peer) -> Option<u64> {
         let (origin, now) = (Origin::of(peer), self.clock.now());
         let (failed, line) = self.counts.lock().expect("no holder of this lock can panic").add(origin, now);
         if let Some(line) = line {
             log::warn!("{line}");
         }
-        match failed.count {
-            ..=FAILURES_MAX => Refused::wrong_key(),
-            _ => Refused::too_many((WINDOW - (now - failed.since)).as_secs().max(1)),
-        }
+        (failed.count > FAILURES_MAX).then(|| (WINDOW - (now - failed.since)).as_secs().max(1))
     }
 }
 
@@ -93,7 +89,7 @@ impl Counts {
         let line = match failed.count {
             1 => format!("a wrong key came from {origin}"),
             FAILURES_MAX => format!(
-                "{FAILURES_MAX} wrong keys within {} s came from {origin}; what follows gets 429",
+                "{FAILURES_MAX} wrong keys within {} s came from {origin}; what follows is told to wait",
                 WINDOW.as_secs()
             ),
             _ => return (failed, None),
