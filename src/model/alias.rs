@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::model::function::LATEST;
+use crate::model::function::{LATEST, is_word};
 use crate::model::limits;
 
 /// The alias that every function has; it means `$LATEST` until somebody moves it.
@@ -18,9 +18,7 @@ pub struct AliasName(String);
 impl AliasName {
     /// Checks the grammar.
     pub fn parse(text: &str) -> Result<AliasName> {
-        let chars_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let first_ok = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-        if text == DEFAULT || (chars_ok && first_ok && text.len() <= limits::ALIAS_CHARS_MAX) {
+        if text == DEFAULT || (is_word(text) && text.len() <= limits::ALIAS_CHARS_MAX) {
             return Ok(AliasName(text.to_owned()));
         }
         Err(Error::invalid(format!(

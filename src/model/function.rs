@@ -87,12 +87,25 @@ pub fn check_names(namespace: &Namespace, name: &FunctionName) -> Result<()> {
     )))
 }
 
+/// Whether there are only letters, digits, `-` and `_`, the first of them a letter.
+pub(super) fn is_word(text: &str) -> bool {
+    text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Whether the last is a letter or a digit.
+pub(super) fn ends_whole(text: &str) -> bool {
+    text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
+}
+
+/// The refusal of a function that is not there.
+pub(crate) fn no_function(namespace: &Namespace, name: &FunctionName) -> Error {
+    Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
+}
+
 fn check_name(field: &str, text: &str) -> Result<()> {
     let length_ok = (limits::NAME_CHARS_MIN..=limits::NAME_CHARS_MAX).contains(&text.len());
-    let chars_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let first_ok = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-    let last_ok = text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric());
-    if length_ok && chars_ok && first_ok && last_ok {
+    if length_ok && is_word(text) && ends_whole(text) {
         return Ok(());
     }
     Err(Error::invalid(format!(
@@ -306,18 +319,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// What a deploy that says nothing means, for tests.
-    #[cfg(test)]
-    pub(crate) fn usual() -> Config {
-        let runtime = Runtime::parse("Python3.10").expect("it is a runtime");
+    /// What a deploy means that says no more than these.
+    pub fn new(runtime: Runtime, handler: Handler) -> Config {
         Config {
-            handler: Handler::parse("index.main_handler", runtime.language).expect("it is a handler"),
             runtime,
+            handler,
             timeout_s: limits::TIMEOUT_S_DEFAULT,
             init_timeout_s: limits::INIT_TIMEOUT_S_DEFAULT,
             memory_mb: limits::MEMORY_MB_DEFAULT,
             reserved_mb: None,
-            network: NetworkPolicy::Host,
+            network: NetworkPolicy::default(),
             processes: Processes::default(),
             event: EventConfig::default(),
             keep_s: None,
@@ -326,6 +337,14 @@ impl Config {
             layers: Vec::new(),
             echo: ECHO_NONE.to_owned(),
         }
+    }
+
+    /// What a deploy that says nothing means, for tests.
+    #[cfg(test)]
+    pub(crate) fn usual() -> Config {
+        let runtime = Runtime::parse("Python3.10").expect("it is a runtime");
+        let handler = Handler::parse("index.main_handler", runtime.language).expect("it is a handler");
+        Config::new(runtime, handler)
     }
 
     /// Checks every number and text against [`limits`]; the message names the field and the allowed range.

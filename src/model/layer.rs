@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{About, Error, Result};
-use crate::model::function::Digest;
+use crate::model::function::{Digest, ends_whole, is_word};
 use crate::model::limits;
 use crate::model::namespace::check_description;
 
@@ -15,10 +15,7 @@ pub struct LayerName(String);
 impl LayerName {
     /// Checks the grammar.
     pub fn parse(text: &str) -> Result<LayerName> {
-        let chars_ok = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let first_ok = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-        let last_ok = text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric());
-        if chars_ok && first_ok && last_ok && text.len() <= limits::LAYER_CHARS_MAX {
+        if is_word(text) && ends_whole(text) && text.len() <= limits::LAYER_CHARS_MAX {
             return Ok(LayerName(text.to_owned()));
         }
         Err(Error::invalid(format!(

@@ -3,6 +3,7 @@
 
 use crate::error::{About, Error, Result};
 use crate::model::cron::Cron;
+use crate::model::function::is_word;
 use crate::model::limits;
 use crate::model::namespace::check_description;
 
@@ -230,11 +231,7 @@ impl Trigger {
 
 fn check_name(kind: Kind, name: &str) -> Result<()> {
     let is_good = match kind {
-        Kind::Timer => {
-            name.len() <= TIMER_CHARS_MAX
-                && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        }
+        Kind::Timer => name.len() <= TIMER_CHARS_MAX && is_word(name),
         _ => (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic()),
     };
     if is_good {

@@ -11,7 +11,7 @@ use crate::instance::host::Host;
 use crate::instance::network::Policies;
 use crate::instance::package::{self, pack};
 use crate::model::function::{
-    Config, Function, FunctionName, Namespace, NetworkPolicy, Version, check_names,
+    Config, Function, FunctionName, Namespace, NetworkPolicy, Version, check_names, no_function,
 };
 use crate::model::limits;
 use crate::model::query::{Page, PageLimit};
@@ -243,9 +243,7 @@ impl Functions {
     /// The function of that name; fails with `NotFound`.
     pub fn find(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let found = self.store.function(namespace, name)?;
-        found.ok_or_else(|| {
-            Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
-        })
+        found.ok_or_else(|| no_function(namespace, name))
     }
 
     /// A page of functions by number, and how many there are in all.

@@ -14,7 +14,7 @@ use crate::base::json;
 use crate::error::{About, Error, Result};
 use crate::instance::run::Termination;
 use crate::model::alias::{Alias, AliasName, RoutingKey, is_number};
-use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
+use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version, no_function};
 use crate::model::invocation::{Event, FunctionNames, Invocation, Record, Source};
 use crate::model::limits;
 use crate::pool::Pool;
@@ -258,9 +258,7 @@ impl Invoker {
         }
         let (namespace, name) = key;
         let function = self.store.function(namespace, name)?;
-        let function = function.ok_or_else(|| {
-            Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
-        })?;
+        let function = function.ok_or_else(|| no_function(namespace, name))?;
         function.status.check_runnable()?;
         let found = Known::of(function);
         let mut known = self.known.write().expect("no holder of this lock can panic");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
 use crate::model::event::Attempt;
-use crate::model::function::{FunctionName, Namespace};
+use crate::model::function::{FunctionName, Namespace, no_function};
 use crate::model::invocation::{Record, State};
 use crate::model::limits;
 use crate::model::log::LogLine;
@@ -124,32 +124,13 @@ impl Logs {
 
     /// The last lines of a run, as many as a page holds, in order.
     pub fn last_lines(&self, record: &Record) -> Result<Vec<LogLine>> {
-        let query = LogQuery {
-            run_id: Some(record.id),
-            function_id: None,
-            namespace: None,
-            since_us: None,
-            until_us: None,
-            order: Order::Descending,
-            after: None,
-            limit: PageLimit::new(limits::PAGE_MAX)?,
-        };
-        let page = self.store.logs(&query)?;
+        let page = self.store.logs(&of_run(record, Order::Descending)?)?;
         Ok(page.rows.into_iter().rev().map(|stored| stored.line).collect())
     }
 
     /// The first lines of a run, as many as a page holds, and where the rest begins.
     pub fn lines_of(&self, record: &Record) -> Result<Page<StoredLine, i64>> {
-        let query = LogQuery {
-            run_id: Some(record.id),
-            function_id: None,
-            namespace: None,
-            since_us: None,
-            until_us: None,
-            order: Order::Ascending,
-            after: None,
-            limit: PageLimit::new(limits::PAGE_MAX)?,
-        };
+        let query = of_run(record, Order::Ascending)?;
         let mut page = self.store.logs(&query)?;
         page.rows.iter_mut().for_each(|line| line.request_id = Some(record.request_id.clone()));
         Ok(page)
@@ -170,8 +151,22 @@ pub(super) fn function_id(
     let Some(name) = name else { return Ok(None) };
     match store.function_id(namespace, name)? {
         Some(id) => Ok(Some(id)),
-        None => Err(Error::not_found(format!("there is no function {name} in {namespace}"))),
+        None => Err(no_function(namespace, name)),
     }
+}
+
+/// The lines of a run, as many as a page holds.
+fn of_run(record: &Record, order: Order) -> Result<LogQuery> {
+    Ok(LogQuery {
+        run_id: Some(record.id),
+        function_id: None,
+        namespace: None,
+        since_us: None,
+        until_us: None,
+        order,
+        after: None,
+        limit: PageLimit::new(limits::PAGE_MAX)?,
+    })
 }
 
 pub(super) fn no_run(request_id: &RequestId) -> Error {

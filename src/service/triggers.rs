@@ -2,7 +2,7 @@
 
 use crate::error::{About, Error, Result};
 use crate::model::alias::AliasName;
-use crate::model::function::{Function, FunctionName, LATEST, Namespace};
+use crate::model::function::{Function, FunctionName, LATEST, Namespace, no_function};
 use crate::model::trigger::Trigger;
 use crate::store::Store;
 use crate::store::triggers::TriggerRef;
@@ -66,8 +66,6 @@ impl Triggers {
 
     fn function(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let found = self.store.function(namespace, name)?;
-        found.ok_or_else(|| {
-            Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
-        })
+        found.ok_or_else(|| no_function(namespace, name))
     }
 }

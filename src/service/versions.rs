@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{About, Error, Result};
 use crate::model::alias::{Alias, AliasName};
-use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
+use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version, no_function};
 use crate::pool::Pool;
 use crate::service::invoke::Invoker;
 use crate::store::Store;
@@ -117,8 +117,6 @@ impl Versions {
 
     fn function(&self, namespace: &Namespace, name: &FunctionName) -> Result<Function> {
         let found = self.store.function(namespace, name)?;
-        found.ok_or_else(|| {
-            Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
-        })
+        found.ok_or_else(|| no_function(namespace, name))
     }
 }

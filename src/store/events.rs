@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::event::{Acceptance, Attempt, Claimed, IdempotencyKey, Letter, Settlement, Tries, Waiting};
 use crate::model::invocation::{ABORTED, Record, State};
 use crate::model::limits;
+use crate::store::functions;
 use crate::store::minutes::Minutes;
 use crate::store::recorder::Order;
 use crate::store::records::{self, request_id};
@@ -135,7 +136,7 @@ impl Store {
 /// Writes an accepted event, unless its key says that it is here already.
 pub(super) fn accept(tx: &Tx<'_>, minutes: &mut Minutes, accepting: &mut Accepting) -> Result<()> {
     let record = &accepting.record;
-    check_function(tx, record.function_id)?;
+    functions::check_there(tx, record.function_id)?;
     if let Some(key) = &accepting.key {
         if let Some(known) = known(tx, record.function_id, key)? {
             accepting.acceptance = known;
@@ -248,15 +249,6 @@ fn enqueue(tx: &Tx<'_>, minutes: &mut Minutes, record: &Record) -> Result<()> {
 fn leave(tx: &Tx<'_>, id: i64) -> Result<()> {
     tx.prepare_cached("DELETE FROM queued WHERE invocation_id = ?1")?.execute([id])?;
     Ok(())
-}
-
-/// A deploy or delete may have come between the look at the function and this transaction.
-fn check_function(tx: &Tx<'_>, id: i64) -> Result<()> {
-    let sql = "SELECT 1 FROM function WHERE id = ?1 AND deleted_us IS NULL";
-    if tx.prepare_cached(sql)?.exists([id])? {
-        return Ok(());
-    }
-    Err(Error::not_found("the function was deleted just now"))
 }
 
 /// What `key` stands for, if it was used within the time it is remembered.

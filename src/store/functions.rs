@@ -8,7 +8,9 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::base::failpoint;
 use crate::error::{About, Error, Kind, Result};
-use crate::model::function::{Config, Digest, Function, FunctionName, LATEST, NEXT, Namespace, check_names};
+use crate::model::function::{
+    Config, Digest, Function, FunctionName, LATEST, NEXT, Namespace, check_names, no_function,
+};
 use crate::model::query::{Page, PageLimit};
 use crate::model::status::{Stand, Status};
 use crate::store::sealing::Sealing;
@@ -228,6 +230,16 @@ pub(super) fn find(
     rows.next()?.map(|row| function(row, sealing)).transpose()
 }
 
+/// Checks that a function is still there: a delete may have come between the look at it and this transaction. Fails with
+/// `NotFound`.
+pub(super) fn check_there(tx: &Tx<'_>, id: i64) -> Result<()> {
+    let sql = "SELECT 1 FROM function WHERE id = ?1 AND deleted_us IS NULL";
+    if tx.prepare_cached(sql)?.exists([id])? {
+        return Ok(());
+    }
+    Err(Error::not_found("the function was deleted just now").about(About::Function))
+}
+
 /// The function of that id, unless it was deleted.
 pub(super) fn by_id(tx: &Tx<'_>, sealing: &Sealing, id: i64) -> Result<Option<Function>> {
     let mut statement = tx.prepare_cached(&format!("{} AND f.id = ?1", select()))?;
@@ -269,10 +281,7 @@ fn check(
             Err(Error::new(Kind::Conflict, format!("there is a function {name} in {namespace} already"))
                 .about(About::Function))
         }
-        (Haste::Updated(_) | Haste::Changed(_), None) => {
-            Err(Error::not_found(format!("there is no function {name} in {namespace}"))
-                .about(About::Function))
-        }
+        (Haste::Updated(_) | Haste::Changed(_), None) => Err(no_function(namespace, name)),
         (Haste::Updated(base) | Haste::Changed(base), Some((latest, status))) => {
             status.check_changeable()?;
             (*latest == base).then_some(()).ok_or_else(|| {

@@ -1,12 +1,12 @@
 //! Triggers. A timer's name is taken once in its function, whatever it runs; one of another kind once for each version or alias,
 //! and one of object storage once for each event (triggers 6).
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
 use crate::error::{About, Error, Kind as Failure, Result};
 use crate::model::limits;
 use crate::model::trigger::{Kind, Spec, Trigger};
-use crate::store::{Store, Tx, trigger_spec};
+use crate::store::{Store, Tx, functions, trigger_spec};
 
 /// Which trigger is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Store {
     pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<Trigger> {
         let trigger = trigger.clone();
         self.write_durably(move |tx| {
-            check_function(tx, function_id)?;
+            functions::check_there(tx, function_id)?;
             let kind = trigger.spec.kind();
             let own = all(tx, "function_id = ?1 AND kind = ?2", &[&function_id, &kind.as_str()])?;
             check_name(&own, &trigger)?;
@@ -140,12 +140,6 @@ fn find(tx: &Tx<'_>, of: &TriggerRef) -> Result<StoredTrigger> {
         Error::not_found(format!("there is no trigger {} of type {}", of.name, of.kind.as_str()))
             .about(About::Trigger)
     })
-}
-
-fn check_function(tx: &Tx<'_>, function_id: i64) -> Result<()> {
-    let sql = "SELECT 1 FROM function WHERE id = ?1 AND deleted_us IS NULL";
-    let there: Option<i64> = tx.query_row(sql, [function_id], |row| row.get(0)).optional()?;
-    there.map(drop).ok_or_else(|| Error::not_found("the function was deleted").about(About::Function))
 }
 
 fn check_count(rows: &[StoredTrigger], of: &str, kind: Kind) -> Result<()> {

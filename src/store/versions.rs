@@ -10,7 +10,7 @@ use crate::error::{About, Error, Kind, Result};
 use crate::model::alias::is_number;
 use crate::model::function::{
     Config, Digest, Env, EventConfig, FunctionName, Handler, LATEST, Namespace, NetworkPolicy, Processes,
-    Version,
+    Version, no_function,
 };
 use crate::model::layer::{LayerName, LayerRef};
 use crate::model::limits;
@@ -47,9 +47,8 @@ impl Store {
         let (namespace, name) = (namespace.clone(), name.clone());
         let (description, sealing) = (description.map(str::to_owned), self.sealing().clone());
         self.write_durably(move |tx| {
-            let function = find(tx, &sealing, &namespace, &name)?.ok_or_else(|| {
-                Error::not_found(format!("there is no function {name} in {namespace}")).about(About::Function)
-            })?;
+            let function = find(tx, &sealing, &namespace, &name)?;
+            let function = function.ok_or_else(|| no_function(&namespace, &name))?;
             function.status.check_changeable()?;
             function.status.check_runnable()?;
             check_count(tx, function.id)?;

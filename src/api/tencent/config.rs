@@ -9,11 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::api::tencent::fault::Fault;
 use crate::api::tencent::params::Params;
-use crate::model::function::{
-    Config, ECHO_NONE, Env, EventConfig, FunctionName, Handler, NetworkPolicy, Processes,
-};
+use crate::model::function::{Config, Env, FunctionName, Handler};
 use crate::model::layer::{LayerName, LayerRef};
-use crate::model::limits;
 use crate::model::runtime::Runtime;
 use crate::service::functions::Code;
 
@@ -44,22 +41,7 @@ pub(super) fn created(params: &Params) -> Result<Config, Fault> {
     } else {
         "index.main_handler"
     });
-    let mut config = Config {
-        runtime,
-        handler: Handler::parse(handler, runtime.language)?,
-        timeout_s: limits::TIMEOUT_S_DEFAULT,
-        init_timeout_s: limits::INIT_TIMEOUT_S_DEFAULT,
-        memory_mb: limits::MEMORY_MB_DEFAULT,
-        reserved_mb: None,
-        network: NetworkPolicy::default(),
-        processes: Processes::default(),
-        event: EventConfig::default(),
-        keep_s: None,
-        env: Env::new(),
-        description: String::new(),
-        layers: Vec::new(),
-        echo: ECHO_NONE.to_owned(),
-    };
+    let mut config = Config::new(runtime, Handler::parse(handler, runtime.language)?);
     change(&mut config, params)?;
     // Asynchronous execution is never tried again (contract 4.4).
     if params.truth("AsyncRunEnable")? == Some(true) {

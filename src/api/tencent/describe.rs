@@ -5,11 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::api::tencent::fault::Fault;
 use crate::api::tencent::params::Params;
 use crate::api::tencent::times;
-use crate::model::function::{
-    Config, ECHO_NONE, Env, EventConfig, Function, FunctionName, NetworkPolicy, Processes, Version,
-};
+use crate::model::function::{Config, Env, EventConfig, Function, FunctionName, Version};
 use crate::model::layer::LayerRef;
-use crate::model::limits;
 use crate::model::status::{Stand, Status};
 use crate::store::concurrency::Provisioned;
 use crate::store::listing::Condition;
@@ -142,26 +139,6 @@ pub(super) fn condition(filter: &Params) -> Result<Condition, Fault> {
 
 /// Most values of a filter (contract 12.1).
 const VALUES_MAX: usize = 20;
-
-/// The default configuration around the same code: what a copy without configuration is.
-pub(super) fn usual_of(config: &Config) -> Config {
-    Config {
-        runtime: config.runtime,
-        handler: config.handler.clone(),
-        timeout_s: limits::TIMEOUT_S_DEFAULT,
-        init_timeout_s: limits::INIT_TIMEOUT_S_DEFAULT,
-        memory_mb: limits::MEMORY_MB_DEFAULT,
-        reserved_mb: None,
-        network: NetworkPolicy::default(),
-        processes: Processes::default(),
-        event: EventConfig::default(),
-        keep_s: None,
-        env: Env::new(),
-        description: String::new(),
-        layers: Vec::new(),
-        echo: ECHO_NONE.to_owned(),
-    }
-}
 
 /// The id of a function as a resource: `lam-` and eight characters.
 pub(super) fn resource_id(id: i64) -> String {

@@ -8,7 +8,7 @@ use crate::api::tencent::describe;
 use crate::api::tencent::fault::Fault;
 use crate::error::{Error, Kind};
 use crate::model::alias::is_number;
-use crate::model::function::{FunctionName, LATEST};
+use crate::model::function::{Config, FunctionName, LATEST};
 use crate::store::listing::{FunctionQuery, Sort};
 
 pub(super) fn create(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -177,8 +177,7 @@ pub(super) fn copy(call: &Call<'_>) -> Result<Reply, Fault> {
     let replaces = call.params.truth("Override")? == Some(true);
     call.parts.functions.copy((&namespace, &name), (&to_namespace, &to), replaces, |config| {
         if !keeps {
-            let usual = describe::usual_of(config);
-            *config = usual;
+            *config = Config::new(config.runtime, config.handler.clone());
         }
         if let Some(description) = description {
             config.description = description;
