@@ -74,11 +74,11 @@ need_node() {
 
 is_node_current() { "$1" -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; }
 
-# npm_package NAME VERSION: that package in the folder PLACE.
+# npm_package FOLDER NAME VERSION: that package in a folder of its name.
 npm_package() {
     set -o pipefail
-    mkdir -p "$PLACE/$1"
-    curl -fsSL --retry 3 "https://registry.npmjs.org/$1/-/$1-$2.tgz" | tar -xz --strip-components 1 -C "$PLACE/$1"
+    mkdir -p "$1/$2"
+    curl -fsSL --retry 3 "https://registry.npmjs.org/$2/-/$2-$3.tgz" | tar -xz --strip-components 1 -C "$1/$2"
 }
 
 # The unmodified SDKs of Tencent Cloud in target/sdk: that for Python in an environment of its own, that for Node.js by the list of
@@ -101,7 +101,7 @@ assert (v('tencentcloud-sdk-python-scf'), v('tencentcloud-sdk-python-cls')) == (
     rm -rf "$place/node_modules"
     # Many small files: several at once, or most of the time is spent waiting for each.
     export -f npm_package
-    PLACE="$place/node_modules" xargs -P 8 -L 1 bash -c 'npm_package "$@"' _ <"$list" ||
+    xargs -P 8 -L 1 bash -c 'npm_package "$@"' _ "$place/node_modules" <"$list" ||
         die "the SDK for Node.js cannot be installed: the packages of tests/sdk/packages.txt, in target/sdk/node_modules"
     cp "$list" "$place/packages.txt"
 }
