@@ -16,6 +16,7 @@
 //! | [`cli`], [`appliance`], [`config`] | command line to exit code; opening and stopping the parts in order; what was typed and what it means |
 //! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], and [`api::tencent`] for the cloud's own SDKs |
 //! | [`http`] | the transport: an event loop, whole requests, strict framing. Knows nothing of functions |
+//! | [`trigger`] | something happened outside: it becomes an event and goes to the services |
 //! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet, [`service::events`] the queue of those that can wait |
 //! | [`pool`] | many Instances: who runs what and when; quotas; what stays parked |
 //! | [`instance`] | child processes: the launcher and its walls, the zygote, one run of one event |
@@ -116,3 +117,4 @@ pub mod pool;
 pub mod search;
 pub mod service;
 pub mod store;
+pub mod trigger;

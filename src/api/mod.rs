@@ -28,6 +28,7 @@ use crate::service::loading::Bell;
 use crate::service::logs::Logs;
 use crate::service::namespaces::Namespaces;
 use crate::service::triggers::Triggers;
+use crate::service::triggers::changes::Changes;
 use crate::service::versions::Versions;
 use crate::store::Store;
 
@@ -122,7 +123,7 @@ pub struct Parts {
     /// What functions share.
     pub layers: Layers,
     /// What makes them run by themselves.
-    pub triggers: Triggers,
+    pub triggers: Arc<Triggers>,
     /// What they may use at once.
     pub concurrency: Arc<Concurrency>,
     /// Who may call.
@@ -151,6 +152,7 @@ impl Parts {
     /// The services on that base.
     pub fn of(base: Base) -> Parts {
         let Base { store, invoker, events, pool, host, keys, bell, clock, ids, stopping, .. } = base;
+        let changes = Arc::new(Changes::default());
         let functions = Arc::new(Functions::new(
             store.clone(),
             Arc::clone(&invoker),
@@ -158,6 +160,7 @@ impl Parts {
             Arc::clone(&host),
             Arc::clone(&events),
             bell,
+            Arc::clone(&changes),
         ));
         let failures = Failures::new(Arc::clone(&clock));
         let (all, total_mb_max) = (Arc::clone(&functions), base.total_mb_max);
@@ -166,7 +169,7 @@ impl Parts {
             versions: Versions::new(store.clone(), Arc::clone(&invoker), Arc::clone(&pool)),
             namespaces: Namespaces::new(store.clone()),
             layers: Layers::new(store.clone()),
-            triggers: Triggers::new(store.clone()),
+            triggers: Arc::new(Triggers::new(store.clone(), Arc::clone(&clock), changes)),
             concurrency: Arc::new(Concurrency::new(store.clone(), Arc::clone(&pool), all, total_mb_max)),
             dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::id::RequestId;
 use crate::error::Result;
 use crate::model::function::{FunctionName, Namespace, Version};
+use crate::model::trigger::Kind;
 
 /// The JSON given to a handler, as the bytes that came. Whoever makes one has checked that it is RFC 8259 JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,24 +22,55 @@ pub enum Source {
     Replay,
     /// Another function's event was given up.
     DeadLetter,
+    /// A timer.
+    Timer,
+    /// A request to the function's own URL.
+    Url,
+    /// A request to the API gateway.
+    Apigw,
+    /// Something done to an object.
+    Cos,
+    /// Messages of a Kafka topic.
+    Kafka,
 }
 
 impl Source {
-    /// The word stored in the record.
+    /// Every source.
+    pub const ALL: [Source; 9] = [
+        Source::Rest,
+        Source::Api,
+        Source::Replay,
+        Source::DeadLetter,
+        Source::Timer,
+        Source::Url,
+        Source::Apigw,
+        Source::Cos,
+        Source::Kafka,
+    ];
+
+    /// The word stored in the record; of a trigger, its type.
     pub fn as_str(self) -> &'static str {
         match self {
             Source::Rest => "rest",
             Source::Api => "api",
             Source::Replay => "replay",
             Source::DeadLetter => "dead-letter",
+            Source::Timer => Kind::Timer.as_str(),
+            Source::Url => Kind::Http.as_str(),
+            Source::Apigw => Kind::Apigw.as_str(),
+            Source::Cos => Kind::Cos.as_str(),
+            Source::Kafka => Kind::Ckafka.as_str(),
         }
+    }
+
+    /// Whether it is a trigger.
+    pub fn is_trigger(self) -> bool {
+        Kind::parse(self.as_str()).is_ok()
     }
 
     /// The source of that word.
     pub fn parse(word: &str) -> Option<Source> {
-        [Source::Rest, Source::Api, Source::Replay, Source::DeadLetter]
-            .into_iter()
-            .find(|source| source.as_str() == word)
+        Source::ALL.into_iter().find(|source| source.as_str() == word)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::error::{About, Error, Result};
 use crate::model::cron::Cron;
-use crate::model::function::is_word;
+use crate::model::function::{FunctionName, Namespace, is_word};
 use crate::model::limits;
 use crate::model::namespace::check_description;
 
@@ -26,6 +26,53 @@ pub struct Trigger {
     pub created_us: i64,
     /// When it was last changed, microseconds since the epoch.
     pub modified_us: i64,
+}
+
+/// A trigger with whose it is, and what has come of it.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Its row id, which is not given again.
+    pub id: i64,
+    /// The function's namespace.
+    pub namespace: Namespace,
+    /// The function's name.
+    pub function: FunctionName,
+    /// The function's row id.
+    pub function_id: i64,
+    /// The trigger.
+    pub trigger: Trigger,
+    /// What has come of it.
+    pub state: State,
+}
+
+/// What has come of a trigger since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// How often it fired.
+    pub fired: u64,
+    /// Of them, those that were not accepted, or whose run failed.
+    pub failed: u64,
+    /// Moments that were left out because what came of the one before still waited.
+    pub skipped: u64,
+    /// When it fired last, microseconds since the epoch; 0 if it never did.
+    pub fired_us: i64,
+    /// What was wrong last; empty if nothing ever was.
+    pub error: String,
+    /// When that was, microseconds since the epoch.
+    pub error_us: i64,
+}
+
+impl State {
+    /// Adds what came later.
+    pub fn add(&mut self, later: State) {
+        self.fired += later.fired;
+        self.failed += later.failed;
+        self.skipped += later.skipped;
+        self.fired_us = self.fired_us.max(later.fired_us);
+        if !later.error.is_empty() {
+            (self.error, self.error_us) = (later.error, later.error_us);
+        }
+    }
 }
 
 /// A kind of triggers.

@@ -215,6 +215,12 @@ pub static VIEWS: &[View] = &[
             text("description", "its description"),
             text("created", "when it was made, UTC"),
             text("modified", "when it was last changed, UTC"),
+            integer("fired", "how often it fired; written every few seconds"),
+            integer("failed", "of them, those that were not accepted or whose run failed"),
+            integer("skipped", "moments left out because the event of the one before still waited"),
+            text("last_fired", "when it fired last, UTC; NULL if it never did"),
+            text("last_error", "what was wrong last; empty if nothing was"),
+            text("last_error_at", "when that was, UTC"),
         ],
     },
     View {

@@ -19,6 +19,7 @@ use crate::pool::Pool;
 use crate::service::events::Events;
 use crate::service::invoke::Invoker;
 use crate::service::loading::Bell;
+use crate::service::triggers::changes::Changes;
 use crate::store::Store;
 use crate::store::functions::{Content, Haste};
 use crate::store::listing::FunctionQuery;
@@ -57,11 +58,13 @@ pub struct Functions {
     events: Arc<Events>,
     /// Rung when something is to be loaded.
     bell: Bell,
+    /// Told when triggers go with their function.
+    changes: Arc<Changes>,
 }
 
 impl Functions {
     /// The functions in `store`, run by `invoker` and `pool` on `host`, and asynchronously by `events`; `bell` calls those who
-    /// load.
+    /// load, `changes` those who fire triggers.
     pub fn new(
         store: Store,
         invoker: Arc<Invoker>,
@@ -69,8 +72,9 @@ impl Functions {
         host: Arc<Host>,
         events: Arc<Events>,
         bell: Bell,
+        changes: Arc<Changes>,
     ) -> Functions {
-        Functions { store, invoker, pool, host, events, bell }
+        Functions { store, invoker, pool, host, events, bell, changes }
     }
 
     /// Creates the function or replaces its configuration and code.
@@ -319,6 +323,7 @@ impl Functions {
         let function = self.store.delete_function(namespace, name)?;
         self.invoker.forget(function.id);
         self.events.deleted(&function);
+        self.changes.tell();
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_search.sql"),
     include_str!("../../migrations/0005_processes.sql"),
     include_str!("../../migrations/0006_versions.sql"),
+    include_str!("../../migrations/0007_triggers.sql"),
 ];
 
 /// Brings the schema to this release's version, or says why the file is not for us (`Invalid`).

@@ -4,8 +4,9 @@
 use rusqlite::{Row, params};
 
 use crate::error::{About, Error, Kind as Failure, Result};
+use crate::model::function::{FunctionName, Namespace};
 use crate::model::limits;
-use crate::model::trigger::{Kind, Spec, Trigger};
+use crate::model::trigger::{Kind, Placed, Spec, State, Trigger};
 use crate::store::{Store, Tx, functions, trigger_spec};
 
 /// Which trigger is meant.
@@ -25,10 +26,31 @@ pub struct TriggerRef {
 
 impl Store {
     /// Every trigger of a function, the last changed first.
-    pub fn triggers(&self, function_id: i64) -> Result<Vec<Trigger>> {
-        self.read(|tx| {
-            let rows = all(tx, "function_id = ?1", &[&function_id])?;
-            Ok(rows.into_iter().map(|row| row.trigger).collect())
+    pub fn triggers(&self, function_id: i64) -> Result<Vec<Placed>> {
+        self.read(|tx| placed(tx, "t.function_id = ?1", &[&function_id]))
+    }
+
+    /// Every trigger of that kind, whatever function it is of, the last changed first.
+    pub fn triggers_of_kind(&self, kind: Kind) -> Result<Vec<Placed>> {
+        self.read(|tx| placed(tx, "t.kind = ?1", &[&kind.as_str()]))
+    }
+
+    /// Adds to what has come of triggers, by their row ids; of those that are gone nothing is kept.
+    pub fn count_triggers(&self, counts: Vec<(i64, State)>) -> Result<()> {
+        self.write(move |tx| {
+            let sql = "INSERT INTO trigger_state (trigger_id, fired, failed, skipped, fired_us, error, error_us)
+                       SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM trigger_row WHERE id = ?1
+                       ON CONFLICT DO UPDATE SET fired = fired + ?2, failed = failed + ?3, skipped = skipped + ?4,
+                           fired_us = max(fired_us, ?5), error = iif(?6 = '', error, ?6),
+                           error_us = iif(?6 = '', error_us, ?7)";
+            let mut statement = tx.prepare_cached(sql)?;
+            for (id, count) in &counts {
+                let [fired, failed, skipped] =
+                    [count.fired, count.failed, count.skipped].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+                let State { fired_us, error, error_us, .. } = count;
+                statement.execute(params![id, fired, failed, skipped, fired_us, error, error_us])?;
+            }
+            Ok(())
         })
     }
 
@@ -106,11 +128,46 @@ struct StoredTrigger {
     trigger: Trigger,
 }
 
-fn all(tx: &Tx<'_>, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<StoredTrigger>> {
+/// The columns of a trigger, which [`stored`] reads.
+const COLUMNS: &str =
+    "t.id, t.name, t.qualifier, t.spec, t.enabled, t.custom_argument, t.description, t.created_us,
+                       t.modified_us, t.kind";
+
+fn placed(tx: &Tx<'_>, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Placed>> {
     let sql = format!(
-        "SELECT id, name, qualifier, spec, enabled, custom_argument, description, created_us, modified_us, kind
-         FROM trigger_row WHERE {condition} ORDER BY modified_us DESC, id DESC"
+        "SELECT {COLUMNS}, f.id, f.namespace, f.name, coalesce(s.fired, 0), coalesce(s.failed, 0),
+                coalesce(s.skipped, 0), coalesce(s.fired_us, 0), coalesce(s.error, ''), coalesce(s.error_us, 0)
+         FROM trigger_row t JOIN function f ON f.id = t.function_id LEFT JOIN trigger_state s ON s.trigger_id = t.id
+         WHERE {condition} ORDER BY t.modified_us DESC, t.id DESC"
     );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let mut rows = statement.query(values)?;
+    let mut triggers = Vec::new();
+    while let Some(row) = rows.next()? {
+        let StoredTrigger { id, trigger } = stored(row)?;
+        let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or(0));
+        triggers.push(Placed {
+            id,
+            trigger,
+            function_id: row.get(10)?,
+            namespace: Namespace::parse(&row.get::<_, String>(11)?)?,
+            function: FunctionName::parse(&row.get::<_, String>(12)?)?,
+            state: State {
+                fired: count(13)?,
+                failed: count(14)?,
+                skipped: count(15)?,
+                fired_us: row.get(16)?,
+                error: row.get(17)?,
+                error_us: row.get(18)?,
+            },
+        });
+    }
+    Ok(triggers)
+}
+
+fn all(tx: &Tx<'_>, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<StoredTrigger>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM trigger_row t WHERE {condition} ORDER BY modified_us DESC, id DESC");
     let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query(values)?;
     let mut triggers = Vec::new();

@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["instance"],
     &["pool"],
     &["service"],
+    &["trigger"],
     &["http"],
     &["api"],
     &["config", "appliance", "cli"],

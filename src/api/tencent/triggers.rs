@@ -6,7 +6,7 @@ use crate::api::tencent::call::{Call, Reply};
 use crate::api::tencent::fault::Fault;
 use crate::api::tencent::times;
 use crate::api::tencent::trigger_desc;
-use crate::model::function::{Function, LATEST, Version};
+use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
 use crate::model::trigger::{Kind, Spec, Trigger};
 use crate::store::triggers::TriggerRef;
 
@@ -68,7 +68,7 @@ pub(super) fn delete(call: &Call<'_>) -> Result<Reply, Fault> {
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, Fault> {
     let (namespace, name) = call.names()?;
     let window = call.window(LIMIT_MAX)?;
-    let mut triggers = call.parts.triggers.list(&namespace, &name)?;
+    let mut triggers = all(call, &namespace, &name)?;
     for filter in call.params.objects("Filters")?.unwrap_or_default() {
         let values = filter.texts("Values")?.unwrap_or_default();
         let part = filter.needed("Name")?;
@@ -103,10 +103,14 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Fault> {
 
 /// Those that run a version, as GetFunction shows them.
 pub(super) fn of_version(call: &Call<'_>, function: &Function, version: &Version) -> Result<Value, Fault> {
-    let mut triggers = call.parts.triggers.list(&function.namespace, &function.name)?;
+    let mut triggers = all(call, &function.namespace, &function.name)?;
     let asked = call.params.said("Qualifier")?.unwrap_or(LATEST);
     triggers.retain(|trigger| trigger.qualifier == asked || trigger.qualifier == version.qualifier);
     Ok(triggers.iter().map(described).collect())
+}
+
+fn all(call: &Call<'_>, namespace: &Namespace, name: &FunctionName) -> Result<Vec<Trigger>, Fault> {
+    Ok(call.parts.triggers.list(namespace, name)?.into_iter().map(|placed| placed.trigger).collect())
 }
 
 fn kind(call: &Call<'_>) -> Result<Kind, Fault> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::model::invocation::Record;
+use crate::model::invocation::{Record, Source};
 use crate::service::events::Account;
 
 /// The message about an event that was given up, JSON.
@@ -16,7 +16,7 @@ pub(super) fn of(record: &Record, account: &Account) -> Vec<u8> {
             "AppId": account.appid.parse::<u64>().unwrap_or(0),
             "Uin": account.uin,
             "SubAccountUin": account.uin,
-            "RequestSource": record.source.to_ascii_uppercase(),
+            "RequestSource": request_source(&record.source),
             "FunctionName": record.function,
             "Namespace": record.namespace,
             "Qualifier": record.qualifier,
@@ -31,6 +31,12 @@ pub(super) fn of(record: &Record, account: &Account) -> Vec<u8> {
         },
     });
     message.to_string().into_bytes()
+}
+
+/// What sent the event, as the cloud writes it: `TRIGGER_TIMER`.
+fn request_source(source: &str) -> String {
+    let is_trigger = Source::parse(source).is_some_and(Source::is_trigger);
+    format!("{}{}", if is_trigger { "TRIGGER_" } else { "" }, source.to_ascii_uppercase())
 }
 
 /// The trace where there is one, else the sentence.
@@ -50,6 +56,12 @@ fn push_time(at_us: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_trigger_sent_says_so() {
+        let sources = ["rest", "timer", "cos", "dead-letter"].map(request_source);
+        assert_eq!(sources, ["REST", "TRIGGER_TIMER", "TRIGGER_COS", "DEAD-LETTER"]);
+    }
 
     #[test]
     fn beijing_is_eight_hours_ahead() {

@@ -85,6 +85,20 @@ const TABLES: &[(&str, &[&str])] = &[
             "modified_us",
         ],
     ),
+    (
+        "trigger_state",
+        &[
+            "trigger_id",
+            "fired",
+            "failed",
+            "skipped",
+            "fired_us",
+            "error",
+            "error_us",
+            "moment_us",
+            "invocation_id",
+        ],
+    ),
     ("package", &["id", "sha256", "size_bytes", "complete"]),
     (
         "invocation",

@@ -106,7 +106,8 @@ fn values_are_of_the_types_described() {
             "INSERT INTO alias VALUES (1, 'prod', '1', '2', 0.5, 'k', 'exact', 'x', '', 1, 1);
              INSERT INTO layer_version (name, number, package_id, runtimes, description, license, created_us)
              VALUES ('deps', 1, 1, '[]', '', '', 1);
-             INSERT INTO trigger_row VALUES (1, 1, 'timer', 'tick', '$DEFAULT', '{}', 1, '', '', 1, 1);",
+             INSERT INTO trigger_row VALUES (1, 1, 'timer', 'tick', '$DEFAULT', '{}', 1, '', '', 1, 1);
+             INSERT INTO trigger_state VALUES (1, 2, 1, 0, 1, 'x', 1, 1, NULL);",
         )
         .unwrap();
     for view in views::VIEWS {
