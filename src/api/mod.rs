@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::api::auth::Failures;
+use crate::api::objects::Objects;
 use crate::api::rest::Rest;
 use crate::api::tencent::Tencent;
 use crate::base::clock::Clock;
@@ -16,6 +17,7 @@ use crate::http::request::{Peer, Request};
 use crate::http::response::Response;
 use crate::instance::host::Host;
 use crate::pool::Pool;
+use crate::service;
 use crate::service::concurrency::Concurrency;
 use crate::service::dead_letters::DeadLetters;
 use crate::service::doctor::Doctor;
@@ -27,12 +29,15 @@ use crate::service::layers::Layers;
 use crate::service::loading::Bell;
 use crate::service::logs::Logs;
 use crate::service::namespaces::Namespaces;
+use crate::service::objects::event::Owner;
 use crate::service::triggers::Triggers;
 use crate::service::triggers::changes::Changes;
 use crate::service::versions::Versions;
 use crate::store::Store;
+use crate::store::objects::files::ObjectFiles;
 
 pub(crate) mod auth;
+pub mod objects;
 pub mod rest;
 pub(crate) mod routing;
 pub mod tencent;
@@ -42,15 +47,24 @@ pub mod tencent;
 pub struct Doors {
     rest: Rest,
     tencent: Tencent,
+    objects: Objects,
 }
 
 impl Doors {
     /// The doors before `parts`.
     pub fn new(parts: Arc<Parts>) -> Doors {
-        Doors { rest: Rest::new(Arc::clone(&parts)), tencent: Tencent::new(parts) }
+        Doors {
+            rest: Rest::new(Arc::clone(&parts)),
+            objects: Objects::new(Arc::clone(&parts)),
+            tencent: Tencent::new(parts),
+        }
     }
 
     fn of(&self, head: &Head) -> &dyn Handler {
+        // By its host, whatever it asks for; the others share theirs.
+        if Objects::is_meant(head) {
+            return &self.objects;
+        }
         if Tencent::is_meant(head) { &self.tencent } else { &self.rest }
     }
 }
@@ -95,6 +109,10 @@ pub struct Base {
     pub clock: Arc<dyn Clock>,
     /// Ids of requests.
     pub ids: Arc<dyn IdSource>,
+    /// Where the bytes of objects are.
+    pub files: Arc<ObjectFiles>,
+    /// Whose objects they are.
+    pub owner: Owner,
     /// Set when the server begins to stop.
     pub stopping: Arc<AtomicBool>,
     /// What the server is made to run at once, MB.
@@ -124,6 +142,8 @@ pub struct Parts {
     pub layers: Layers,
     /// What makes them run by themselves.
     pub triggers: Arc<Triggers>,
+    /// The object storage.
+    pub objects: Arc<service::objects::Objects>,
     /// What they may use at once.
     pub concurrency: Arc<Concurrency>,
     /// Who may call.
@@ -163,13 +183,24 @@ impl Parts {
             Arc::clone(&changes),
         ));
         let failures = Failures::new(Arc::clone(&clock));
+        let triggers = Arc::new(Triggers::new(store.clone(), Arc::clone(&clock), changes));
+        let objects = service::objects::Objects::new(service::objects::Parts {
+            store: store.clone(),
+            files: base.files,
+            events: Arc::clone(&events),
+            triggers: Arc::clone(&triggers),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            owner: base.owner,
+        });
         let (all, total_mb_max) = (Arc::clone(&functions), base.total_mb_max);
         Parts {
             functions,
             versions: Versions::new(store.clone(), Arc::clone(&invoker), Arc::clone(&pool)),
             namespaces: Namespaces::new(store.clone()),
             layers: Layers::new(store.clone()),
-            triggers: Arc::new(Triggers::new(store.clone(), Arc::clone(&clock), changes)),
+            triggers,
+            objects: Arc::new(objects),
             concurrency: Arc::new(Concurrency::new(store.clone(), Arc::clone(&pool), all, total_mb_max)),
             dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),

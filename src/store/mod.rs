@@ -30,6 +30,7 @@ use rusqlite::Connection;
 use crate::base::clock::Clock;
 use crate::base::thread::{self, Worker};
 use crate::error::{Error, Kind, Result};
+use crate::store::minutes::Minutes;
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Order, Recorder};
@@ -56,6 +57,7 @@ pub mod logs;
 mod migrate;
 mod minutes;
 mod namespaces;
+pub mod objects;
 mod packages;
 mod queue;
 mod readers;
@@ -277,6 +279,14 @@ impl Store {
         body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.job(true, body)
+    }
+
+    /// The same where events come of it, in the same transaction.
+    fn write_with_events<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Tx<'_>, &mut Minutes) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.order_and_wait(|reply| Order::job_with_runs(body, reply))
     }
 
     fn job<T: Send + 'static>(

@@ -67,7 +67,16 @@ impl Order {
         body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
         reply: Reply<Result<T>>,
     ) -> Order {
+        let body = move |tx: &Tx<'_>, _: &mut Minutes| body(tx);
         Order::Work(Box::new(Job { durable, body: Some(body), value: None, reply }))
+    }
+
+    /// The same where rows of `invocation` come of it; it survives a power cut.
+    pub(super) fn job_with_runs<T: Send + 'static>(
+        body: impl FnOnce(&Tx<'_>, &mut Minutes) -> Result<T> + Send + 'static,
+        reply: Reply<Result<T>>,
+    ) -> Order {
+        Order::Work(Box::new(Job { durable: true, body: Some(body), value: None, reply }))
     }
 }
 
@@ -75,8 +84,8 @@ impl Order {
 pub(super) trait Work: Send {
     /// Whether the answer promises to survive a power cut.
     fn durable(&self) -> bool;
-    /// Writes; called once, in the batch's transaction.
-    fn run(&mut self, tx: &Tx<'_>) -> Result<()>;
+    /// Writes; called once, in the batch's transaction. `run_minutes` is told of rows of `invocation`.
+    fn run(&mut self, tx: &Tx<'_>, run_minutes: &mut Minutes) -> Result<()>;
     /// Replies; called once, after the commit or with the reason why there was none.
     fn finish(self: Box<Self>, committed: Result<()>);
 }
@@ -89,14 +98,14 @@ struct Job<T, F> {
     reply: Reply<Result<T>>,
 }
 
-impl<T: Send, F: FnOnce(&Tx<'_>) -> Result<T> + Send> Work for Job<T, F> {
+impl<T: Send, F: FnOnce(&Tx<'_>, &mut Minutes) -> Result<T> + Send> Work for Job<T, F> {
     fn durable(&self) -> bool {
         self.durable
     }
 
-    fn run(&mut self, tx: &Tx<'_>) -> Result<()> {
+    fn run(&mut self, tx: &Tx<'_>, run_minutes: &mut Minutes) -> Result<()> {
         let body = self.body.take().expect("a job runs once");
-        self.value = Some(body(tx)?);
+        self.value = Some(body(tx, run_minutes)?);
         Ok(())
     }
 
@@ -280,7 +289,7 @@ impl Recorder {
                 self.shedder.shed(of.run_id, lines, false);
                 logs::append(tx, &mut self.log_minutes, *of, lines)
             }
-            Order::Work(work) => work.run(tx),
+            Order::Work(work) => work.run(tx, &mut self.run_minutes),
         }
     }
 }

@@ -23,12 +23,12 @@ struct Signed {
 
 impl Signed {
     fn new() -> Signed {
-        let server = Place::new().serve(&[]);
-        let out = server.fnlite(&["keys", "create", "sdk", "--tencent", "--json"]);
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        let key: Value = serde_json::from_slice(&out.stdout).unwrap();
-        let text = |name: &str| key[name].as_str().unwrap().to_owned();
-        Signed { server, secret_id: text("secret_id"), secret_key: text("secret_key") }
+        Signed::on(Place::new().serve(&[]))
+    }
+
+    fn on(server: Server) -> Signed {
+        let (secret_id, secret_key) = signing_key(&server, "sdk", "admin");
+        Signed { server, secret_id, secret_key }
     }
 
     /// Runs a program of `tests/sdk` to its end.
@@ -41,6 +41,15 @@ impl Signed {
             .stdin(Stdio::null());
         command.output().unwrap()
     }
+}
+
+/// A new pair that signs, of that scope.
+pub(crate) fn signing_key(server: &Server, name: &str, scope: &str) -> (String, String) {
+    let out = server.fnlite(&["keys", "create", name, "--scope", scope, "--tencent", "--json"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let key: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let text = |name: &str| key[name].as_str().unwrap().to_owned();
+    (text("secret_id"), text("secret_key"))
 }
 
 #[track_caller]
@@ -96,6 +105,22 @@ fn python_triggers() {
 #[test]
 fn python_log_service() {
     python("cls.py");
+}
+
+/// The object storage's own SDK needs an address of the storage's own, or names that lead here; and keys of every scope.
+#[test]
+fn python_cos() {
+    let interpreter = place("target/sdk/python/bin/python");
+    assert!(interpreter.exists(), "the SDK is missing: run scripts/test, which installs it in target/sdk");
+    let signed = Signed::on(Place::new().serve(&["--cos-listen", "127.0.0.1:0"]));
+    let mut command = program(&interpreter);
+    command.args(["-B", "cos.py"]).env("FNLITE_COS", signed.server.cos_address().to_string());
+    for scope in ["read", "invoke"] {
+        let (id, key) = signing_key(&signed.server, scope, scope);
+        let name = scope.to_uppercase();
+        command.env(format!("{name}_ID"), id).env(format!("{name}_KEY"), key);
+    }
+    check(&signed.run(command), "cos.py");
 }
 
 #[test]

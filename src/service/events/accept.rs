@@ -45,6 +45,27 @@ impl Events {
         }
     }
 
+    /// A place in the queue for an event that the caller will keep in a transaction of its own, and the record to keep it by. Then
+    /// it is to be [`admitted`](Events::admit); dropped, the place goes back. Fails as [`accept`](Events::accept).
+    pub(crate) fn prepare(&self, order: Order) -> Result<Prepared<'_>> {
+        self.parts.store.check_room_for_event()?;
+        let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
+        let function = (order.namespace, order.name);
+        let (aim, aimed) = self.runner.aim(&function, order.qualifier.as_deref(), &order.routing_key)?;
+        let known = self.runner.find(&function.0, &function.1)?;
+        let mut record = self.queued(&aimed, order.source, event.0.to_vec());
+        record.alias = aim.alias.to_string();
+        let place = self.reserve(record.event.len())?;
+        Ok(Prepared { place, known, record })
+    }
+
+    /// Lets an event into the line whose record was committed, or may have been: then whoever takes it finds out.
+    pub(crate) fn admit(&self, prepared: Prepared<'_>) {
+        let Prepared { place, known, record } = prepared;
+        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        self.let_in(place, &known, record.id, record.created_us);
+    }
+
     /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
     /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
     pub fn replay(&self, letter: &Record) -> Result<RequestId> {
@@ -142,7 +163,17 @@ impl Events {
     }
 }
 
+/// An event that has its place in the queue and is not kept yet.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    place: Place<'a>,
+    known: Known,
+    /// What is to be kept.
+    pub(crate) record: Record,
+}
+
 /// A place in the queue, given back unless the event comes to be.
+#[derive(Debug)]
 struct Place<'a> {
     counts: &'a Counts,
     bytes: u64,
