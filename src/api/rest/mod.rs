@@ -37,6 +37,7 @@ pub mod check;
 mod concurrency;
 mod dead_letters;
 mod event_config;
+mod events_s3;
 mod fields;
 mod functions;
 mod instant;

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use md5::{Digest, Md5};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::base::crc64::{self, Crc64};
 use crate::base::id::IdSource;
 use crate::error::{Error, Kind, Result};
 use crate::model::object::{Content, FileId};
-use crate::store::{Store, backup, connection};
+use crate::store::{Store, backup, connection, fault};
 
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -224,13 +224,30 @@ impl ObjectFiles {
 
 impl Store {
     /// Whether a row names that file.
-    fn names_file(&self, file: &FileId) -> Result<bool> {
+    pub(in crate::store) fn names_file(&self, file: &FileId) -> Result<bool> {
         self.read(|tx| {
             let sql = "SELECT EXISTS (SELECT 1 FROM object WHERE file = ?1)
                            OR EXISTS (SELECT 1 FROM upload_part WHERE file = ?1)";
             Ok(tx.prepare_cached(sql)?.query_row(params![file.as_str()], |row| row.get(0))?)
         })
     }
+}
+
+/// The files that rows name and that are not there, or not as long as they were.
+pub(in crate::store) fn missing(conn: &Connection, folder: &Path) -> Result<Vec<FileId>> {
+    let sql = "SELECT file, size_bytes FROM object UNION ALL SELECT file, size_bytes FROM upload_part";
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut missing = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (name, size): (String, i64) = (row.get(0)?, row.get(1)?);
+        let file = FileId::parse(&name).ok_or_else(|| fault::unreadable("file name"))?;
+        let meta = fs::metadata(folder.join(file.folder()).join(file.as_str()));
+        if !meta.is_ok_and(|meta| i64::try_from(meta.len()) == Ok(size)) {
+            missing.push(file);
+        }
+    }
+    Ok(missing)
 }
 
 /// Where the files of the database at `path` are.
