@@ -18,7 +18,7 @@ use crate::keeping::sql;
 use crate::length::Rounds;
 use crate::raw::{Answer, Raw};
 use crate::sdk::signing_key;
-use crate::server::{Place, Server};
+use crate::server::{Place, Server, program};
 use crate::tencent::Client;
 use crate::wait;
 
@@ -348,6 +348,32 @@ fn files_that_nobody_has_go_and_those_that_are_missed_are_told_of() {
     let place = server.stop_in_order();
     let said = String::from_utf8_lossy(&place.fnlite(&["check"]).output().unwrap().stdout).into_owned();
     assert!(said.contains("1 files of objects are not there"), "{said}");
+}
+
+#[test]
+fn a_backup_takes_objects_along() {
+    let server = Server::start(&ALONE);
+    let cos = Cos::with_bucket(&server);
+    cos.put("a", b"one");
+    cos.put("b", b"two");
+    let out = server.fnlite(&["backup", "copy.db", "--objects", "copies"]);
+    assert!(out.status.success(), "{out:?}");
+    cos.put("a", b"later");
+    let again = server.fnlite(&["backup", "later.db", "--objects", "copies", "--json"]);
+    let said: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&said["objects"], &said["objects_bytes"]), (&json!(2), &json!(8)));
+    let elsewhere = Place::new().with_key_of(&server);
+    fs::copy(server.place().file("copy.db"), elsewhere.db()).unwrap();
+    fs::create_dir(elsewhere.file("fnlite.db.d")).unwrap();
+    let mut copy = program("cp");
+    copy.arg("-r").arg(server.place().file("copies")).arg(elsewhere.file("fnlite.db.d/objects"));
+    assert!(copy.status().unwrap().success());
+    let restored = elsewhere.serve(&ALONE);
+    let there = Cos { address: restored.cos_address(), ..cos.clone() };
+    assert_eq!((there.get("a").body, there.get("b").body), (b"one".to_vec(), b"two".to_vec()));
+    assert!(restored.fnlite(&["check"]).status.success());
+    let out = server.fnlite(&["backup", "-", "--objects", "copies"]);
+    assert!(!out.status.success(), "objects need a file to belong to");
 }
 
 fn rounds() -> usize {

@@ -159,9 +159,12 @@ fn tccli_manages_and_calls() {
 
 /// The fenced block of that language in the README's page about the SDKs.
 fn snippet(language: &str) -> String {
+    snippet_of("Use it with the Tencent Cloud SDK", language)
+}
+
+fn snippet_of(page: &str, language: &str) -> String {
     let readme = std::fs::read_to_string(place("README.md")).unwrap();
-    let page =
-        readme.split("## Use it with the Tencent Cloud SDK\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let page = readme.split(&format!("## {page}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
     let block = page.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap();
     block.to_owned()
 }
@@ -216,6 +219,18 @@ fn the_readmes_snippets_do_what_they_say() {
     command.env("HOME", home.path()).env("TENCENTCLOUD_REGION", "ap-guangzhou").env("NO_PROXY", "127.0.0.1");
     let said = as_told(&signed, command);
     assert!(said.contains("\"FunctionVersion\": \"1\""), "{said}");
+}
+
+#[test]
+fn the_readmes_object_is_put_and_got() {
+    let signed = Signed::on(Place::new().serve(&["--cos-listen", "127.0.0.1:0"]));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let port = format!("Port={}", signed.server.cos_address().port());
+    let text = snippet_of("Object storage", "python").replace("Port=9500", &port);
+    std::fs::write(file.path(), text).unwrap();
+    let mut command = program(place("target/sdk/python/bin/python"));
+    command.arg("-B").arg(file.path());
+    assert_eq!(as_told(&signed, command), "some bytes\n");
 }
 
 /// `FNLITE_GOLDEN=write` writes it anew.

@@ -233,10 +233,13 @@ impl Store {
     }
 }
 
+/// Every file that a row names, with its size.
+pub(super) const NAMED: &str =
+    "SELECT file, size_bytes FROM object UNION ALL SELECT file, size_bytes FROM upload_part";
+
 /// The files that rows name and that are not there, or not as long as they were.
 pub(in crate::store) fn missing(conn: &Connection, folder: &Path) -> Result<Vec<FileId>> {
-    let sql = "SELECT file, size_bytes FROM object UNION ALL SELECT file, size_bytes FROM upload_part";
-    let mut statement = conn.prepare(sql)?;
+    let mut statement = conn.prepare(NAMED)?;
     let mut rows = statement.query([])?;
     let mut missing = Vec::new();
     while let Some(row) = rows.next()? {
@@ -256,7 +259,7 @@ pub fn folder_beside(path: &Path) -> PathBuf {
 }
 
 /// For its owner only: functions run as users of their own, on the same host.
-fn make_folder(folder: &Path) -> Result<()> {
+pub(super) fn make_folder(folder: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(not_written)
 }
 

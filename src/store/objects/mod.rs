@@ -13,6 +13,7 @@ use crate::model::invocation::Record;
 use crate::model::object::{Bucket, BucketName, Content, FileId, Object, ObjectKey, Said};
 use crate::store::{Store, Tx, events, fault};
 
+pub mod backup;
 pub mod files;
 mod listing;
 mod uploads;

@@ -37,8 +37,8 @@ impl Store {
         })
     }
 
-    /// Writes a part, in place of one of its number. Its commit need not survive a power cut, but where it does, the part is
-    /// whole: its bytes went to the disk before. The file that no row names from then on. Fails with `NotFound`.
+    /// Writes a part, in place of one of its number, in a commit that survives a power cut: the file of the one before is removed
+    /// then. The file that no row names from then on. Fails with `NotFound`.
     pub fn put_part(
         &self,
         bucket: &BucketName,
@@ -47,7 +47,7 @@ impl Store {
         part: Part,
     ) -> Result<Option<FileId>> {
         let (bucket, key, upload_id) = (bucket.clone(), key.clone(), upload_id.to_owned());
-        self.write(move |tx| {
+        self.write_durably(move |tx| {
             let upload = find(tx, objects::bucket_id(tx, &bucket)?, &key, &upload_id)?;
             let sql = "SELECT file FROM upload_part WHERE upload = ?1 AND number = ?2";
             let values = params![upload, part.number];
