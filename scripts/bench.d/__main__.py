@@ -8,6 +8,7 @@
   search.py     what is promised of finding log lines
   tail.py       what is promised of following the log
   cloud.py      what is promised of the TencentCloud API
+  objects.py    what is promised of the object storage
   flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
@@ -34,6 +35,7 @@ import events
 import flood
 import languages
 import levels
+import objects
 import queues
 import rows
 import search
@@ -57,6 +59,7 @@ MEASUREMENTS = {
     "tail": tail.tail,
     "flood": flood.flood,
     "api": cloud.api,
+    "objects": objects.objects,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,
