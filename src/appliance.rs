@@ -42,7 +42,9 @@ use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
 use crate::service::loading::{self, Loading};
 use crate::service::retention::Retention;
+use crate::service::triggers::Triggers;
 use crate::store::{self, Store};
+use crate::trigger::timer::{self, Timers};
 
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
@@ -91,6 +93,7 @@ pub struct Server {
     settling: JoinHandle<()>,
     retention: Retention,
     loading: Loading,
+    timers: Timers,
     /// None where nothing is indexed.
     indexing: Option<Indexing>,
 }
@@ -111,12 +114,20 @@ impl Server {
         parts.events.start()?;
         let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
         let loading = Loading::start(&parts.loads, &parts.calls)?;
-        Ok(Server { ready, options, parts, front, settling, retention, loading, indexing })
+        let timers = Timers::start(timer::Parts {
+            store: parts.store.clone(),
+            triggers: Arc::clone(&parts.triggers),
+            events: Arc::clone(&parts.events),
+            clock: Arc::clone(&parts.clock),
+            zone: options.triggers.zone.clone(),
+        })?;
+        Ok(Server { ready, options, parts, front, settling, retention, loading, timers, indexing })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
     pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
         self.parts.stopping.store(true, Ordering::Relaxed);
+        drop(self.timers);
         // Those that wait for an end are told to look now, those that follow the log that nothing comes any more.
         self.parts.store.end_listening();
         self.parts.events.stop();
@@ -131,7 +142,10 @@ impl Server {
         // What is being loaded has no caller; the next server loads it.
         self.parts.pool.stop_runs();
         drop((self.retention, self.indexing, self.loading));
-        let Parts { store, rest, pool, events, invoker, loads, concurrency, .. } = self.parts;
+        let Parts { store, rest, pool, events, invoker, loads, concurrency, triggers, .. } = self.parts;
+        if let Err(error) = triggers.write_counts() {
+            log::warn!("what has come of triggers lately could not be written: {error:#}");
+        }
         // Processes go before the database that keeps their records.
         drop((rest, concurrency, loads, events, invoker, pool));
         store.close();
@@ -155,6 +169,7 @@ struct Parts {
     packages: Arc<Packages>,
     keys: Arc<Keys>,
     concurrency: Arc<Concurrency>,
+    triggers: Arc<Triggers>,
     loads: loading::Parts,
     calls: loading::Calls,
     rest: Arc<api::Doors>,
@@ -209,7 +224,7 @@ impl Parts {
             total_mb_max: options.total_concurrency_mb,
             socket_needs_key,
         }));
-        let concurrency = Arc::clone(&doors.concurrency);
+        let (concurrency, triggers) = (Arc::clone(&doors.concurrency), Arc::clone(&doors.triggers));
         let doors = api::Doors::new(doors);
         let rest = Arc::new(doors);
         Ok(Parts {
@@ -222,6 +237,7 @@ impl Parts {
             packages,
             keys,
             concurrency,
+            triggers,
             loads,
             calls,
             rest,

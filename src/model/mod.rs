@@ -14,6 +14,7 @@ pub mod log;
 pub mod namespace;
 pub mod query;
 pub mod runtime;
+pub mod schedule;
 pub mod sql;
 pub mod status;
 pub mod trigger;

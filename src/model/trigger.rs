@@ -6,6 +6,7 @@ use crate::model::cron::Cron;
 use crate::model::function::{FunctionName, Namespace, is_word};
 use crate::model::limits;
 use crate::model::namespace::check_description;
+use crate::model::schedule::Zone;
 
 /// A trigger of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,11 +126,8 @@ impl Kind {
 /// What a trigger waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
-    /// A moment: a cron expression of seven fields.
-    Timer {
-        /// The expression.
-        cron: String,
-    },
+    /// Moments.
+    Timer(Timer),
     /// A request to the function's own URL.
     Http(Http),
     /// A request to the API gateway.
@@ -138,6 +136,15 @@ pub enum Spec {
     Cos(Cos),
     /// Messages of a Kafka topic.
     Ckafka(Ckafka),
+}
+
+/// When a timer fires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The cron expression, of seven fields.
+    pub cron: Cron,
+    /// The time zone it is meant in; none for the server's.
+    pub zone: Option<Zone>,
 }
 
 /// A function's own URL.
@@ -239,7 +246,7 @@ impl Spec {
     /// The kind.
     pub fn kind(&self) -> Kind {
         match self {
-            Spec::Timer { .. } => Kind::Timer,
+            Spec::Timer(_) => Kind::Timer,
             Spec::Http(_) => Kind::Http,
             Spec::Apigw(_) => Kind::Apigw,
             Spec::Cos(_) => Kind::Cos,
@@ -249,7 +256,7 @@ impl Spec {
 
     fn check(&self) -> Result<()> {
         match self {
-            Spec::Timer { cron } => Cron::parse(cron).map(drop),
+            Spec::Timer(_) => Ok(()),
             Spec::Http(http) => http.cors.as_ref().map_or(Ok(()), Cors::check),
             Spec::Apigw(apigw) => apigw.check(),
             Spec::Cos(cos) => cos.check(),
@@ -429,7 +436,7 @@ mod tests {
 
     #[test]
     fn names_are_of_their_kind() {
-        let timer = || Spec::Timer { cron: "* * * * * * *".into() };
+        let timer = || Spec::Timer(Timer { cron: Cron::parse("* * * * * * *").unwrap(), zone: None });
         for (name, good) in [("a", true), ("a-1_b", true), ("1a", false), ("a.b", false), ("", false)] {
             assert_eq!(trigger(name, timer()).check().is_ok(), good, "{name}");
         }

@@ -36,6 +36,23 @@ pub(super) struct Accepting {
     pub(super) acceptance: Acceptance,
 }
 
+/// Puts events into the queue within a transaction that writes something else too.
+#[derive(Debug)]
+pub(super) struct Enqueue<'a>(&'a mut Minutes);
+
+impl<'a> Enqueue<'a> {
+    pub(super) fn new(minutes: &'a mut Minutes) -> Enqueue<'a> {
+        Enqueue(minutes)
+    }
+
+    /// Writes an accepted event, whose record says that it is queued. Fails with `NotFound` where its function was deleted
+    /// meanwhile.
+    pub(super) fn event(&mut self, tx: &Tx<'_>, record: &Record) -> Result<()> {
+        functions::check_there(tx, record.function_id)?;
+        enqueue(tx, self.0, record)
+    }
+}
+
 impl Store {
     /// Keeps an event, whose record says that it is queued. When it returns, the event survives a power cut.
     ///

@@ -30,6 +30,7 @@ use rusqlite::Connection;
 use crate::base::clock::Clock;
 use crate::base::thread::{self, Worker};
 use crate::error::{Error, Kind, Result};
+use crate::store::events::Enqueue;
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Order, Recorder};
@@ -72,6 +73,7 @@ pub mod sql;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+pub mod timers;
 mod trigger_spec;
 pub mod triggers;
 mod versions;
@@ -277,6 +279,14 @@ impl Store {
         body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.job(true, body)
+    }
+
+    /// As [`write_durably`](Store::write_durably), and `body` may put events into the queue.
+    fn write_events<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Tx<'_>, &mut Enqueue<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.order_and_wait(|reply| Order::events(body, reply))
     }
 
     fn job<T: Send + 'static>(

@@ -3,13 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
-use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec};
+use crate::model::cron::Cron;
+use crate::model::schedule::Zone;
+use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec, Timer};
 use crate::store::fault;
 
 /// The text to store.
 pub(super) fn text(spec: &Spec) -> String {
     let value = match spec {
-        Spec::Timer { cron } => json!({ "cron": cron }),
+        Spec::Timer(timer) => {
+            json!({ "cron": timer.cron.as_str(), "zone": timer.zone.as_ref().map(Zone::as_str) })
+        }
         Spec::Http(http) => json!({
             "is_signed": http.is_signed,
             "intranet": http.intranet,
@@ -63,7 +67,13 @@ struct Stored<'a>(&'a Map<String, Value>);
 impl Stored<'_> {
     fn spec(&self, kind: Kind) -> Option<Spec> {
         Some(match kind {
-            Kind::Timer => Spec::Timer { cron: self.text("cron")? },
+            Kind::Timer => Spec::Timer(Timer {
+                cron: Cron::parse(&self.text("cron")?).ok()?,
+                zone: match self.0.get("zone") {
+                    Some(Value::String(zone)) => Some(Zone::parse(zone).ok()?),
+                    _ => None,
+                },
+            }),
             Kind::Http => Spec::Http(Http {
                 is_signed: self.truth("is_signed")?,
                 intranet: self.truth("intranet")?,
@@ -134,7 +144,11 @@ mod tests {
     fn what_was_stored_is_read_back() {
         let cors = Cors { origins: vec!["*".into()], max_age_s: 10, ..Cors::default() };
         for spec in [
-            Spec::Timer { cron: "0 * * * * * *".into() },
+            Spec::Timer(Timer { cron: Cron::parse("0 * * * * * *").unwrap(), zone: None }),
+            Spec::Timer(Timer {
+                cron: Cron::parse("0 * * * * * *").unwrap(),
+                zone: Some(Zone::parse("UTC").unwrap()),
+            }),
             Spec::Http(Http { is_signed: true, intranet: false, extranet: true, cors: Some(cors) }),
             Spec::Http(Http { is_signed: false, intranet: true, extranet: false, cors: None }),
             Spec::Apigw(Apigw {

@@ -7,7 +7,7 @@ use crate::error::{About, Error, Kind as Failure, Result};
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::limits;
 use crate::model::trigger::{Kind, Placed, Spec, State, Trigger};
-use crate::store::{Store, Tx, functions, trigger_spec};
+use crate::store::{Store, Tx, functions, timers, trigger_spec};
 
 /// Which trigger is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,8 +94,12 @@ impl Store {
         let of = of.clone();
         self.write_durably(move |tx| {
             let StoredTrigger { id, mut trigger } = find(tx, &of)?;
+            let (spec, enabled) = (trigger.spec.clone(), trigger.enabled);
             change(&mut trigger)?;
             check_bucket(tx, &trigger, Some(id))?;
+            if trigger.enabled && (!enabled || trigger.spec != spec) {
+                timers::set_anew(tx, id)?;
+            }
             tx.execute(
                 "UPDATE trigger_row SET spec = ?2, enabled = ?3, custom_argument = ?4, description = ?5, modified_us = ?6
                  WHERE id = ?1",

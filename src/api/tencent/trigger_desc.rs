@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::api::tencent::fault::Fault;
 use crate::api::tencent::params::Params;
 use crate::model::cron::Cron;
-use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec};
+use crate::model::schedule::Zone;
+use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec, Timer};
 
 /// What Tencent's own tools say for Kafka where its user says nothing.
 const MAX_MSG_NUM: u32 = 100;
@@ -68,7 +69,7 @@ impl Change {
 /// Writes a descriptor as it is read back.
 pub(super) fn write(spec: &Spec) -> String {
     match spec {
-        Spec::Timer { cron } => json!({ "cron": cron }).to_string(),
+        Spec::Timer(timer) => timer_value(timer).to_string(),
         Spec::Http(http) => http_value(http).to_string(),
         Spec::Apigw(apigw) => apigw_value(apigw).to_string(),
         Spec::Cos(cos) => {
@@ -79,13 +80,22 @@ pub(super) fn write(spec: &Spec) -> String {
     }
 }
 
-/// A bare expression, or the object that it is read back as.
+/// A bare expression, or the object that it is read back as. The zone is ours; the cloud knows one only.
 fn timer(text: &str) -> Result<Spec, Fault> {
-    let given = match text.trim().starts_with('{') {
-        true => object(text)?.needed("cron")?.to_owned(),
-        false => text.to_owned(),
-    };
-    Ok(Spec::Timer { cron: Cron::parse(&given)?.as_str().to_owned() })
+    if !text.trim().starts_with('{') {
+        return Ok(Spec::Timer(Timer { cron: Cron::parse(text)?, zone: None }));
+    }
+    let given = object(text)?;
+    let zone = given.said("timeZone")?.map(Zone::parse).transpose()?;
+    Ok(Spec::Timer(Timer { cron: Cron::parse(given.needed("cron")?)?, zone }))
+}
+
+fn timer_value(timer: &Timer) -> Value {
+    let mut value = json!({ "cron": timer.cron.as_str() });
+    if let Some(zone) = &timer.zone {
+        value["timeZone"] = zone.as_str().into();
+    }
+    value
 }
 
 /// The object in a text, or in the string that the text is.
@@ -266,6 +276,8 @@ mod tests {
     #[test]
     fn a_timer_goes_in_bare_and_comes_back_in_an_object() {
         assert_eq!(back(Kind::Timer, "0 */5 * * * * *"), r#"{"cron":"0 */5 * * * * *"}"#);
+        let zoned = r#"{"cron":"0 0 9 * * * *","timeZone":"Europe/Berlin"}"#;
+        assert_eq!(back(Kind::Timer, zoned), zoned);
         assert_eq!(back(Kind::Timer, "*/5 * * * *"), r#"{"cron":"0 */5 * * * * *"}"#);
         assert_eq!(read(Kind::Timer, "nonsense").unwrap_err().code, "InvalidParameterValue.TriggerDesc");
     }
