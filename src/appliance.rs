@@ -104,6 +104,8 @@ impl Server {
         sys::give_back_buffers_from(LARGE_BYTES);
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
+        let public_url = options.triggers.public_url.clone();
+        parts.triggers.reached_at(public_url.unwrap_or_else(|| format!("http://{address}")));
         let settling = settle(&parts)?;
         note(&parts);
         let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
@@ -119,7 +121,6 @@ impl Server {
             triggers: Arc::clone(&parts.triggers),
             events: Arc::clone(&parts.events),
             clock: Arc::clone(&parts.clock),
-            zone: options.triggers.zone.clone(),
         })?;
         Ok(Server { ready, options, parts, front, settling, retention, loading, timers, indexing })
     }
@@ -223,6 +224,7 @@ impl Parts {
             stopping: Arc::clone(&stopping),
             total_mb_max: options.total_concurrency_mb,
             socket_needs_key,
+            timer_zone: options.triggers.zone.clone(),
         }));
         let (concurrency, triggers) = (Arc::clone(&doors.concurrency), Arc::clone(&doors.triggers));
         let doors = api::Doors::new(doors);

@@ -15,6 +15,7 @@ use crate::http::head::Head;
 use crate::http::request::{Peer, Request};
 use crate::http::response::Response;
 use crate::instance::host::Host;
+use crate::model::schedule::Zone;
 use crate::pool::Pool;
 use crate::service::concurrency::Concurrency;
 use crate::service::dead_letters::DeadLetters;
@@ -27,8 +28,8 @@ use crate::service::layers::Layers;
 use crate::service::loading::Bell;
 use crate::service::logs::Logs;
 use crate::service::namespaces::Namespaces;
-use crate::service::triggers::Triggers;
 use crate::service::triggers::changes::Changes;
+use crate::service::triggers::{self, Triggers};
 use crate::service::versions::Versions;
 use crate::store::Store;
 
@@ -101,6 +102,8 @@ pub struct Base {
     pub total_mb_max: u32,
     /// Whether requests over the socket file need a key too (D19).
     pub socket_needs_key: bool,
+    /// The zone of timers that name none.
+    pub timer_zone: Zone,
 }
 
 /// What the doors stand before, and how they behave.
@@ -162,6 +165,13 @@ impl Parts {
             bell,
             Arc::clone(&changes),
         ));
+        let triggers = triggers::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            changes,
+            zone: base.timer_zone,
+        };
         let failures = Failures::new(Arc::clone(&clock));
         let (all, total_mb_max) = (Arc::clone(&functions), base.total_mb_max);
         Parts {
@@ -169,7 +179,7 @@ impl Parts {
             versions: Versions::new(store.clone(), Arc::clone(&invoker), Arc::clone(&pool)),
             namespaces: Namespaces::new(store.clone()),
             layers: Layers::new(store.clone()),
-            triggers: Arc::new(Triggers::new(store.clone(), Arc::clone(&clock), changes)),
+            triggers: Arc::new(Triggers::new(triggers)),
             concurrency: Arc::new(Concurrency::new(store.clone(), Arc::clone(&pool), all, total_mb_max)),
             dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),

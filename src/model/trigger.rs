@@ -150,6 +150,8 @@ pub struct Timer {
 /// A function's own URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
+    /// What the URL is known by; empty until the trigger is kept.
+    pub url_id: String,
     /// Whether requests must be signed as those of the API.
     pub is_signed: bool,
     /// Whether it is meant for requests from inside the network.
@@ -194,6 +196,13 @@ pub struct Apigw {
     pub is_integrated: bool,
     /// Whether bodies come in base64.
     pub is_base64: bool,
+}
+
+impl Apigw {
+    /// The path that is meant of a function's API.
+    pub fn path_of(&self, function: &FunctionName) -> String {
+        if self.path.is_empty() { format!("/{function}") } else { self.path.clone() }
+    }
 }
 
 /// What is done to which objects.

@@ -74,7 +74,7 @@ pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod timers;
-mod trigger_spec;
+pub mod trigger_spec;
 pub mod triggers;
 mod versions;
 pub mod words;

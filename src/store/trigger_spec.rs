@@ -8,13 +8,14 @@ use crate::model::schedule::Zone;
 use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec, Timer};
 use crate::store::fault;
 
-/// The text to store.
-pub(super) fn text(spec: &Spec) -> String {
+/// The text to store, which is also what the view `triggers` shows.
+pub fn text(spec: &Spec) -> String {
     let value = match spec {
         Spec::Timer(timer) => {
             json!({ "cron": timer.cron.as_str(), "zone": timer.zone.as_ref().map(Zone::as_str) })
         }
         Spec::Http(http) => json!({
+            "url_id": http.url_id,
             "is_signed": http.is_signed,
             "intranet": http.intranet,
             "extranet": http.extranet,
@@ -75,6 +76,7 @@ impl Stored<'_> {
                 },
             }),
             Kind::Http => Spec::Http(Http {
+                url_id: self.text("url_id").unwrap_or_default(),
                 is_signed: self.truth("is_signed")?,
                 intranet: self.truth("intranet")?,
                 extranet: self.truth("extranet")?,
@@ -149,8 +151,20 @@ mod tests {
                 cron: Cron::parse("0 * * * * * *").unwrap(),
                 zone: Some(Zone::parse("UTC").unwrap()),
             }),
-            Spec::Http(Http { is_signed: true, intranet: false, extranet: true, cors: Some(cors) }),
-            Spec::Http(Http { is_signed: false, intranet: true, extranet: false, cors: None }),
+            Spec::Http(Http {
+                url_id: "u".into(),
+                is_signed: true,
+                intranet: false,
+                extranet: true,
+                cors: Some(cors),
+            }),
+            Spec::Http(Http {
+                url_id: String::new(),
+                is_signed: false,
+                intranet: true,
+                extranet: false,
+                cors: None,
+            }),
             Spec::Apigw(Apigw {
                 service: "s".into(),
                 environment: "release".into(),

@@ -30,6 +30,11 @@ impl Store {
         self.read(|tx| placed(tx, "t.function_id = ?1", &[&function_id]))
     }
 
+    /// Every trigger of a namespace, the last changed first.
+    pub fn triggers_of_namespace(&self, namespace: &Namespace) -> Result<Vec<Placed>> {
+        self.read(|tx| placed(tx, "f.namespace = ?1", &[&namespace.as_str()]))
+    }
+
     /// Every trigger of that kind, whatever function it is of, the last changed first.
     pub fn triggers_of_kind(&self, kind: Kind) -> Result<Vec<Placed>> {
         self.read(|tx| placed(tx, "t.kind = ?1", &[&kind.as_str()]))

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::base::clock::Clock;
 use crate::base::thread::Worker;
 use crate::error::{Error, Kind, Result};
-use crate::model::schedule::{Schedule, Zone};
+use crate::model::schedule::Schedule;
 use crate::model::trigger::{Kind as TriggerKind, Placed, Spec, State};
 use crate::service::events::Events;
 use crate::service::events::timers::Moment;
@@ -50,8 +50,6 @@ pub struct Parts {
     pub events: Arc<Events>,
     /// Now.
     pub clock: Arc<dyn Clock>,
-    /// The zone of those that name none.
-    pub zone: Zone,
 }
 
 impl Timers {
@@ -153,7 +151,7 @@ impl Line {
     /// The pattern is made anew each time: it takes some microseconds, and keeping it kilobytes.
     fn schedule(&self, placed: &Placed) -> Option<Schedule> {
         let Spec::Timer(timer) = &placed.trigger.spec else { return None };
-        Schedule::new(&timer.cron, timer.zone.as_ref().unwrap_or(&self.parts.zone)).ok()
+        Schedule::new(&timer.cron, timer.zone.as_ref().unwrap_or(self.parts.triggers.zone())).ok()
     }
 
     fn fire_due(&mut self, stopped: &Receiver<()>) {

@@ -138,6 +138,7 @@ fn http(params: &Params) -> Result<Http, Fault> {
         _ => None,
     };
     Ok(Http {
+        url_id: String::new(),
         is_signed,
         intranet: net.truth("EnableIntranet")?.unwrap_or(false),
         extranet: net.truth("EnableExtranet")?.unwrap_or(true),
