@@ -227,7 +227,11 @@ impl Parts {
             timer_zone: options.triggers.zone.clone(),
         }));
         let (concurrency, triggers) = (Arc::clone(&doors.concurrency), Arc::clone(&doors.triggers));
-        let doors = api::Doors::new(doors);
+        let gateway = api::gateway::Options {
+            appid: options.account.appid.clone(),
+            patience: options.triggers.gateway_timeout,
+        };
+        let doors = api::Doors::new(doors, gateway);
         let rest = Arc::new(doors);
         Ok(Parts {
             clock,
@@ -437,6 +441,7 @@ fn drain(
         })?;
     }
     server.stop();
+    parts.rest.join();
     parts.events.join();
     drop(done);
     limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))

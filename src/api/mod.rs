@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::api::auth::Failures;
+use crate::api::gateway::Gateway;
 use crate::api::rest::Rest;
 use crate::api::tencent::Tencent;
 use crate::base::clock::Clock;
@@ -34,6 +35,7 @@ use crate::service::versions::Versions;
 use crate::store::Store;
 
 pub(crate) mod auth;
+pub mod gateway;
 pub mod rest;
 pub(crate) mod routing;
 pub mod tencent;
@@ -43,16 +45,33 @@ pub mod tencent;
 pub struct Doors {
     rest: Rest,
     tencent: Tencent,
+    gateway: Gateway,
 }
 
 impl Doors {
     /// The doors before `parts`.
-    pub fn new(parts: Arc<Parts>) -> Doors {
-        Doors { rest: Rest::new(Arc::clone(&parts)), tencent: Tencent::new(parts) }
+    pub fn new(parts: Arc<Parts>, options: gateway::Options) -> Doors {
+        Doors {
+            rest: Rest::new(Arc::clone(&parts)),
+            tencent: Tencent::new(Arc::clone(&parts)),
+            gateway: Gateway::new(parts, options),
+        }
     }
 
+    /// Waits until what was ordered here and goes on without its caller has ended.
+    pub fn join(&self) {
+        self.gateway.join();
+    }
+
+    /// The gateway comes first: what its host names lead to has paths of its own.
     fn of(&self, head: &Head) -> &dyn Handler {
-        if Tencent::is_meant(head) { &self.tencent } else { &self.rest }
+        if self.gateway.is_meant(head) {
+            &self.gateway
+        } else if Tencent::is_meant(head) {
+            &self.tencent
+        } else {
+            &self.rest
+        }
     }
 }
 

@@ -196,6 +196,8 @@ pub struct Apigw {
     pub is_integrated: bool,
     /// Whether bodies come in base64.
     pub is_base64: bool,
+    /// Whether pages of every origin may ask.
+    pub enables_cors: bool,
 }
 
 impl Apigw {

@@ -29,6 +29,7 @@ pub fn text(spec: &Spec) -> String {
             "auth_required": apigw.auth_required,
             "is_integrated": apigw.is_integrated,
             "is_base64": apigw.is_base64,
+            "enables_cors": apigw.enables_cors,
         }),
         Spec::Cos(cos) => json!({ "event": cos.event, "prefix": cos.prefix, "suffix": cos.suffix }),
         Spec::Ckafka(ckafka) => json!({
@@ -93,6 +94,7 @@ impl Stored<'_> {
                 auth_required: self.truth("auth_required")?,
                 is_integrated: self.truth("is_integrated")?,
                 is_base64: self.truth("is_base64")?,
+                enables_cors: self.truth("enables_cors").unwrap_or(false),
             }),
             Kind::Cos => Spec::Cos(Cos {
                 event: self.text("event")?,
@@ -173,6 +175,7 @@ mod tests {
                 auth_required: true,
                 is_integrated: false,
                 is_base64: true,
+                enables_cors: true,
             }),
             Spec::Cos(Cos { event: "cos:ObjectCreated:*".into(), prefix: "a".into(), suffix: ".b".into() }),
             Spec::Ckafka(Ckafka {

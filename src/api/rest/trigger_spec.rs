@@ -26,6 +26,7 @@ fn default(kind: Kind) -> Option<Spec> {
             auth_required: false,
             is_integrated: true,
             is_base64: false,
+            enables_cors: false,
         })),
         Kind::Cos => Some(Spec::Cos(Cos {
             event: "cos:ObjectCreated:*".to_owned(),
@@ -112,7 +113,17 @@ fn change_apigw(apigw: &mut Apigw, mut fields: Fields<'_>) -> Result<()> {
     set(&mut apigw.auth_required, fields.truth("auth_required")?);
     set(&mut apigw.is_integrated, fields.truth("is_integrated")?);
     set(&mut apigw.is_base64, fields.truth("is_base64")?);
-    let known = ["service", "environment", "path", "method", "auth_required", "is_integrated", "is_base64"];
+    set(&mut apigw.enables_cors, fields.truth("enables_cors")?);
+    let known = [
+        "service",
+        "environment",
+        "path",
+        "method",
+        "auth_required",
+        "is_integrated",
+        "is_base64",
+        "enables_cors",
+    ];
     fields.nothing_else(&known)
 }
 

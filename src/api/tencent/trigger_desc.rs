@@ -192,6 +192,7 @@ fn apigw(params: &Params) -> Result<Apigw, Fault> {
         auth_required: api.truth("authRequired")?.unwrap_or(false),
         is_integrated: api.truth("isIntegratedResponse")?.unwrap_or(false),
         is_base64: api.truth("IsBase64Encoded")?.unwrap_or(false),
+        enables_cors: api.truth("enableCORS")?.unwrap_or(false),
     })
 }
 
@@ -203,6 +204,7 @@ fn apigw_value(apigw: &Apigw) -> Value {
             "requestConfig": { "method": apigw.method, "path": apigw.path },
             "isIntegratedResponse": word(apigw.is_integrated),
             "IsBase64Encoded": word(apigw.is_base64),
+            "enableCORS": word(apigw.enables_cors),
         },
         "service": { "serviceId": apigw.service, "serviceName": apigw.service },
         "release": { "environmentName": apigw.environment },

@@ -102,6 +102,9 @@ struct Apigw {
     /// Requests must be signed with a key pair (HMAC-SHA1)
     #[arg(long)]
     auth: bool,
+    /// Let pages of every origin ask
+    #[arg(long)]
+    cors: bool,
     /// Bodies always come in base64, not only those that are no text
     #[arg(long)]
     base64: bool,
@@ -192,6 +195,7 @@ fn apigw(args: &Apigw, context: &Context) -> Result<Exit, Failure> {
         ("is_integrated", Some((!args.passthrough).into())),
         ("auth_required", Some(args.auth.into())),
         ("is_base64", Some(args.base64.into())),
+        ("enables_cors", Some(args.cors.into())),
     ]);
     add(&args.function, &body("apigw", &args.name, spec, &args.common), context)
 }
