@@ -59,9 +59,9 @@ impl Store {
         })
     }
 
-    /// Keeps a new trigger. Fails with `NotFound` where the function was deleted meanwhile, with `Conflict` where its name is taken
+    /// Keeps a new trigger; its row id, and how it is then. Fails with `NotFound` where the function was deleted meanwhile, with `Conflict` where its name is taken
     /// or it means what another means, and with `Limit`.
-    pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<Trigger> {
+    pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<(i64, Trigger)> {
         let trigger = trigger.clone();
         self.write_durably(move |tx| {
             functions::check_there(tx, function_id)?;
@@ -86,7 +86,8 @@ impl Store {
                     tx.now_us,
                 ],
             )?;
-            Ok(Trigger { created_us: tx.now_us, modified_us: tx.now_us, ..trigger })
+            let made = Trigger { created_us: tx.now_us, modified_us: tx.now_us, ..trigger };
+            Ok((tx.last_insert_rowid(), made))
         })
     }
 

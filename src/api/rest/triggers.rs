@@ -69,11 +69,8 @@ pub(super) fn create(rest: &Rest, call: Call) -> Result<Response> {
     let (namespace, function) = (call.namespace()?, call.function()?);
     let bytes = call.body.into_bytes()?;
     let trigger = asked(Fields::parse(&bytes)?)?;
-    let triggers = &rest.parts.triggers;
-    let made = triggers.create(&namespace, &function, &trigger)?;
-    let of = reference(triggers.list(&namespace, &function)?.iter(), &made);
-    let placed = of.ok_or_else(|| gone(&made.name))?;
-    Ok(answer::json(201, &body(rest, &placed)))
+    let made = rest.parts.triggers.create(&namespace, &function, &trigger)?;
+    Ok(answer::json(201, &body(rest, &made)))
 }
 
 /// What is not named stays.
@@ -158,10 +155,6 @@ fn meant(rest: &Rest, call: &Call) -> Result<Placed> {
 
 fn gone(name: &str) -> Error {
     Error::not_found(format!("there is no trigger {name}")).about(About::Trigger)
-}
-
-fn reference<'a>(mut all: impl Iterator<Item = &'a Placed>, made: &Trigger) -> Option<Placed> {
-    all.find(|placed| placed.trigger == *made).cloned()
 }
 
 fn of(placed: &Placed) -> TriggerRef {

@@ -66,8 +66,21 @@ impl Change {
     }
 }
 
-/// Writes a descriptor as it is read back.
-pub(super) fn write(spec: &Spec) -> String {
+/// Writes the descriptor of a trigger at `address` as it is read back.
+pub(super) fn write_at(spec: &Spec, address: &str) -> String {
+    let Spec::Http(http) = spec else { return write(spec) };
+    let mut value = http_value(http);
+    for (is_there, prefix) in [(http.intranet, "Intranet"), (http.extranet, "Extranet")] {
+        if is_there {
+            for name in ["Url", "HTTPUrl"] {
+                value["NetConfig"][format!("{prefix}{name}")] = address.into();
+            }
+        }
+    }
+    value.to_string()
+}
+
+fn write(spec: &Spec) -> String {
     match spec {
         Spec::Timer(timer) => timer_value(timer).to_string(),
         Spec::Http(http) => http_value(http).to_string(),
@@ -198,17 +211,20 @@ fn apigw(params: &Params) -> Result<Apigw, Fault> {
 
 fn apigw_value(apigw: &Apigw) -> Value {
     let word = |truth: bool| if truth { "TRUE" } else { "FALSE" };
-    json!({
+    let mut value = json!({
         "api": {
             "authRequired": word(apigw.auth_required),
             "requestConfig": { "method": apigw.method, "path": apigw.path },
             "isIntegratedResponse": word(apigw.is_integrated),
             "IsBase64Encoded": word(apigw.is_base64),
-            "enableCORS": word(apigw.enables_cors),
         },
         "service": { "serviceId": apigw.service, "serviceName": apigw.service },
         "release": { "environmentName": apigw.environment },
-    })
+    });
+    if apigw.enables_cors {
+        value["api"]["enableCORS"] = word(true).into();
+    }
+    value
 }
 
 fn cos(params: &Params) -> Result<Cos, Fault> {

@@ -149,7 +149,7 @@ impl Triggers {
 
     /// Makes one. Fails with `NotFound` (the function, or what it is to run), `Invalid`, `Conflict` (its name is taken, or it
     /// means objects that another means) and `Limit`.
-    pub fn create(&self, namespace: &Namespace, name: &FunctionName, trigger: &Trigger) -> Result<Trigger> {
+    pub fn create(&self, namespace: &Namespace, name: &FunctionName, trigger: &Trigger) -> Result<Placed> {
         trigger.check()?;
         let function = self.function(namespace, name)?;
         self.check_qualifier(&function, &trigger.qualifier)?;
@@ -157,7 +157,10 @@ impl Triggers {
         if let Spec::Http(http) = &mut trigger.spec {
             http.url_id = self.url_id();
         }
-        self.store.create_trigger(function.id, &trigger).inspect(|_| self.changes.tell())
+        let (id, trigger) = self.store.create_trigger(function.id, &trigger)?;
+        self.changes.tell();
+        let (namespace, function_id) = (namespace.clone(), function.id);
+        Ok(Placed { id, namespace, function: name.clone(), function_id, trigger, state: State::default() })
     }
 
     /// Changes one by `change`; how it is then. Fails as [`create`](Triggers::create).

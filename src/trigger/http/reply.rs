@@ -39,7 +39,7 @@ pub fn passed_through(value: Vec<u8>) -> Reply {
 
 /// The response that an integrated API's function returned; none where it returned something else.
 pub fn integrated(value: &[u8]) -> Option<Reply> {
-    let returned: Returned<'_> = serde_json::from_slice(value).ok()?;
+    let returned = returned(value)?;
     let status = returned.status_code?;
     let body = match returned.body {
         None => String::new(),
@@ -56,16 +56,26 @@ pub fn inferred(value: Vec<u8>) -> Option<Reply> {
     struct Hint {
         status_code: Option<Value>,
     }
-    let is_response = serde_json::from_slice::<Hint>(&value).is_ok_and(|hint| hint.status_code.is_some());
+    let is_response = is_object(&value)
+        && serde_json::from_slice::<Hint>(&value).is_ok_and(|hint| hint.status_code.is_some());
     if !is_response {
         return Some(passed_through(value));
     }
-    let returned: Returned<'_> = serde_json::from_slice(&value).ok()?;
+    let returned = returned(&value)?;
     // A body that is no text is meant as JSON.
     let body = returned.body.map_or_else(String::new, |body| {
         serde_json::from_str(body.get()).unwrap_or_else(|_| body.get().to_owned())
     });
     response(returned.status_code?, &returned, body)
+}
+
+fn returned(value: &[u8]) -> Option<Returned<'_>> {
+    is_object(value).then(|| serde_json::from_slice(value).ok()).flatten()
+}
+
+/// A list would be read as the fields of an object in their order.
+fn is_object(value: &[u8]) -> bool {
+    value.trim_ascii_start().starts_with(b"{")
 }
 
 fn response(status: u32, returned: &Returned<'_>, body: String) -> Option<Reply> {
