@@ -340,9 +340,9 @@ impl Apigw {
         if !["release", "test", "prepub"].contains(&self.environment.as_str()) {
             return Err(wrong("environmentName must be release, test or prepub".to_owned()));
         }
-        let is_path = self.path.is_empty() || self.path.starts_with('/');
-        if !is_path || self.path.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return Err(wrong("path must begin with / and have no blanks".to_owned()));
+        let is_path = self.path.is_empty() || self.path.trim_start_matches('=').starts_with('/');
+        if !is_path || self.path.starts_with("==") || self.path.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(wrong("path must begin with / or =/ and have no blanks".to_owned()));
         }
         Ok(())
     }

@@ -52,6 +52,7 @@ mod sql;
 mod tail;
 mod tencent;
 mod tree;
+mod triggers;
 mod unit;
 mod uploads;
 mod wait;

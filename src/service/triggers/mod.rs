@@ -75,6 +75,7 @@ impl Triggers {
             Spec::Http(http) => format!("{base}/url/{}/", http.url_id),
             Spec::Apigw(apigw) => {
                 let path = apigw.path_of(&placed.function);
+                let path = path.trim_start_matches('=');
                 format!("{base}/apigw/{}/{}{path}", apigw.service, apigw.environment)
             }
             Spec::Cos(_) | Spec::Ckafka(_) => placed.trigger.name.clone(),
