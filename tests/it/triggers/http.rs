@@ -48,7 +48,7 @@ impl Reply {
 #[track_caller]
 fn curl(words: &[&str]) -> Reply {
     let said: Output = program("curl")
-        .args(["--silent", "--show-error", "--include", "--max-time", "20"])
+        .args(["--silent", "--show-error", "--include", "--max-time", "20", "-H", "Expect:"])
         .args(words)
         .output()
         .unwrap();
@@ -333,6 +333,71 @@ fn who_may_call_is_up_to_the_trigger() {
     let told = (0..12).map(|_| call(&sign("guess", &date), &date)).find(|reply| reply.status == 429);
     assert!(told.is_some_and(|reply| reply.header("retry-after").is_some()), "guessing is told to wait");
     assert_eq!(call(&sign(secret, &date), &date).status, 200, "who has the key is let in all the same");
+}
+
+/// Signs as the SDKs of the cloud's API do, over `/` or over the path, and sends it.
+const SIGNED: &str = "
+import hashlib, hmac, sys, time, urllib.error, urllib.request
+url, id, secret, uri, host = sys.argv[1:]
+body, now = b'{\"a\":1}', int(time.time())
+date = time.strftime('%Y-%m-%d', time.gmtime(now))
+sha = lambda data: hashlib.sha256(data).hexdigest()
+mac = lambda key, text: hmac.new(key, text.encode(), hashlib.sha256).digest()
+canonical = '\\n'.join(['POST', uri, '', 'content-type:application/json', 'host:' + host, '', 'content-type;host', sha(body)])
+to_sign = '\\n'.join(['TC3-HMAC-SHA256', str(now), date + '/scf/tc3_request', sha(canonical.encode())])
+key = mac(mac(mac(('TC3' + secret).encode(), date), 'scf'), 'tc3_request')
+signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+credential = 'TC3-HMAC-SHA256 Credential=%s/%s/scf/tc3_request, SignedHeaders=content-type;host, Signature=%s'
+headers = {'Content-Type': 'application/json', 'X-TC-Timestamp': str(now), 'Authorization': credential % (id, date, signature)}
+try:
+    print(urllib.request.urlopen(urllib.request.Request(url, body, headers)).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+";
+
+#[test]
+fn a_signed_url_wants_a_signature() {
+    let server = Server::start(&[]);
+    let key = |scope: &str| {
+        let body = json!({ "name": scope, "scope": scope, "tencent": true }).to_string();
+        let made = server.call("POST", "/v1/keys", body.as_bytes()).json();
+        (made["secret_id"].as_str().unwrap().to_owned(), made["secret_key"].as_str().unwrap().to_owned())
+    };
+    let url = url(&server, "signed", &json!({ "is_signed": true })) + "/orders/7";
+    let host = server.address().to_string();
+    let path = &url[url.find("/url/").unwrap()..];
+    let (id, secret) = key("invoke");
+    let ask = |id: &str, secret: &str, uri: &str| {
+        let out = program("python3").args(["-c", SIGNED, &url, id, secret, uri, &host]).output().unwrap();
+        text(&out).trim().to_owned()
+    };
+    assert_eq!(curl(&[&url]).status, 401);
+    for uri in ["/", path] {
+        assert_eq!(ask(&id, &secret, uri), "200", "{uri}");
+    }
+    assert_eq!(ask(&id, &secret, "/other"), "401");
+    assert_eq!(ask(&id, "guess", "/"), "401");
+    assert_eq!(ask("AKIDnobody", &secret, "/"), "401");
+    let (id, secret) = key("read");
+    assert_eq!(ask(&id, &secret, "/"), "403", "a key that may only read runs nothing");
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_nothing_runs() {
+    let server = Server::shared();
+    let url = url(server, "large", &json!({}));
+    let file = server.place().file("large");
+    std::fs::write(&file, vec![0xff; 5_000_000]).unwrap();
+    let sent = format!("@{}", file.display());
+    // Base64 makes it longer than an event may be.
+    let reply = curl(&["--data-binary", &sent, &url]);
+    assert_eq!((reply.status, reply.header("x-scf-error-type")), (413, Some("ScfCommonError")));
+    std::fs::write(&file, vec![b'x'; 7_000_000]).unwrap();
+    assert_eq!(curl(&["--data-binary", &sent, &url]).status, 413);
+    assert_eq!(runs(server, "large").len(), 0);
+    std::fs::write(&file, vec![b'x'; 2_000_000]).unwrap();
+    let reply = curl(&["--data-binary", &sent, &url]);
+    assert_eq!((reply.status, reply.json()["body"].as_str().unwrap().len()), (200, 2_000_000));
 }
 
 #[test]
