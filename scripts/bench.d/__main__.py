@@ -8,6 +8,7 @@
   search.py     what is promised of finding log lines
   tail.py       what is promised of following the log
   cloud.py      what is promised of the TencentCloud API
+  triggers.py   what is promised of requests and timers that run functions
   flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
@@ -38,6 +39,7 @@ import queues
 import rows
 import search
 import tail
+import triggers
 from fnlite import Fnlite
 from process import ROOT, load_average
 
@@ -57,6 +59,8 @@ MEASUREMENTS = {
     "tail": tail.tail,
     "flood": flood.flood,
     "api": cloud.api,
+    "gateway": triggers.gateway,
+    "timers": triggers.timers,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,

@@ -49,6 +49,7 @@ mod server;
 mod slowhttptest;
 mod small_disk;
 mod sql;
+mod state;
 mod tail;
 mod tencent;
 mod tree;
