@@ -15,6 +15,9 @@ CREATE TABLE trigger_state (
     invocation_id INTEGER
 ) STRICT;
 
+-- What a function's own URL is known by.
+UPDATE trigger_row SET spec = json_set(spec, '$.url_id', lower(hex(randomblob(5)))) WHERE kind = 'http';
+
 DROP VIEW triggers;
 CREATE VIEW triggers AS
 SELECT f.namespace, f.name AS function, t.kind, t.name AS trigger, t.qualifier, t.enabled, t.spec, t.custom_argument,

@@ -56,6 +56,19 @@ need_python_tool() {
         die "$1 $2 cannot be installed; in an environment of Python at target/$1: pip install $1==$2"
 }
 
+# need_python_packages NAME VERSION...: pure Python packages for functions to bring with them, in target/bundled.
+need_python_packages() {
+    local place="$ROOT/target/bundled" wanted="$*"
+    [ "$(cat "$place/list.txt" 2>/dev/null)" = "$wanted" ] && return
+    need python3 python3
+    python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
+    echo "installing $* into target/bundled"
+    rm -rf "$place"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --no-compile --target "$place" "$@" ||
+        die "packages cannot be installed; into target/bundled: pip install --no-deps --target target/bundled $*"
+    echo "$wanted" >"$place/list.txt"
+}
+
 # need_node: Node.js 20 or newer, which can be forked, is the first `node` of PATH afterwards; where the host's is older or there
 # is none, one from the npm registry, at target/node.
 need_node() {

@@ -44,8 +44,10 @@ use crate::service::loading::{self, Loading};
 use crate::service::objects::Objects;
 use crate::service::objects::event::Owner;
 use crate::service::retention::Retention;
+use crate::service::triggers::Triggers;
 use crate::store::objects::files::ObjectFiles;
 use crate::store::{self, Store};
+use crate::trigger::timer::{self, Timers};
 
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
@@ -98,6 +100,7 @@ pub struct Server {
     settling: JoinHandle<()>,
     retention: Retention,
     loading: Loading,
+    timers: Timers,
     /// None where nothing is indexed.
     indexing: Option<Indexing>,
 }
@@ -110,6 +113,8 @@ impl Server {
         let (front, address) = listen(&options, &parts)?;
         let cos_front = options.cos_listen.map(|at| listen_for_objects(at, &options, &parts)).transpose()?;
         let cos_address = cos_front.as_ref().and_then(|front| front.addresses().first().copied());
+        let public_url = options.triggers.public_url.clone();
+        parts.triggers.reached_at(public_url.unwrap_or_else(|| format!("http://{address}")));
         let settling = settle(&parts)?;
         note(&parts);
         let retention = Retention::start(parts.store.clone(), Arc::clone(&parts.clock), options.keep)?;
@@ -121,12 +126,19 @@ impl Server {
         let isolation_level = parts.host.sandbox.level;
         let ready = Ready { address, cos_address, isolation_level, first_key };
         let loading = Loading::start(&parts.loads, &parts.calls)?;
-        Ok(Server { ready, options, parts, front, cos_front, settling, retention, loading, indexing })
+        let timers = Timers::start(timer::Parts {
+            store: parts.store.clone(),
+            triggers: Arc::clone(&parts.triggers),
+            events: Arc::clone(&parts.events),
+            clock: Arc::clone(&parts.clock),
+        })?;
+        Ok(Server { ready, options, parts, front, cos_front, settling, retention, loading, timers, indexing })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
     pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
         self.parts.stopping.store(true, Ordering::Relaxed);
+        drop(self.timers);
         // Those that wait for an end are told to look now, those that follow the log that nothing comes any more.
         self.parts.store.end_listening();
         self.parts.events.stop();
@@ -143,7 +155,11 @@ impl Server {
         // What is being loaded has no caller; the next server loads it.
         self.parts.pool.stop_runs();
         drop((self.retention, self.indexing, self.loading));
-        let Parts { store, rest, cos, objects, pool, events, invoker, loads, concurrency, .. } = self.parts;
+        let Parts { store, rest, cos, objects, pool, events, invoker, loads, concurrency, triggers, .. } =
+            self.parts;
+        if let Err(error) = triggers.write_counts() {
+            log::warn!("what has come of triggers lately could not be written: {error:#}");
+        }
         // Processes go before the database that keeps their records.
         drop((rest, cos, objects, concurrency, loads, events, invoker, pool));
         store.close();
@@ -167,6 +183,7 @@ struct Parts {
     packages: Arc<Packages>,
     keys: Arc<Keys>,
     concurrency: Arc<Concurrency>,
+    triggers: Arc<Triggers>,
     loads: loading::Parts,
     calls: loading::Calls,
     rest: Arc<api::Doors>,
@@ -224,11 +241,16 @@ impl Parts {
             stopping: Arc::clone(&stopping),
             total_mb_max: options.total_concurrency_mb,
             socket_needs_key,
+            timer_zone: options.triggers.zone.clone(),
         }));
-        let concurrency = Arc::clone(&doors.concurrency);
+        let (concurrency, triggers) = (Arc::clone(&doors.concurrency), Arc::clone(&doors.triggers));
         let objects = Arc::clone(&doors.objects);
         let cos = Arc::new(api::objects::Objects::alone(Arc::clone(&doors)));
-        let doors = api::Doors::new(doors);
+        let gateway = api::gateway::Options {
+            appid: options.account.appid.clone(),
+            patience: options.triggers.gateway_timeout,
+        };
+        let doors = api::Doors::new(doors, gateway);
         let rest = Arc::new(doors);
         Ok(Parts {
             clock,
@@ -240,6 +262,7 @@ impl Parts {
             packages,
             keys,
             concurrency,
+            triggers,
             loads,
             calls,
             rest,
@@ -413,13 +436,14 @@ fn note(parts: &Parts) {
 fn settle(parts: &Parts) -> Result<JoinHandle<()>> {
     let (host, packages) = (Arc::clone(&parts.host), Arc::clone(&parts.packages));
     let (concurrency, objects) = (Arc::clone(&parts.concurrency), Arc::clone(&parts.objects));
+    let stopping = Arc::clone(&parts.stopping);
     thread::spawn("settle", move || {
         concurrency.restore();
         tell_policies(&host.policies_known());
         if let Err(error) = packages.sweep() {
             log::warn!("old unpacked code was not removed: {error:#}");
         }
-        if let Err(error) = objects.sweep() {
+        if let Err(error) = objects.sweep(|| stopping.load(Ordering::Relaxed)) {
             log::warn!("files that no object has were not removed: {error:#}");
         }
     })
@@ -459,6 +483,7 @@ fn drain(
         })?;
     }
     server.stop();
+    parts.rest.join();
     parts.events.join();
     drop(done);
     limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))

@@ -18,6 +18,7 @@ use crate::config::typed::{File, Switch, TypedClient, TypedPlace, TypedServe, re
 use crate::error::{Error, Result};
 use crate::model::event::Pace;
 use crate::model::limits;
+use crate::model::schedule::Zone;
 use crate::service::retention::Keep;
 
 pub mod typed;
@@ -77,6 +78,8 @@ pub struct Serve {
     pub full_text: bool,
     /// Bounds of the queue of asynchronous events.
     pub queue: Queue,
+    /// How triggers fire.
+    pub triggers: Triggers,
     /// What functions are told about where they run.
     pub account: Account,
     /// Bounds of the HTTP server.
@@ -109,6 +112,17 @@ pub struct Queue {
     pub bytes_max: u64,
     /// How fast waits between attempts and ages of events pass (D28).
     pub pace: Pace,
+}
+
+/// How triggers fire.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Triggers {
+    /// The time zone of timers that name none.
+    pub zone: Zone,
+    /// How long the gateway waits for a function.
+    pub gateway_timeout: Duration,
+    /// Where others reach this server, without a slash at its end; none for where it listens.
+    pub public_url: Option<String>,
 }
 
 /// What functions are told about where they run: the cloud's words with values of our own (D15).
@@ -257,6 +271,11 @@ impl TypedServe {
                     .map_or(Ok(limits::QUEUE_BYTES_DEFAULT), |size| mb("queue-mb", size))?,
                 pace: Pace(within("event-pace", self.event_pace.unwrap_or(1.0), 0.000_001, 1.0)?),
             },
+            triggers: Triggers {
+                zone: self.timer_zone.as_deref().map(Zone::parse).transpose()?.unwrap_or_default(),
+                gateway_timeout: timeout("gateway-timeout", self.gateway_timeout, 15)?,
+                public_url: self.public_url.as_deref().map(public_url).transpose()?,
+            },
             account: Account {
                 region: region(self.region.unwrap_or_else(|| "ap-guangzhou".to_owned()))?,
                 appid: digits("appid", self.appid.unwrap_or_else(|| "1250000000".to_owned()))?,
@@ -286,6 +305,16 @@ fn listen(field: &str, text: &str) -> Result<SocketAddr> {
             "{field} must be an address and a port, for example 127.0.0.1:9980 or [::1]:9980, not {text:?}"
         ))
     })
+}
+
+fn public_url(text: &str) -> Result<String> {
+    let authority = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let is_good = authority.is_some_and(|authority| !authority.trim_end_matches('/').is_empty())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"".contains(&byte));
+    if is_good {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(Error::invalid(format!("public-url must be like https://box.example, not {text:?}")))
 }
 
 fn isolation(min: Option<u8>, max: Option<u8>) -> Result<Isolation> {

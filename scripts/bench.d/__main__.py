@@ -9,6 +9,7 @@
   tail.py       what is promised of following the log
   cloud.py      what is promised of the TencentCloud API
   objects.py    what is promised of the object storage
+  triggers.py   what is promised of requests and timers that run functions
   flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
@@ -40,6 +41,7 @@ import queues
 import rows
 import search
 import tail
+import triggers
 from fnlite import Fnlite
 from process import ROOT, load_average
 
@@ -60,6 +62,8 @@ MEASUREMENTS = {
     "flood": flood.flood,
     "api": cloud.api,
     "objects": objects.objects,
+    "gateway": triggers.gateway,
+    "timers": triggers.timers,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,

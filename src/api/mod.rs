@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::api::auth::Failures;
+use crate::api::gateway::Gateway;
 use crate::api::objects::Objects;
 use crate::api::rest::Rest;
 use crate::api::tencent::Tencent;
@@ -16,6 +17,7 @@ use crate::http::head::Head;
 use crate::http::request::{Peer, Request};
 use crate::http::response::Response;
 use crate::instance::host::Host;
+use crate::model::schedule::Zone;
 use crate::pool::Pool;
 use crate::service;
 use crate::service::concurrency::Concurrency;
@@ -30,13 +32,14 @@ use crate::service::loading::Bell;
 use crate::service::logs::Logs;
 use crate::service::namespaces::Namespaces;
 use crate::service::objects::event::Owner;
-use crate::service::triggers::Triggers;
 use crate::service::triggers::changes::Changes;
+use crate::service::triggers::{self, Triggers};
 use crate::service::versions::Versions;
 use crate::store::Store;
 use crate::store::objects::files::ObjectFiles;
 
 pub(crate) mod auth;
+pub mod gateway;
 pub mod objects;
 pub mod rest;
 pub(crate) mod routing;
@@ -47,25 +50,38 @@ pub mod tencent;
 pub struct Doors {
     rest: Rest,
     tencent: Tencent,
+    gateway: Gateway,
     objects: Objects,
 }
 
 impl Doors {
     /// The doors before `parts`.
-    pub fn new(parts: Arc<Parts>) -> Doors {
+    pub fn new(parts: Arc<Parts>, options: gateway::Options) -> Doors {
         Doors {
             rest: Rest::new(Arc::clone(&parts)),
+            tencent: Tencent::new(Arc::clone(&parts)),
             objects: Objects::new(Arc::clone(&parts)),
-            tencent: Tencent::new(parts),
+            gateway: Gateway::new(parts, options),
         }
     }
 
+    /// Waits until what was ordered here and goes on without its caller has ended.
+    pub fn join(&self) {
+        self.gateway.join();
+    }
+
+    /// Objects and the gateway come first: what their host names lead to has paths of its own. A bucket's host could be a service's
+    /// but for its second label, so objects are before the gateway.
     fn of(&self, head: &Head) -> &dyn Handler {
-        // By its host, whatever it asks for; the others share theirs.
         if Objects::is_meant(head) {
-            return &self.objects;
+            &self.objects
+        } else if self.gateway.is_meant(head) {
+            &self.gateway
+        } else if Tencent::is_meant(head) {
+            &self.tencent
+        } else {
+            &self.rest
         }
-        if Tencent::is_meant(head) { &self.tencent } else { &self.rest }
     }
 }
 
@@ -119,6 +135,8 @@ pub struct Base {
     pub total_mb_max: u32,
     /// Whether requests over the socket file need a key too (D19).
     pub socket_needs_key: bool,
+    /// The zone of timers that name none.
+    pub timer_zone: Zone,
 }
 
 /// What the doors stand before, and how they behave.
@@ -182,8 +200,14 @@ impl Parts {
             bell,
             Arc::clone(&changes),
         ));
+        let triggers = Arc::new(Triggers::new(triggers::Parts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            changes,
+            zone: base.timer_zone,
+        }));
         let failures = Failures::new(Arc::clone(&clock));
-        let triggers = Arc::new(Triggers::new(store.clone(), Arc::clone(&clock), changes));
         let objects = service::objects::Objects::new(service::objects::Parts {
             store: store.clone(),
             files: base.files,

@@ -1,28 +1,23 @@
 //! Percent escapes (RFC 3986 section 2.1), both ways.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is escaped: all but letters, digits and `-_.~`.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The same in paths, where slashes stay.
+const ESCAPED_IN_PATHS: &AsciiSet = &ESCAPED.remove(b'/');
+
 /// Escapes all but letters, digits and `-_.~`.
 pub fn encode(text: &str) -> String {
-    encode_but(text, b"")
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 /// The same, but slashes stay: for paths.
 pub fn encode_path(path: &str) -> String {
-    encode_but(path, b"/")
+    utf8_percent_encode(path, ESCAPED_IN_PATHS).to_string()
 }
 
-fn encode_but(text: &str, kept: &[u8]) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || kept.contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-/// Resolves escapes; none where one is malformed, or what comes out is not UTF-8 or has a NUL.
+/// Resolves escapes; none where one is malformed, which the crate would pass on, or what comes out is not UTF-8 or has a NUL.
 pub fn decode(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());

@@ -61,7 +61,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if args.is_async {
         return run_later(args, &event, &mut api, &context.out);
     }
-    let answer = api.send("POST", &function_path(&args.name, "/invoke"), qualified(args), &event)?;
+    call(&args.name, qualified(args), &event, &mut api, &context.out)
+}
+
+/// Runs a function with that event, as `invoke` does.
+pub(super) fn once(name: &str, event: &[u8], api: &mut Api, out: &Out) -> Result<Exit, Failure> {
+    call(name, Vec::new(), event, api, out)
+}
+
+fn call(name: &str, query: Query, event: &[u8], api: &mut Api, out: &Out) -> Result<Exit, Failure> {
+    let answer = api.send("POST", &function_path(name, "/invoke"), query, event)?;
     // Only a run that was admitted has a status of its own; anything else is an error of the API.
     let Some(went) = went(&answer) else {
         answer.accepted()?;
@@ -70,7 +79,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
             "the server's answer has no run in it; is it a fnlite server?",
         ));
     };
-    tell(&went, answer.body(), &context.out)
+    tell(&went, answer.body(), out)
 }
 
 fn qualified(args: &Args) -> Query {

@@ -65,6 +65,7 @@ mod tccli_env;
 mod terminate;
 mod text;
 mod times;
+mod trigger;
 mod version;
 mod wire;
 
@@ -122,6 +123,8 @@ enum Command {
     Concurrency(concurrency::Args),
     /// Show or change how a function's asynchronous events are tried
     EventConfig(event_config::Args),
+    /// Have timers, requests, objects and messages run functions
+    Trigger(trigger::Args),
     /// End an asynchronous event
     Terminate(terminate::Args),
     /// Look at events that were given up, run them again, or let them go
@@ -227,6 +230,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Layer(args) => layer::run(&args, context),
         Command::Concurrency(args) => concurrency::run(&args, context),
         Command::EventConfig(args) => event_config::run(&args, context),
+        Command::Trigger(args) => trigger::run(&args, context),
         Command::Terminate(args) => terminate::run(&args, context),
         Command::TccliEnv(args) => tccli_env::run(&args, context),
         Command::Dead(args) => dead::run(&args, context),
@@ -289,6 +293,17 @@ mod tests {
             "delete hello -n other",
             "backup x.db",
             "check --json",
+            "trigger add timer hello nightly 0_30_2_*_*_*_* --zone Europe/Berlin --argument x",
+            "trigger add http hello --cors * --signed",
+            "trigger add apigw hello /orders/{id} --method POST --passthrough --auth",
+            "trigger add cos hello photos-1250000000 --suffix .jpg --off",
+            "trigger add ckafka hello readings --brokers a:1,b:2 --wait 2s",
+            "trigger list",
+            "trigger list hello --json",
+            "trigger enable hello nightly",
+            "trigger disable hello nightly --type timer",
+            "trigger remove hello photos-1250000000 --event cos:ObjectCreated:*",
+            "trigger test hello --template cos_put",
             "keys create ci --scope invoke",
             "keys list",
             "keys revoke 3",

@@ -26,6 +26,46 @@ pub(super) struct Function {
     pub(super) notes: Vec<String>,
 }
 
+/// A trigger.
+#[derive(Debug, Deserialize)]
+pub(super) struct Trigger {
+    pub(super) function: String,
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) enabled: bool,
+    pub(super) address: String,
+    #[serde(default)]
+    pub(super) next_us: Option<i64>,
+    #[serde(default)]
+    pub(super) fired: u64,
+    #[serde(default)]
+    pub(super) failed: u64,
+    #[serde(default)]
+    pub(super) fired_us: i64,
+    #[serde(default)]
+    pub(super) error: String,
+    #[serde(default)]
+    pub(super) error_us: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Triggers {
+    pub(super) triggers: Vec<Trigger>,
+}
+
+/// An event to try a function with.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventTemplate {
+    pub(super) name: String,
+    pub(super) event: Box<RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct EventTemplates {
+    pub(super) templates: Vec<EventTemplate>,
+}
+
 /// A page of functions.
 #[derive(Debug, Deserialize)]
 pub(super) struct Functions {

@@ -104,6 +104,15 @@ pub struct TypedServe {
     /// How fast waits between attempts and ages of events pass; for tests
     #[arg(long, env = "FNLITE_EVENT_PACE", value_name = "FACTOR", hide = true)]
     pub event_pace: Option<f64>,
+    /// The time zone of timers that name none, one of the IANA database [default: Asia/Shanghai, as in the cloud]
+    #[arg(long, env = "FNLITE_TIMER_ZONE", value_name = "ZONE", help_heading = "Triggers")]
+    pub timer_zone: Option<String>,
+    /// How long a request to the API gateway waits for its function before it is answered with 504 [default: 15s]
+    #[arg(long, env = "FNLITE_GATEWAY_TIMEOUT", value_name = "TIME", help_heading = "Triggers")]
+    pub gateway_timeout: Option<Length>,
+    /// Where others reach this server, as function URLs are shown [default: http:// and what it listens on]
+    #[arg(long, env = "FNLITE_PUBLIC_URL", value_name = "URL", help_heading = "Triggers")]
+    pub public_url: Option<String>,
     /// What functions are told as their region [default: ap-guangzhou]
     #[arg(long, env = "FNLITE_REGION", value_name = "NAME", help_heading = "What functions are told")]
     pub region: Option<String>,
@@ -226,6 +235,9 @@ impl TypedServe {
             queue_events: self.queue_events.or(file.queue_events),
             queue_mb: self.queue_mb.or(file.queue_mb),
             event_pace: self.event_pace.or(file.event_pace),
+            timer_zone: self.timer_zone.or(file.timer_zone),
+            gateway_timeout: self.gateway_timeout.or(file.gateway_timeout),
+            public_url: self.public_url.or(file.public_url),
             region: self.region.or(file.region),
             appid: self.appid.or(file.appid),
             uin: self.uin.or(file.uin),

@@ -15,6 +15,7 @@ pub mod namespace;
 pub mod object;
 pub mod query;
 pub mod runtime;
+pub mod schedule;
 pub mod sql;
 pub mod status;
 pub mod trigger;

@@ -6,6 +6,7 @@ use crate::model::cron::Cron;
 use crate::model::function::{FunctionName, Namespace, is_word};
 use crate::model::limits;
 use crate::model::namespace::check_description;
+use crate::model::schedule::Zone;
 
 /// A trigger of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,11 +126,8 @@ impl Kind {
 /// What a trigger waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
-    /// A moment: a cron expression of seven fields.
-    Timer {
-        /// The expression.
-        cron: String,
-    },
+    /// Moments.
+    Timer(Timer),
     /// A request to the function's own URL.
     Http(Http),
     /// A request to the API gateway.
@@ -140,9 +138,20 @@ pub enum Spec {
     Ckafka(Ckafka),
 }
 
+/// When a timer fires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The cron expression, of seven fields.
+    pub cron: Cron,
+    /// The time zone it is meant in; none for the server's.
+    pub zone: Option<Zone>,
+}
+
 /// A function's own URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
+    /// What the URL is known by; empty until the trigger is kept.
+    pub url_id: String,
     /// Whether requests must be signed as those of the API.
     pub is_signed: bool,
     /// Whether it is meant for requests from inside the network.
@@ -187,6 +196,15 @@ pub struct Apigw {
     pub is_integrated: bool,
     /// Whether bodies come in base64.
     pub is_base64: bool,
+    /// Whether pages of every origin may ask.
+    pub enables_cors: bool,
+}
+
+impl Apigw {
+    /// The path that is meant of a function's API.
+    pub fn path_of(&self, function: &FunctionName) -> String {
+        if self.path.is_empty() { format!("/{function}") } else { self.path.clone() }
+    }
 }
 
 /// What is done to which objects.
@@ -245,7 +263,7 @@ impl Spec {
     /// The kind.
     pub fn kind(&self) -> Kind {
         match self {
-            Spec::Timer { .. } => Kind::Timer,
+            Spec::Timer(_) => Kind::Timer,
             Spec::Http(_) => Kind::Http,
             Spec::Apigw(_) => Kind::Apigw,
             Spec::Cos(_) => Kind::Cos,
@@ -255,7 +273,7 @@ impl Spec {
 
     fn check(&self) -> Result<()> {
         match self {
-            Spec::Timer { cron } => Cron::parse(cron).map(drop),
+            Spec::Timer(_) => Ok(()),
             Spec::Http(http) => http.cors.as_ref().map_or(Ok(()), Cors::check),
             Spec::Apigw(apigw) => apigw.check(),
             Spec::Cos(cos) => cos.check(),
@@ -328,9 +346,9 @@ impl Apigw {
         if !["release", "test", "prepub"].contains(&self.environment.as_str()) {
             return Err(wrong("environmentName must be release, test or prepub".to_owned()));
         }
-        let is_path = self.path.is_empty() || self.path.starts_with('/');
-        if !is_path || self.path.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return Err(wrong("path must begin with / and have no blanks".to_owned()));
+        let is_path = self.path.is_empty() || self.path.trim_start_matches('=').starts_with('/');
+        if !is_path || self.path.starts_with("==") || self.path.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(wrong("path must begin with / or =/ and have no blanks".to_owned()));
         }
         Ok(())
     }
@@ -442,7 +460,7 @@ mod tests {
 
     #[test]
     fn names_are_of_their_kind() {
-        let timer = || Spec::Timer { cron: "* * * * * * *".into() };
+        let timer = || Spec::Timer(Timer { cron: Cron::parse("* * * * * * *").unwrap(), zone: None });
         for (name, good) in [("a", true), ("a-1_b", true), ("1a", false), ("a.b", false), ("", false)] {
             assert_eq!(trigger(name, timer()).check().is_ok(), good, "{name}");
         }

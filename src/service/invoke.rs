@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::base::id::{IdSource, RequestId};
@@ -147,6 +148,20 @@ impl Invoker {
     /// Fails with `Busy` (the disk is nearly full), `Invalid` (event no JSON), `Limit` (event too large) or `NotFound` (no
     /// such function or qualifier) before anything runs; every other ending is a record.
     pub fn invoke(&self, order: Order) -> Result<Finished> {
+        let request_id = self.ids.request_id(self.clock.wall_us());
+        self.invoke_as(order, request_id)
+    }
+
+    /// How long a run that is ordered so may take once its code is loaded. Fails with `NotFound`.
+    pub fn may_take(&self, order: &Order) -> Result<Duration> {
+        let key = (order.namespace.clone(), order.name.clone());
+        let aim = self.aim(&key, order.qualifier.as_deref(), &order.routing_key)?;
+        let known = self.aimed_at(&key, &aim, self.generation.load(Ordering::Acquire))?;
+        Ok(Duration::from_secs(known.version.config.timeout_s.into()))
+    }
+
+    /// The same under an id that the caller has made, which nobody may have seen before.
+    pub fn invoke_as(&self, order: Order, request_id: RequestId) -> Result<Finished> {
         self.store.check_room_for_run()?;
         let event = event(order.event, limits::EVENT_BYTES_MAX)?;
         let key = (order.namespace, order.name);
@@ -154,7 +169,7 @@ impl Invoker {
         let created_us = self.clock.wall_us();
         let wanted = Wanted {
             id: self.store.next_run_id(),
-            request_id: self.ids.request_id(created_us),
+            request_id,
             key,
             aim,
             event,

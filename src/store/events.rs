@@ -36,6 +36,34 @@ pub(super) struct Accepting {
     pub(super) acceptance: Acceptance,
 }
 
+/// Puts events into the queue within a transaction that writes something else too.
+#[derive(Debug)]
+pub(super) struct Enqueue<'a>(&'a mut Minutes);
+
+impl<'a> Enqueue<'a> {
+    pub(super) fn new(minutes: &'a mut Minutes) -> Enqueue<'a> {
+        Enqueue(minutes)
+    }
+
+    /// Writes an accepted event, whose record says that it is queued. Fails with `NotFound` where its function was deleted
+    /// meanwhile.
+    pub(super) fn event(&mut self, tx: &Tx<'_>, record: &Record) -> Result<()> {
+        functions::check_there(tx, record.function_id)?;
+        enqueue(tx, self.0, record)
+    }
+
+    /// Writes events but those whose function was deleted meanwhile: whoever takes their places in the line finds nothing to do.
+    pub(super) fn events(&mut self, tx: &Tx<'_>, records: &[Record]) -> Result<()> {
+        for record in records {
+            match self.event(tx, record) {
+                Err(error) if error.kind == Kind::NotFound => {}
+                written => written?,
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Store {
     /// Keeps an event, whose record says that it is queued. When it returns, the event survives a power cut.
     ///
@@ -232,19 +260,6 @@ pub(super) fn recover(tx: &Tx<'_>) -> Result<usize> {
     let sql = "UPDATE queued SET attempts = attempts + 1, deaths = deaths + 1, due_us = ?1, claimed_us = NULL
                WHERE claimed_us IS NOT NULL";
     Ok(tx.execute(sql, [tx.now_us])?)
-}
-
-/// Writes events that come of what the transaction writes. One whose function was deleted meanwhile is left out: whoever takes
-/// its place in the line finds nothing to do.
-pub(super) fn enqueue_all(tx: &Tx<'_>, minutes: &mut Minutes, records: &[Record]) -> Result<()> {
-    for record in records {
-        match functions::check_there(tx, record.function_id) {
-            Err(error) if error.kind == Kind::NotFound => continue,
-            there => there?,
-        }
-        enqueue(tx, minutes, record)?;
-    }
-    Ok(())
 }
 
 fn enqueue(tx: &Tx<'_>, minutes: &mut Minutes, record: &Record) -> Result<()> {

@@ -30,7 +30,7 @@ use rusqlite::Connection;
 use crate::base::clock::Clock;
 use crate::base::thread::{self, Worker};
 use crate::error::{Error, Kind, Result};
-use crate::store::minutes::Minutes;
+use crate::store::events::Enqueue;
 use crate::store::queue::Queue;
 use crate::store::readers::Readers;
 use crate::store::recorder::{Order, Recorder};
@@ -74,7 +74,8 @@ pub mod sql;
 pub mod tail;
 #[cfg(test)]
 mod tests;
-mod trigger_spec;
+pub mod timers;
+pub mod trigger_spec;
 pub mod triggers;
 mod versions;
 pub mod words;
@@ -281,12 +282,12 @@ impl Store {
         self.job(true, body)
     }
 
-    /// The same where events come of it, in the same transaction.
-    fn write_with_events<T: Send + 'static>(
+    /// As [`write_durably`](Store::write_durably), and `body` may put events into the queue.
+    fn write_events<T: Send + 'static>(
         &self,
-        body: impl FnOnce(&Tx<'_>, &mut Minutes) -> Result<T> + Send + 'static,
+        body: impl FnOnce(&Tx<'_>, &mut Enqueue<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.order_and_wait(|reply| Order::job_with_runs(body, reply))
+        self.order_and_wait(|reply| Order::events(body, reply))
     }
 
     fn job<T: Send + 'static>(

@@ -27,7 +27,7 @@ use crate::model::event::Acceptance;
 use crate::model::finished::FinishedRun;
 use crate::model::invocation::Record;
 use crate::model::log::LogLine;
-use crate::store::events::Accepting;
+use crate::store::events::{Accepting, Enqueue};
 use crate::store::minutes::{Minutes, Of};
 use crate::store::reply::Reply;
 use crate::store::room::{Gauge, Shedder};
@@ -67,13 +67,13 @@ impl Order {
         body: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
         reply: Reply<Result<T>>,
     ) -> Order {
-        let body = move |tx: &Tx<'_>, _: &mut Minutes| body(tx);
+        let body = |tx: &Tx<'_>, _: &mut Enqueue<'_>| body(tx);
         Order::Work(Box::new(Job { durable, body: Some(body), value: None, reply }))
     }
 
-    /// The same where rows of `invocation` come of it; it survives a power cut.
-    pub(super) fn job_with_runs<T: Send + 'static>(
-        body: impl FnOnce(&Tx<'_>, &mut Minutes) -> Result<T> + Send + 'static,
+    /// The body of a durable transaction that may put events into the queue.
+    pub(super) fn events<T: Send + 'static>(
+        body: impl FnOnce(&Tx<'_>, &mut Enqueue<'_>) -> Result<T> + Send + 'static,
         reply: Reply<Result<T>>,
     ) -> Order {
         Order::Work(Box::new(Job { durable: true, body: Some(body), value: None, reply }))
@@ -84,8 +84,8 @@ impl Order {
 pub(super) trait Work: Send {
     /// Whether the answer promises to survive a power cut.
     fn durable(&self) -> bool;
-    /// Writes; called once, in the batch's transaction. `run_minutes` is told of rows of `invocation`.
-    fn run(&mut self, tx: &Tx<'_>, run_minutes: &mut Minutes) -> Result<()>;
+    /// Writes; called once, in the batch's transaction.
+    fn run(&mut self, tx: &Tx<'_>, enqueue: &mut Enqueue<'_>) -> Result<()>;
     /// Replies; called once, after the commit or with the reason why there was none.
     fn finish(self: Box<Self>, committed: Result<()>);
 }
@@ -98,14 +98,14 @@ struct Job<T, F> {
     reply: Reply<Result<T>>,
 }
 
-impl<T: Send, F: FnOnce(&Tx<'_>, &mut Minutes) -> Result<T> + Send> Work for Job<T, F> {
+impl<T: Send, F: FnOnce(&Tx<'_>, &mut Enqueue<'_>) -> Result<T> + Send> Work for Job<T, F> {
     fn durable(&self) -> bool {
         self.durable
     }
 
-    fn run(&mut self, tx: &Tx<'_>, run_minutes: &mut Minutes) -> Result<()> {
+    fn run(&mut self, tx: &Tx<'_>, enqueue: &mut Enqueue<'_>) -> Result<()> {
         let body = self.body.take().expect("a job runs once");
-        self.value = Some(body(tx, run_minutes)?);
+        self.value = Some(body(tx, enqueue)?);
         Ok(())
     }
 
@@ -289,7 +289,7 @@ impl Recorder {
                 self.shedder.shed(of.run_id, lines, false);
                 logs::append(tx, &mut self.log_minutes, *of, lines)
             }
-            Order::Work(work) => work.run(tx, &mut self.run_minutes),
+            Order::Work(work) => work.run(tx, &mut Enqueue::new(&mut self.run_minutes)),
         }
     }
 }

@@ -3,14 +3,19 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
-use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec};
+use crate::model::cron::Cron;
+use crate::model::schedule::Zone;
+use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec, Timer};
 use crate::store::fault;
 
-/// The text to store.
-pub(super) fn text(spec: &Spec) -> String {
+/// The text to store, which is also what the view `triggers` shows.
+pub fn text(spec: &Spec) -> String {
     let value = match spec {
-        Spec::Timer { cron } => json!({ "cron": cron }),
+        Spec::Timer(timer) => {
+            json!({ "cron": timer.cron.as_str(), "zone": timer.zone.as_ref().map(Zone::as_str) })
+        }
         Spec::Http(http) => json!({
+            "url_id": http.url_id,
             "is_signed": http.is_signed,
             "intranet": http.intranet,
             "extranet": http.extranet,
@@ -24,6 +29,7 @@ pub(super) fn text(spec: &Spec) -> String {
             "auth_required": apigw.auth_required,
             "is_integrated": apigw.is_integrated,
             "is_base64": apigw.is_base64,
+            "enables_cors": apigw.enables_cors,
         }),
         Spec::Cos(cos) => json!({ "event": cos.event, "prefix": cos.prefix, "suffix": cos.suffix }),
         Spec::Ckafka(ckafka) => json!({
@@ -63,8 +69,15 @@ struct Stored<'a>(&'a Map<String, Value>);
 impl Stored<'_> {
     fn spec(&self, kind: Kind) -> Option<Spec> {
         Some(match kind {
-            Kind::Timer => Spec::Timer { cron: self.text("cron")? },
+            Kind::Timer => Spec::Timer(Timer {
+                cron: Cron::parse(&self.text("cron")?).ok()?,
+                zone: match self.0.get("zone") {
+                    Some(Value::String(zone)) => Some(Zone::parse(zone).ok()?),
+                    _ => None,
+                },
+            }),
             Kind::Http => Spec::Http(Http {
+                url_id: self.text("url_id").unwrap_or_default(),
                 is_signed: self.truth("is_signed")?,
                 intranet: self.truth("intranet")?,
                 extranet: self.truth("extranet")?,
@@ -81,6 +94,7 @@ impl Stored<'_> {
                 auth_required: self.truth("auth_required")?,
                 is_integrated: self.truth("is_integrated")?,
                 is_base64: self.truth("is_base64")?,
+                enables_cors: self.truth("enables_cors").unwrap_or(false),
             }),
             Kind::Cos => Spec::Cos(Cos {
                 event: self.text("event")?,
@@ -134,9 +148,25 @@ mod tests {
     fn what_was_stored_is_read_back() {
         let cors = Cors { origins: vec!["*".into()], max_age_s: 10, ..Cors::default() };
         for spec in [
-            Spec::Timer { cron: "0 * * * * * *".into() },
-            Spec::Http(Http { is_signed: true, intranet: false, extranet: true, cors: Some(cors) }),
-            Spec::Http(Http { is_signed: false, intranet: true, extranet: false, cors: None }),
+            Spec::Timer(Timer { cron: Cron::parse("0 * * * * * *").unwrap(), zone: None }),
+            Spec::Timer(Timer {
+                cron: Cron::parse("0 * * * * * *").unwrap(),
+                zone: Some(Zone::parse("UTC").unwrap()),
+            }),
+            Spec::Http(Http {
+                url_id: "u".into(),
+                is_signed: true,
+                intranet: false,
+                extranet: true,
+                cors: Some(cors),
+            }),
+            Spec::Http(Http {
+                url_id: String::new(),
+                is_signed: false,
+                intranet: true,
+                extranet: false,
+                cors: None,
+            }),
             Spec::Apigw(Apigw {
                 service: "s".into(),
                 environment: "release".into(),
@@ -145,6 +175,7 @@ mod tests {
                 auth_required: true,
                 is_integrated: false,
                 is_base64: true,
+                enables_cors: true,
             }),
             Spec::Cos(Cos { event: "cos:ObjectCreated:*".into(), prefix: "a".into(), suffix: ".b".into() }),
             Spec::Ckafka(Ckafka {

@@ -7,7 +7,7 @@ use crate::error::{About, Error, Kind as Failure, Result};
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::limits;
 use crate::model::trigger::{Kind, Placed, Spec, State, Trigger, bucket_of};
-use crate::store::{Store, Tx, functions, trigger_spec};
+use crate::store::{Store, Tx, functions, timers, trigger_spec};
 
 /// Which trigger is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,11 @@ impl Store {
     /// Every trigger of a function, the last changed first.
     pub fn triggers(&self, function_id: i64) -> Result<Vec<Placed>> {
         self.read(|tx| placed(tx, "t.function_id = ?1", &[&function_id]))
+    }
+
+    /// Every trigger of a namespace, the last changed first.
+    pub fn triggers_of_namespace(&self, namespace: &Namespace) -> Result<Vec<Placed>> {
+        self.read(|tx| placed(tx, "f.namespace = ?1", &[&namespace.as_str()]))
     }
 
     /// Every trigger of that kind, whatever function it is of, the last changed first.
@@ -54,9 +59,9 @@ impl Store {
         })
     }
 
-    /// Keeps a new trigger. Fails with `NotFound` where the function was deleted meanwhile, with `Conflict` where its name is taken
+    /// Keeps a new trigger; its row id, and how it is then. Fails with `NotFound` where the function was deleted meanwhile, with `Conflict` where its name is taken
     /// or it means what another means, and with `Limit`.
-    pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<Trigger> {
+    pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<(i64, Trigger)> {
         let trigger = trigger.clone();
         self.write_durably(move |tx| {
             functions::check_there(tx, function_id)?;
@@ -81,7 +86,8 @@ impl Store {
                     tx.now_us,
                 ],
             )?;
-            Ok(Trigger { created_us: tx.now_us, modified_us: tx.now_us, ..trigger })
+            let made = Trigger { created_us: tx.now_us, modified_us: tx.now_us, ..trigger };
+            Ok((tx.last_insert_rowid(), made))
         })
     }
 
@@ -94,8 +100,12 @@ impl Store {
         let of = of.clone();
         self.write_durably(move |tx| {
             let StoredTrigger { id, mut trigger } = find(tx, &of)?;
+            let (spec, enabled) = (trigger.spec.clone(), trigger.enabled);
             change(&mut trigger)?;
             check_bucket(tx, &trigger, Some(id))?;
+            if trigger.enabled && (!enabled || trigger.spec != spec) {
+                timers::set_anew(tx, id)?;
+            }
             tx.execute(
                 "UPDATE trigger_row SET spec = ?2, enabled = ?3, custom_argument = ?4, description = ?5, modified_us = ?6
                  WHERE id = ?1",

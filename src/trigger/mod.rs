@@ -3,3 +3,7 @@
 //!
 //! What triggers there are is up to [`service::triggers`](crate::service::triggers), which tells of changes and keeps what has come
 //! of each.
+
+pub mod http;
+pub mod templates;
+pub mod timer;

@@ -7,6 +7,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::function::{Function, folder};
 use crate::gate::Gate;
 use crate::server::{Place, Record, Server, program};
@@ -125,6 +127,46 @@ fn an_event_is_tried_as_often_and_as_soon_as_if_the_clock_had_not_jumped() {
     let record = host.server.over(&id);
     assert_eq!((record.state.as_str(), record.retry_num, record.attempts.len()), ("dead", 2, 2));
     assert_eq!(record.printed().len(), 3, "{record:?}");
+}
+
+/// A timer that fires every second: forward the clock makes it fire, once; back it makes it wait, and no moment comes twice.
+#[test]
+fn a_timer_fires_no_moment_twice_whatever_the_clock_says() {
+    let Some(host) = Host::new() else { return };
+    host.server.deploy("hello", &folder("hello"));
+    let body = br#"{"type":"timer","name":"tick","spec":{"cron":"* * * * * * *"}}"#;
+    assert_eq!(host.server.call("POST", "/v1/functions/hello/triggers", body).status, 201);
+    let moments = || {
+        let page = host.server.get("/v1/invocations?function=hello&limit=1000");
+        let moment = |run: &Value| {
+            let record = host.server.record(run["request_id"].as_str().unwrap());
+            let event: Value = serde_json::from_str(record.event.get()).unwrap();
+            event["Time"].as_str().unwrap().to_owned()
+        };
+        page["invocations"].as_array().unwrap().iter().map(moment).collect::<Vec<_>>()
+    };
+    let until = |what: &str, enough: &dyn Fn(&[String]) -> bool| {
+        wait::until(what, || Some(moments()).filter(|moments| enough(moments)))
+    };
+    let before = until("it fires", &|moments| moments.len() >= 2);
+    host.set_clock(1);
+    let ahead = until("it fires an hour later", &|moments| moments.len() >= before.len() + 3);
+    let newest = ahead.iter().max().unwrap().clone();
+    assert!(ahead.len() < 60, "the hour was not caught up with: {}", ahead.len());
+    // Everything until then was seen to; a timer that is made now shows that time passes.
+    host.set_clock(0);
+    host.server.deploy("other", &folder("hello"));
+    assert_eq!(host.server.call("POST", "/v1/functions/other/triggers", body).status, 201);
+    wait::until("another one fires", || {
+        let page = host.server.get("/v1/invocations?function=other");
+        (page["invocations"].as_array().unwrap().len() >= 3).then_some(())
+    });
+    host.set_clock(1);
+    let after = until("it goes on", &|moments| moments.iter().max().unwrap() > &newest);
+    let mut once = after.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), after.len(), "{after:?}");
 }
 
 #[test]

@@ -5,6 +5,9 @@ use crate::base::percent;
 use crate::http::head::Head;
 use crate::model::object::{BucketName, ObjectKey};
 
+/// The first label of the host that stands for all buckets.
+const SERVICE: &str = "service";
+
 /// A request, read.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -60,8 +63,14 @@ pub(super) fn host(head: &Head) -> &str {
     }
 }
 
+/// Whether a host that others share is the storage's: a bucket's, or that of all of them. What only looks like it may be this host's.
+pub(super) fn is_meant(host: &str) -> bool {
+    let label = host.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    is_storage(host) && (label == SERVICE || BucketName::parse(&label).is_ok())
+}
+
 /// Whether a host is one of object storage: its second label says so.
-pub(super) fn is_storage(host: &str) -> bool {
+fn is_storage(host: &str) -> bool {
     host.split('.').nth(1).is_some_and(|label| label.eq_ignore_ascii_case("cos"))
 }
 
@@ -70,7 +79,7 @@ fn bucket(host: &str, is_alone: bool) -> Result<Option<BucketName>, Fault> {
     let label = host.split('.').next().unwrap_or_default().to_ascii_lowercase();
     if is_storage(host) {
         return match label.as_str() {
-            "service" => Ok(None),
+            SERVICE => Ok(None),
             label => Ok(Some(BucketName::parse(label)?)),
         };
     }
@@ -105,6 +114,11 @@ mod tests {
             assert_eq!(found.as_ref().map(BucketName::as_str), expected, "{host}");
         }
         assert_eq!(asked("/", "photos.cos.x", false).unwrap_err().code, "InvalidBucketName");
+        for (host, expected) in
+            [(storage, true), ("service.cos.x", true), ("edge.cos.company.com", false), ("edge.lan", false)]
+        {
+            assert_eq!(is_meant(host), expected, "{host}");
+        }
         for (host, expected) in [(storage, true), ("cos.x.y", false), ("scf.tencentcloudapi.com", false)] {
             assert_eq!(is_storage(host), expected, "{host}");
         }

@@ -73,7 +73,7 @@ impl Objects {
 
     /// Whether a request is for this door where it shares its address.
     pub fn is_meant(head: &Head) -> bool {
-        asked::is_storage(asked::host(head))
+        asked::is_meant(asked::host(head))
     }
 
     /// What is asked for, if whoever asks may.

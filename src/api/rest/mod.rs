@@ -37,6 +37,7 @@ pub mod check;
 mod concurrency;
 mod dead_letters;
 mod event_config;
+mod event_templates;
 mod events_s3;
 mod fields;
 mod functions;
@@ -57,6 +58,8 @@ pub mod sql;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod trigger_spec;
+mod triggers;
 mod versions;
 
 /// The door.

@@ -86,6 +86,7 @@ fn part_schema(name: &str) -> Value {
         "version" => json!({ "type": "string", "pattern": "^[1-9][0-9]{0,8}$" }),
         "alias" => json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
         "layer" => json!({ "type": "string", "pattern": "^[A-Za-z]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$" }),
+        "trigger" => json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
         "bucket" => {
             json!({ "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?(-[0-9]{1,20})?$" })
         }

@@ -9,6 +9,12 @@ pub(super) const NAMESPACE: Param = Param::new(
 );
 pub(super) const QUALIFIER: Param =
     Param::new("qualifier", "A version or an alias; $LATEST by default.", r#"{"type":"string"}"#);
+pub(super) const TRIGGER_TYPE: Param =
+    Param::new("type", "Of that type.", r##"{"$ref":"#/components/schemas/TriggerType"}"##);
+pub(super) const TRIGGER_QUALIFIER: Param =
+    Param::new("qualifier", "The one that runs that version or alias.", r#"{"type":"string"}"#);
+pub(super) const TRIGGER_EVENT: Param =
+    Param::new("event", "The one for that event of object storage.", r#"{"type":"string"}"#);
 pub(super) const FUNCTION: Param =
     Param::new("function", "Of that function only.", r##"{"$ref":"#/components/schemas/Name"}"##);
 pub(super) const SINCE: Param = Param::new(

@@ -5,16 +5,21 @@ use crate::error::{About, Error, Kind};
 
 /// Why a request is refused.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(in crate::api) struct Fault {
     /// The code that clients branch on.
     pub(super) code: &'static str,
     /// A sentence for people.
-    pub(super) message: String,
+    pub(in crate::api) message: String,
     /// What lies underneath, for the log.
     cause: Option<Error>,
 }
 
 impl Fault {
+    /// Whether somebody may be guessing signatures.
+    pub(in crate::api) fn is_guess(&self) -> bool {
+        ["AuthFailure.SignatureFailure", "AuthFailure.SecretIdNotFound"].contains(&self.code)
+    }
+
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Fault {
         Fault { code, message: message.into(), cause: None }
     }

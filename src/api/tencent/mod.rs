@@ -23,7 +23,7 @@ mod config;
 mod describe;
 mod download;
 mod events;
-mod fault;
+pub(in crate::api) mod fault;
 mod functions;
 mod invoke;
 mod layers;
@@ -31,7 +31,7 @@ mod logs;
 mod namespaces;
 mod params;
 mod replays;
-mod sign;
+pub(in crate::api) mod sign;
 mod times;
 mod trigger_desc;
 mod triggers;
@@ -123,7 +123,7 @@ impl Tencent {
 
     /// Counts who guesses: a fault that says so becomes one that tells them to wait.
     fn counted(&self, fault: Fault, peer: Peer) -> Fault {
-        if !["AuthFailure.SignatureFailure", "AuthFailure.SecretIdNotFound"].contains(&fault.code) {
+        if !fault.is_guess() {
             return fault;
         }
         match self.parts.failures.count(peer) {

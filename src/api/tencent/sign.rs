@@ -29,13 +29,13 @@ pub(super) const VALID_S: i64 = 300;
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 
 /// Finds the secret half of a public one, and what its holder may do.
-pub(super) type SecretOf<'a> = &'a dyn Fn(&str) -> Option<(String, Scope)>;
+pub(in crate::api) type SecretOf<'a> = &'a dyn Fn(&str) -> Option<(String, Scope)>;
 
 /// A signature that was right.
 #[derive(Debug)]
-pub(super) struct Signed {
+pub(in crate::api) struct Signed {
     /// What its key may do.
-    pub(super) scope: Scope,
+    pub(in crate::api) scope: Scope,
     /// The signature itself.
     pub(super) signature: String,
 }
@@ -50,8 +50,19 @@ pub(super) fn verify(head: &Head, body: &[u8], secret_of: SecretOf<'_>, now_s: i
     if asked::has_common_parameters_within(head) {
         verify_pairs(head, body, secret_of, now_s)
     } else {
-        verify_headers(head, body, secret_of, now_s)
+        verify_headers(head, body, secret_of, now_s, &["/"])
     }
+}
+
+/// Checks the signature of a request to a function's own URL, which is the newer one. The cloud signs every request as one of `/`;
+/// there are clients that sign the path, as its products with paths of their own want it: either will do.
+pub(in crate::api) fn verify_url(
+    head: &Head,
+    body: &[u8],
+    secret_of: SecretOf<'_>,
+    now_s: i64,
+) -> Result<Signed, Fault> {
+    verify_headers(head, body, secret_of, now_s, &["/", head.path()])
 }
 
 /// What is in `Authorization`.
@@ -98,7 +109,13 @@ impl<'a> Credential<'a> {
     }
 }
 
-fn verify_headers(head: &Head, body: &[u8], secret_of: SecretOf<'_>, now_s: i64) -> Result<Signed, Fault> {
+fn verify_headers(
+    head: &Head,
+    body: &[u8],
+    secret_of: SecretOf<'_>,
+    now_s: i64,
+    paths: &[&str],
+) -> Result<Signed, Fault> {
     let text = head.header_text("authorization");
     let text = text.ok_or_else(|| Fault::missing("AuthFailure.InvalidAuthorization", "Authorization"))?;
     let credential = Credential::parse(text)?;
@@ -119,9 +136,11 @@ fn verify_headers(head: &Head, body: &[u8], secret_of: SecretOf<'_>, now_s: i64)
     // Once: it may be the body of a large package.
     let body_hash = body_hash(head, body);
     let mut is_right = subtle::Choice::from(0);
-    for host in hosts(head) {
+    let hosts = hosts(head);
+    for (path, host) in paths.iter().flat_map(|path| hosts.iter().map(move |host| (path, host))) {
         for lowered in [false, true] {
-            let request = canonical(head, &body_hash, &credential.signed_headers, &host, lowered);
+            let names = &credential.signed_headers;
+            let request = canonical(head, path, &body_hash, names, host, lowered);
             let to_sign = format!("{ALGORITHM}\n{at_s}\n{scope_text}\n{}", hex(&Sha256::digest(request)));
             let expected = hex(&hmac(&key, to_sign.as_bytes()));
             is_right |= expected.as_bytes().ct_eq(credential.signature.as_bytes());
@@ -152,10 +171,19 @@ fn body_hash(head: &Head, body: &[u8]) -> String {
 }
 
 /// The canonical request (contract 7.2), with `host` for the host.
-fn canonical(head: &Head, body_hash: &str, signed: &[&str], host: &str, lowered: bool) -> Vec<u8> {
+fn canonical(
+    head: &Head,
+    path: &str,
+    body_hash: &str,
+    signed: &[&str],
+    host: &str,
+    lowered: bool,
+) -> Vec<u8> {
     let is_get = *head.method() == Method::Get;
     let mut text: Vec<u8> = head.method().as_str().as_bytes().to_vec();
-    text.extend_from_slice(b"\n/\n");
+    text.push(b'\n');
+    text.extend_from_slice(path.as_bytes());
+    text.push(b'\n');
     text.extend_from_slice(if is_get { head.query().unwrap_or_default() } else { "" }.as_bytes());
     text.push(b'\n');
     for name in signed {
@@ -268,7 +296,7 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
+pub(in crate::api) fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key may have any length");
     mac.update(text);
     mac.finalize().into_bytes().to_vec()

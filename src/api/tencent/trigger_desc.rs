@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::api::tencent::fault::Fault;
 use crate::api::tencent::params::Params;
 use crate::model::cron::Cron;
-use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec};
+use crate::model::schedule::Zone;
+use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec, Timer};
 
 /// What Tencent's own tools say for Kafka where its user says nothing.
 const MAX_MSG_NUM: u32 = 100;
@@ -65,10 +66,23 @@ impl Change {
     }
 }
 
-/// Writes a descriptor as it is read back.
-pub(super) fn write(spec: &Spec) -> String {
+/// Writes the descriptor of a trigger at `address` as it is read back.
+pub(super) fn write_at(spec: &Spec, address: &str) -> String {
+    let Spec::Http(http) = spec else { return write(spec) };
+    let mut value = http_value(http);
+    for (is_there, prefix) in [(http.intranet, "Intranet"), (http.extranet, "Extranet")] {
+        if is_there {
+            for name in ["Url", "HTTPUrl"] {
+                value["NetConfig"][format!("{prefix}{name}")] = address.into();
+            }
+        }
+    }
+    value.to_string()
+}
+
+fn write(spec: &Spec) -> String {
     match spec {
-        Spec::Timer { cron } => json!({ "cron": cron }).to_string(),
+        Spec::Timer(timer) => timer_value(timer).to_string(),
         Spec::Http(http) => http_value(http).to_string(),
         Spec::Apigw(apigw) => apigw_value(apigw).to_string(),
         Spec::Cos(cos) => {
@@ -79,13 +93,22 @@ pub(super) fn write(spec: &Spec) -> String {
     }
 }
 
-/// A bare expression, or the object that it is read back as.
+/// A bare expression, or the object that it is read back as. The zone is ours; the cloud knows one only.
 fn timer(text: &str) -> Result<Spec, Fault> {
-    let given = match text.trim().starts_with('{') {
-        true => object(text)?.needed("cron")?.to_owned(),
-        false => text.to_owned(),
-    };
-    Ok(Spec::Timer { cron: Cron::parse(&given)?.as_str().to_owned() })
+    if !text.trim().starts_with('{') {
+        return Ok(Spec::Timer(Timer { cron: Cron::parse(text)?, zone: None }));
+    }
+    let given = object(text)?;
+    let zone = given.said("timeZone")?.map(Zone::parse).transpose()?;
+    Ok(Spec::Timer(Timer { cron: Cron::parse(given.needed("cron")?)?, zone }))
+}
+
+fn timer_value(timer: &Timer) -> Value {
+    let mut value = json!({ "cron": timer.cron.as_str() });
+    if let Some(zone) = &timer.zone {
+        value["timeZone"] = zone.as_str().into();
+    }
+    value
 }
 
 /// The object in a text, or in the string that the text is.
@@ -128,6 +151,7 @@ fn http(params: &Params) -> Result<Http, Fault> {
         _ => None,
     };
     Ok(Http {
+        url_id: String::new(),
         is_signed,
         intranet: net.truth("EnableIntranet")?.unwrap_or(false),
         extranet: net.truth("EnableExtranet")?.unwrap_or(true),
@@ -181,12 +205,13 @@ fn apigw(params: &Params) -> Result<Apigw, Fault> {
         auth_required: api.truth("authRequired")?.unwrap_or(false),
         is_integrated: api.truth("isIntegratedResponse")?.unwrap_or(false),
         is_base64: api.truth("IsBase64Encoded")?.unwrap_or(false),
+        enables_cors: api.truth("enableCORS")?.unwrap_or(false),
     })
 }
 
 fn apigw_value(apigw: &Apigw) -> Value {
     let word = |truth: bool| if truth { "TRUE" } else { "FALSE" };
-    json!({
+    let mut value = json!({
         "api": {
             "authRequired": word(apigw.auth_required),
             "requestConfig": { "method": apigw.method, "path": apigw.path },
@@ -195,7 +220,11 @@ fn apigw_value(apigw: &Apigw) -> Value {
         },
         "service": { "serviceId": apigw.service, "serviceName": apigw.service },
         "release": { "environmentName": apigw.environment },
-    })
+    });
+    if apigw.enables_cors {
+        value["api"]["enableCORS"] = word(true).into();
+    }
+    value
 }
 
 fn cos(params: &Params) -> Result<Cos, Fault> {
@@ -266,6 +295,8 @@ mod tests {
     #[test]
     fn a_timer_goes_in_bare_and_comes_back_in_an_object() {
         assert_eq!(back(Kind::Timer, "0 */5 * * * * *"), r#"{"cron":"0 */5 * * * * *"}"#);
+        let zoned = r#"{"cron":"0 0 9 * * * *","timeZone":"Europe/Berlin"}"#;
+        assert_eq!(back(Kind::Timer, zoned), zoned);
         assert_eq!(back(Kind::Timer, "*/5 * * * *"), r#"{"cron":"0 */5 * * * * *"}"#);
         assert_eq!(read(Kind::Timer, "nonsense").unwrap_err().code, "InvalidParameterValue.TriggerDesc");
     }

@@ -6,8 +6,8 @@ use crate::api::tencent::call::{Call, Reply};
 use crate::api::tencent::fault::Fault;
 use crate::api::tencent::times;
 use crate::api::tencent::trigger_desc;
-use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version};
-use crate::model::trigger::{Kind, Spec, Trigger};
+use crate::model::function::{Function, FunctionName, LATEST, Version};
+use crate::model::trigger::{Kind, Placed, Spec, Trigger};
 use crate::store::triggers::TriggerRef;
 
 /// Most rows of a page of triggers.
@@ -27,7 +27,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Reply, Fault> {
         modified_us: 0,
     };
     let made = call.parts.triggers.create(&namespace, &name, &trigger)?;
-    Ok(Reply::of(json!({ "TriggerInfo": described(&made) })))
+    Ok(Reply::of(json!({ "TriggerInfo": described(call, &made) })))
 }
 
 pub(super) fn update(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -68,7 +68,7 @@ pub(super) fn delete(call: &Call<'_>) -> Result<Reply, Fault> {
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, Fault> {
     let (namespace, name) = call.names()?;
     let window = call.window(LIMIT_MAX)?;
-    let mut triggers = all(call, &namespace, &name)?;
+    let mut triggers = call.parts.triggers.list(&namespace, &name)?;
     for filter in call.params.objects("Filters")?.unwrap_or_default() {
         let values = filter.texts("Values")?.unwrap_or_default();
         let part = filter.needed("Name")?;
@@ -84,11 +84,11 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Fault> {
                 ));
             }
         };
-        triggers.retain(|trigger| values.contains(&field(trigger)));
+        triggers.retain(|placed| values.contains(&field(&placed.trigger)));
     }
     match call.params.said("OrderBy")? {
-        None | Some("mod_time") => triggers.sort_by_key(|trigger| trigger.modified_us),
-        Some("add_time") => triggers.sort_by_key(|trigger| trigger.created_us),
+        None | Some("mod_time") => triggers.sort_by_key(|placed| placed.trigger.modified_us),
+        Some("add_time") => triggers.sort_by_key(|placed| placed.trigger.created_us),
         Some(_) => {
             return Err(Fault::new("InvalidParameterValue.OrderBy", "OrderBy must be add_time or mod_time"));
         }
@@ -97,20 +97,18 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Fault> {
         triggers.reverse();
     }
     let total = triggers.len();
-    let page: Vec<Value> = window.cut(triggers).iter().map(listed).collect();
+    let page: Vec<Value> = window.cut(triggers).iter().map(|placed| listed(call, placed)).collect();
     Ok(Reply::of(json!({ "TotalCount": total, "Triggers": page })))
 }
 
 /// Those that run a version, as GetFunction shows them.
 pub(super) fn of_version(call: &Call<'_>, function: &Function, version: &Version) -> Result<Value, Fault> {
-    let mut triggers = all(call, &function.namespace, &function.name)?;
+    let mut triggers = call.parts.triggers.list(&function.namespace, &function.name)?;
     let asked = call.params.said("Qualifier")?.unwrap_or(LATEST);
-    triggers.retain(|trigger| trigger.qualifier == asked || trigger.qualifier == version.qualifier);
-    Ok(triggers.iter().map(described).collect())
-}
-
-fn all(call: &Call<'_>, namespace: &Namespace, name: &FunctionName) -> Result<Vec<Trigger>, Fault> {
-    Ok(call.parts.triggers.list(namespace, name)?.into_iter().map(|placed| placed.trigger).collect())
+    triggers.retain(|Placed { trigger, .. }| {
+        trigger.qualifier == asked || trigger.qualifier == version.qualifier
+    });
+    Ok(triggers.iter().map(|placed| described(call, placed)).collect())
 }
 
 fn kind(call: &Call<'_>) -> Result<Kind, Fault> {
@@ -154,11 +152,13 @@ fn meant(call: &Call<'_>) -> Result<TriggerRef, Fault> {
     })
 }
 
-fn described(trigger: &Trigger) -> Value {
+fn described(call: &Call<'_>, placed: &Placed) -> Value {
+    let Placed { id, function, trigger, .. } = placed;
+    let address = call.parts.triggers.address(placed);
     json!({
         "TriggerName": trigger.name,
         "Type": trigger.spec.kind().as_str(),
-        "TriggerDesc": trigger_desc::write(&trigger.spec),
+        "TriggerDesc": trigger_desc::write_at(&trigger.spec, &address),
         "Enable": u8::from(trigger.enabled),
         "AvailableStatus": "Available",
         "Qualifier": trigger.qualifier,
@@ -166,14 +166,22 @@ fn described(trigger: &Trigger) -> Value {
         "Description": trigger.description,
         "AddTime": times::of(trigger.created_us),
         "ModTime": times::of(trigger.modified_us),
-        "ResourceId": "",
-        "BindStatus": "",
+        "ResourceId": resource(&trigger.spec, function, *id),
+        "BindStatus": if trigger.enabled { "on" } else { "off" },
         "TriggerAttribute": "",
     })
 }
 
-fn listed(trigger: &Trigger) -> Value {
-    let mut row = described(trigger);
+/// What the cloud knows it by; tools read the service and the API of a gateway out of it (triggers 1.5).
+fn resource(spec: &Spec, function: &FunctionName, id: i64) -> String {
+    match spec {
+        Spec::Apigw(apigw) => format!("service/{}/API/api-{id}", apigw.service),
+        _ => format!("function/{function}/{id}"),
+    }
+}
+
+fn listed(call: &Call<'_>, placed: &Placed) -> Value {
+    let mut row = described(call, placed);
     row["BoundResources"] = "".into();
     row
 }

@@ -46,7 +46,7 @@ impl Events {
     }
 
     /// A place in the queue for an event that the caller will keep in a transaction of its own, and the record to keep it by. Then
-    /// it is to be [`admitted`](Events::admit); dropped, the place goes back. Fails as [`accept`](Events::accept).
+    /// it is to be [`admitted`](Events::admit) or [given back](Events::give_back). Fails as [`accept`](Events::accept).
     pub(crate) fn prepare(&self, order: Order) -> Result<Prepared<'_>> {
         self.parts.store.check_room_for_event()?;
         let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
@@ -55,15 +55,18 @@ impl Events {
         let known = self.runner.find(&function.0, &function.1)?;
         let mut record = self.queued(&aimed, order.source, event.0.to_vec());
         record.alias = aim.alias.to_string();
-        let place = self.reserve(record.event.len())?;
-        Ok(Prepared { place, known, record })
+        let place = self.reserve(&known, &record)?;
+        Ok(Prepared { place, record })
     }
 
-    /// Lets an event into the line whose record was committed, or may have been: then whoever takes it finds out.
+    /// Lets an event into the line whose record was committed.
     pub(crate) fn admit(&self, prepared: Prepared<'_>) {
-        let Prepared { place, known, record } = prepared;
-        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-        self.let_in(place, &known, record.id, record.created_us);
+        self.kept(prepared.place);
+    }
+
+    /// Gives the place back of an event whose record was not committed; where that is not known, whoever takes it finds out.
+    pub(crate) fn give_back(&self, prepared: Prepared<'_>, error: &Error) {
+        self.not_kept(prepared.place, error);
     }
 
     /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
@@ -115,33 +118,43 @@ impl Events {
         record: Record,
         store: impl FnOnce(Record) -> Result<Acceptance>,
     ) -> Result<RequestId> {
-        let place = self.reserve(record.event.len())?;
-        let (id, row, created_us) = (record.request_id.clone(), record.id, record.created_us);
+        let place = self.reserve(known, &record)?;
+        let id = record.request_id.clone();
         failpoint::here("event.accept")?;
         match store(record) {
             Ok(Acceptance::New) => {
-                self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-                self.let_in(place, known, row, created_us);
+                self.kept(place);
                 Ok(id)
             }
             Ok(Acceptance::Known(id)) => Ok(id),
             Err(error) => {
-                // It may have been committed all the same: whoever takes it finds out.
-                if matches!(error.kind, Kind::Busy | Kind::Internal) {
-                    self.let_in(place, known, row, created_us);
-                }
+                self.not_kept(place, &error);
                 Err(error)
             }
         }
     }
 
-    /// A place for an event of so many bytes, or the reason why there is none.
-    fn reserve(&self, bytes: usize) -> Result<Place<'_>> {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    /// Lets an event in that was kept.
+    pub(super) fn kept(&self, place: Place<'_>) {
+        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        self.let_in(place);
+    }
+
+    /// Gives the place of an event back that was not kept; where that is not known, whoever takes it finds out.
+    pub(super) fn not_kept(&self, place: Place<'_>, error: &Error) {
+        if matches!(error.kind, Kind::Busy | Kind::Internal) {
+            self.let_in(place);
+        }
+    }
+
+    /// A place for the event of that record, to be taken before the event is kept; or the reason why there is none.
+    pub(super) fn reserve(&self, known: &Known, record: &Record) -> Result<Place<'_>> {
+        let bytes = u64::try_from(record.event.len()).unwrap_or(u64::MAX);
         let (counts, options) = (&self.counts, &self.options);
         let events = counts.events.fetch_add(1, Ordering::Relaxed) + 1;
         let total = counts.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let place = Place { counts, bytes, is_kept: false };
+        let (id, created_us) = (record.id, record.created_us);
+        let place = Place { counts, known: known.clone(), id, created_us, bytes, is_kept: false };
         let full = |what: String| Err(Error::new(Kind::Full, what));
         if events > options.events_max {
             return full(format!("{} events wait already; send it again later", options.events_max));
@@ -154,12 +167,12 @@ impl Events {
     }
 
     /// Lets an event that is committed into the line.
-    fn let_in(&self, mut place: Place<'_>, known: &Known, id: i64, created_us: i64) {
+    fn let_in(&self, mut place: Place<'_>) {
         place.is_kept = true;
-        let age_us = self.parts.clock.wall_us().saturating_sub(created_us).max(0);
+        let age_us = self.parts.clock.wall_us().saturating_sub(place.created_us).max(0);
         let born_us = self.now_us() - age_us;
-        let entry = Entry { id, born_us, due_us: born_us, bytes: place.bytes, is_suspect: false };
-        self.enter(known.version.function_id, entry, Some(known));
+        let entry = Entry { id: place.id, born_us, due_us: born_us, bytes: place.bytes, is_suspect: false };
+        self.enter(place.known.version.function_id, entry, Some(&place.known));
     }
 }
 
@@ -167,15 +180,18 @@ impl Events {
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
     place: Place<'a>,
-    known: Known,
     /// What is to be kept.
     pub(crate) record: Record,
 }
 
 /// A place in the queue, given back unless the event comes to be.
 #[derive(Debug)]
-struct Place<'a> {
+pub(super) struct Place<'a> {
     counts: &'a Counts,
+    known: Known,
+    /// The event's row id.
+    id: i64,
+    created_us: i64,
     bytes: u64,
     is_kept: bool,
 }

@@ -34,6 +34,7 @@ mod line;
 mod message;
 #[cfg(test)]
 mod tests;
+pub mod timers;
 
 /// How often an event is looked for that is neither waiting nor running just now, and what lies between two looks.
 const TERMINATE_TRIES: u32 = 100;

@@ -136,15 +136,15 @@ impl Objects {
                 Ok(())
             }
             Err(error) => {
-                heard.into_iter().for_each(|of_this| self.doubt(&error, of_this));
+                heard.into_iter().for_each(|of_this| self.give_back(&error, of_this));
                 Err(error)
             }
         }
     }
 
-    /// Removes files that a crash left behind.
-    pub fn sweep(&self) -> Result<()> {
-        let removed = self.files.sweep(&self.store)?;
+    /// Removes files that a crash left behind, until `is_over` says that it is to end.
+    pub fn sweep(&self, is_over: impl Fn() -> bool) -> Result<()> {
+        let removed = self.files.sweep(&self.store, is_over)?;
         if removed > 0 {
             log::info!("{removed} files of objects that were never finished, or are gone, were removed");
         }
@@ -171,7 +171,7 @@ impl Objects {
                     // A start finds out.
                     staged.keep();
                 }
-                self.doubt(&error, heard);
+                self.give_back(&error, heard);
                 Err(error)
             }
         }
@@ -242,11 +242,9 @@ impl Objects {
         }
     }
 
-    /// What becomes of events whose commit failed: where it is not known whether it did, they are let in and it is found out.
-    fn doubt(&self, error: &Error, heard: Heard<'_>) {
-        if is_doubtful(error) {
-            self.admit(heard);
-        }
+    /// Gives places back, their events not being committed, as far as that is known.
+    fn give_back(&self, error: &Error, heard: Heard<'_>) {
+        heard.into_iter().for_each(|(_, prepared)| self.events.give_back(prepared, error));
     }
 
     fn new_file_id(&self) -> FileId {

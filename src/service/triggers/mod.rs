@@ -1,13 +1,15 @@
 //! Triggers of functions: made, changed, listed, deleted, and what has come of each. What is kept is checked whole; what fires
 //! them (`trigger/`) reads it here, and hears of changes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::clock::Clock;
+use crate::base::id::IdSource;
 use crate::error::{About, Error, Result};
 use crate::model::alias::AliasName;
 use crate::model::function::{Function, FunctionName, LATEST, Namespace, no_function};
-use crate::model::trigger::{Kind, Placed, State, Trigger};
+use crate::model::schedule::{Schedule, Zone};
+use crate::model::trigger::{Kind, Placed, Spec, State, Trigger};
 use crate::service::triggers::changes::Changes;
 use crate::service::triggers::counts::Counts;
 use crate::store::Store;
@@ -21,19 +23,86 @@ mod counts;
 pub struct Triggers {
     store: Store,
     clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
     changes: Arc<Changes>,
+    zone: Zone,
+    base_url: OnceLock<String>,
     counts: Counts,
 }
 
+/// What the triggers are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where they are kept.
+    pub store: Store,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// What URLs are known by.
+    pub ids: Arc<dyn IdSource>,
+    /// Told of every change.
+    pub changes: Arc<Changes>,
+    /// The zone of timers that name none.
+    pub zone: Zone,
+}
+
+/// What an id of a URL is made of, and how long it is: nobody can try them all.
+const URL_ID_LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+const URL_ID_CHARS: usize = 12;
+
 impl Triggers {
-    /// Those in `store`.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, changes: Arc<Changes>) -> Triggers {
-        Triggers { store, clock, changes, counts: Counts::default() }
+    /// Those in the store.
+    pub fn new(parts: Parts) -> Triggers {
+        let Parts { store, clock, ids, changes, zone } = parts;
+        Triggers { store, clock, ids, changes, zone, base_url: OnceLock::new(), counts: Counts::default() }
+    }
+
+    /// Said once it is known: where others reach the server, without a slash at its end.
+    pub fn reached_at(&self, base_url: String) {
+        // Only the first one to say it is right, and there is only one.
+        let _ = self.base_url.set(base_url);
+    }
+
+    /// The zone of timers that name none.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Where what fires a trigger comes from or goes to: an expression, a URL, a bucket, a topic.
+    pub fn address(&self, placed: &Placed) -> String {
+        let base = self.base_url.get().map_or("", String::as_str);
+        match &placed.trigger.spec {
+            Spec::Timer(timer) => format!("{} {}", timer.cron, timer.zone.as_ref().unwrap_or(&self.zone)),
+            Spec::Http(http) => format!("{base}/url/{}/", http.url_id),
+            Spec::Apigw(apigw) => {
+                let path = apigw.path_of(&placed.function);
+                let path = path.trim_start_matches('=');
+                format!("{base}/apigw/{}/{}{path}", apigw.service, apigw.environment)
+            }
+            Spec::Cos(_) | Spec::Ckafka(_) => placed.trigger.name.clone(),
+        }
+    }
+
+    /// When a timer fires next, microseconds since the epoch; none where it does not, or is none.
+    pub fn next_us(&self, placed: &Placed) -> Option<i64> {
+        let Spec::Timer(timer) = &placed.trigger.spec else { return None };
+        let schedule = Schedule::new(&timer.cron, timer.zone.as_ref().unwrap_or(&self.zone)).ok()?;
+        let now_s = self.clock.wall_us().div_euclid(1_000_000);
+        let next_s = schedule.next_after(now_s).filter(|_| placed.trigger.enabled)?;
+        Some(next_s.saturating_mul(1_000_000))
     }
 
     /// Every trigger of a function, the last changed first. Fails with `NotFound`.
     pub fn list(&self, namespace: &Namespace, name: &FunctionName) -> Result<Vec<Placed>> {
         let mut triggers = self.store.triggers(self.function(namespace, name)?.id)?;
+        for placed in &mut triggers {
+            placed.state.add(self.counts.pending(placed.id));
+        }
+        Ok(triggers)
+    }
+
+    /// Every trigger of a namespace, the last changed first.
+    pub fn list_all(&self, namespace: &Namespace) -> Result<Vec<Placed>> {
+        let mut triggers = self.store.triggers_of_namespace(namespace)?;
         for placed in &mut triggers {
             placed.state.add(self.counts.pending(placed.id));
         }
@@ -81,11 +150,18 @@ impl Triggers {
 
     /// Makes one. Fails with `NotFound` (the function, or what it is to run), `Invalid`, `Conflict` (its name is taken, or it
     /// means objects that another means) and `Limit`.
-    pub fn create(&self, namespace: &Namespace, name: &FunctionName, trigger: &Trigger) -> Result<Trigger> {
+    pub fn create(&self, namespace: &Namespace, name: &FunctionName, trigger: &Trigger) -> Result<Placed> {
         trigger.check()?;
         let function = self.function(namespace, name)?;
         self.check_qualifier(&function, &trigger.qualifier)?;
-        self.store.create_trigger(function.id, trigger).inspect(|_| self.changes.tell())
+        let mut trigger = trigger.clone();
+        if let Spec::Http(http) = &mut trigger.spec {
+            http.url_id = self.url_id();
+        }
+        let (id, trigger) = self.store.create_trigger(function.id, &trigger)?;
+        self.changes.tell();
+        let (namespace, function_id) = (namespace.clone(), function.id);
+        Ok(Placed { id, namespace, function: name.clone(), function_id, trigger, state: State::default() })
     }
 
     /// Changes one by `change`; how it is then. Fails as [`create`](Triggers::create).
@@ -95,7 +171,12 @@ impl Triggers {
         change: impl FnOnce(&mut Trigger) + Send + 'static,
     ) -> Result<Trigger> {
         let changed = self.store.update_trigger(of, |trigger| {
+            let before = trigger.spec.clone();
             change(trigger);
+            // A URL stays what it is, whatever is said of it.
+            if let (Spec::Http(before), Spec::Http(http)) = (before, &mut trigger.spec) {
+                http.url_id = before.url_id;
+            }
             trigger.check()
         });
         changed.inspect(|_| self.changes.tell())
@@ -104,6 +185,11 @@ impl Triggers {
     /// Deletes one. Fails with `NotFound`.
     pub fn delete(&self, of: &TriggerRef) -> Result<()> {
         self.store.delete_trigger(of).inspect(|()| self.changes.tell())
+    }
+
+    fn url_id(&self) -> String {
+        let letter = |byte: &u8| char::from(URL_ID_LETTERS[usize::from(byte % 32)]);
+        self.ids.secret()[..URL_ID_CHARS].iter().map(letter).collect()
     }
 
     fn check_qualifier(&self, function: &Function, qualifier: &str) -> Result<()> {

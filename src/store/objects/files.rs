@@ -149,10 +149,10 @@ impl ObjectFiles {
         }
     }
 
-    /// Removes files that no row names, which a crash left behind; how many there were.
-    pub fn sweep(&self, store: &Store) -> Result<u64> {
+    /// Removes files that no row names, which a crash left behind, until `is_over` says that it is to end; how many there were.
+    pub fn sweep(&self, store: &Store, is_over: impl Fn() -> bool) -> Result<u64> {
         let mut removed = 0;
-        for folder in entries(&self.folder)? {
+        for folder in entries(&self.folder)?.into_iter().take_while(|_| !is_over()) {
             for path in entries(&folder)? {
                 let name = path.file_name().and_then(|name| name.to_str()).and_then(FileId::parse);
                 // What has another name is not ours.

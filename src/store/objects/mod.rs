@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::error::{About, Error, Kind, Result};
 use crate::model::invocation::Record;
 use crate::model::object::{Bucket, BucketName, Content, FileId, Object, ObjectKey, Said};
-use crate::store::{Store, Tx, events, fault};
+use crate::store::{Store, Tx, fault};
 
 pub mod backup;
 pub mod files;
@@ -108,7 +108,7 @@ impl Store {
     /// Fails with `NotFound` (the bucket, the upload), and with `Conflict` where the key is taken and may not be, or where
     /// parts were replaced since they were joined.
     pub fn put_object(&self, putting: Putting) -> Result<Vec<FileId>> {
-        self.write_with_events(move |tx, minutes| {
+        self.write_events(move |tx, queue| {
             let Putting { bucket, object, upload, may_replace, events } = &putting;
             let id = bucket_id(tx, bucket)?;
             let mut left_over = Vec::new();
@@ -122,7 +122,7 @@ impl Store {
             }
             left_over.extend(replaced);
             write(tx, id, object)?;
-            events::enqueue_all(tx, minutes, events)?;
+            queue.events(tx, events)?;
             Ok(left_over)
         })
     }
@@ -135,7 +135,7 @@ impl Store {
         deletions: Vec<(ObjectKey, Vec<Record>)>,
     ) -> Result<Vec<Option<FileId>>> {
         let bucket = bucket.clone();
-        self.write_with_events(move |tx, minutes| {
+        self.write_events(move |tx, queue| {
             let id = bucket_id(tx, &bucket)?;
             let mut files = Vec::new();
             for (key, events) in &deletions {
@@ -143,7 +143,7 @@ impl Store {
                 if file.is_some() {
                     let sql = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2";
                     tx.prepare_cached(sql)?.execute(params![id, key.as_str().as_bytes()])?;
-                    events::enqueue_all(tx, minutes, events)?;
+                    queue.events(tx, events)?;
                 }
                 files.push(file);
             }

@@ -27,6 +27,7 @@ mod recording;
 mod retention;
 mod searching;
 mod tailing;
+mod timers;
 
 /// A database in a folder of its own.
 pub(super) struct Fixture {

@@ -27,6 +27,7 @@ use crate::model::function::{FunctionName, Namespace};
 use crate::model::invocation::{Record, State};
 use crate::model::key::Scope;
 use crate::model::log::{Level, LogLine, Stream};
+use crate::model::schedule::Zone;
 use crate::pool::Pool;
 use crate::service::events::{self, Events};
 use crate::service::invoke::Invoker;
@@ -126,6 +127,7 @@ impl Door {
             stopping: stopping.clone(),
             total_mb_max: 1024,
             socket_needs_key,
+            timer_zone: Zone::default(),
         })));
         Door { rest, store, admin, stopping, _folder: folder }
     }

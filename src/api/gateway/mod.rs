@@ -1,0 +1,294 @@
+//! Requests that run functions: function URLs at `/url/{id}/…` and the API gateway at `/apigw/{service}/{environment}/…`, or both by
+//! host name as in the cloud (D29). Who sends them is no user of this server, but of the functions.
+//!
+//! A request goes: way ([`ways`]) → trigger (`trigger::http::routes`) → who may ([`auth`], [`cors`]) → event → run → response.
+//!
+//! # What must stay true
+//!
+//! * The function is told of the client only what the server knows; what it answers cannot end a header.
+//! * Whatever goes wrong, the answer is of the door that was knocked at: gateway and URL each have their own words for it.
+//! * What has come of it is counted for the trigger, and what ran has a record under the id that the client was told.
+
+mod answer;
+mod auth;
+mod cors;
+mod waiting;
+mod ways;
+
+use std::fmt;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use crate::api::Parts;
+use crate::api::gateway::answer::{Manner, Refusal};
+use crate::api::gateway::cors::Shared;
+use crate::api::gateway::waiting::Waiting;
+use crate::api::gateway::ways::Way;
+use crate::base::id::RequestId;
+use crate::http::Handler;
+use crate::http::head::{BodyLength, Head};
+use crate::http::request::{Peer, Request};
+use crate::http::response::Response;
+use crate::model::alias::{RoutingKey, is_number};
+use crate::model::function::LATEST;
+use crate::model::invocation::{Record, Source};
+use crate::model::limits;
+use crate::model::trigger::{Kind, Placed};
+use crate::service::invoke::{Finished, Order};
+use crate::trigger::http::event::{self, Asked};
+use crate::trigger::http::reply::{self, Reply};
+use crate::trigger::http::routes::{Api, Found, Routes, Url};
+
+/// How the door behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The account's application id, which is part of host names.
+    pub appid: String,
+    /// How long the gateway waits for a function.
+    pub patience: Duration,
+}
+
+/// The door.
+pub struct Gateway {
+    parts: Arc<Parts>,
+    options: Options,
+    /// What triggers there were when they had changed so often.
+    routes: RwLock<(u64, Arc<Routes>)>,
+    waiting: Waiting,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
+/// A request that was let in.
+struct Let<'a> {
+    head: &'a Head,
+    body: Option<&'a [u8]>,
+    /// The path without what led here.
+    path: &'a str,
+    source_ip: &'a str,
+    request_id: RequestId,
+}
+
+impl Gateway {
+    /// A door before `parts`.
+    pub fn new(parts: Arc<Parts>, options: Options) -> Gateway {
+        Gateway { parts, options, routes: RwLock::default(), waiting: Waiting::default() }
+    }
+
+    /// Waits until the runs that this door has given up have ended.
+    pub fn join(&self) {
+        self.waiting.join();
+    }
+
+    /// Whether a request is for this door.
+    pub fn is_meant(&self, head: &Head) -> bool {
+        Way::of(head, &self.options.appid).is_some()
+    }
+
+    fn serve(&self, request: Request) -> Response {
+        let Request { head, body, peer, .. } = request;
+        let Some(way) = Way::of(&head, &self.options.appid) else { return Response::new(404) };
+        let has_body = head.framing().length != BodyLength::Sized(0);
+        let bytes = match body.into_bytes() {
+            Ok(bytes) => bytes,
+            Err(error) => return self.refuse(way.kind(), Refusal::from(error)),
+        };
+        let source_ip = ways::source_ip(peer);
+        let request_id = self.request_id(way.kind());
+        let asked = Let {
+            head: &head,
+            body: has_body.then_some(bytes.as_slice()),
+            path: way.path(),
+            source_ip: &source_ip,
+            request_id,
+        };
+        let routes = match self.routes() {
+            Ok(routes) => routes,
+            Err(error) => return self.refuse(way.kind(), Refusal::from(error)),
+        };
+        match &way {
+            Way::Url { id, .. } => match routes.url(id) {
+                Some(url) => self.serve_url(url, asked, peer),
+                None => self.refuse(Kind::Http, Refusal::nothing()),
+            },
+            Way::Api { service, environment, path } => {
+                let method = cors::asked_method(&head);
+                match routes.api(service, environment, method, path) {
+                    Found::Api(api, parts) => self.serve_api(api, parts, asked, peer),
+                    Found::OtherMethods(methods) => self.refuse(Kind::Apigw, Refusal::method(&methods)),
+                    Found::Nothing => self.refuse(Kind::Apigw, Refusal::nothing()),
+                }
+            }
+        }
+    }
+
+    fn serve_url(&self, url: &Url, asked: Let<'_>, peer: Peer) -> Response {
+        let shared = Shared::of(asked.head, url.http.cors.as_ref());
+        if let Some(preflight) = shared.preflight() {
+            return preflight;
+        }
+        let http = &url.http;
+        let is_reached = http.extranet || (http.intranet && ways::is_near(peer));
+        let admitted = match (is_reached, http.is_signed) {
+            (false, _) => Err(Refusal::elsewhere()),
+            (true, false) => Ok(()),
+            (true, true) => auth::check_url(&self.parts, asked.head, asked.body, peer),
+        };
+        let answer = admitted.map_or_else(
+            |refusal| self.refuse(Kind::Http, refusal),
+            |()| {
+                let event = event::url(&told(&asked));
+                self.run(&url.placed, Source::Url, Manner::Url, event, asked)
+            },
+        );
+        shared.over(answer)
+    }
+
+    fn serve_api(&self, api: &Api, parts: Vec<(String, String)>, asked: Let<'_>, peer: Peer) -> Response {
+        let everybody = api.apigw.enables_cors.then(cors::everybody);
+        let shared = Shared::of(asked.head, everybody.as_ref());
+        if let Some(preflight) = shared.preflight() {
+            return preflight;
+        }
+        let signer = match api.apigw.auth_required {
+            false => Ok(None),
+            true => auth::signer(&self.parts, asked.head, peer).map(Some),
+        };
+        let manner = if api.apigw.is_integrated { Manner::Integrated } else { Manner::PassedThrough };
+        let answer = signer.map_or_else(
+            |refusal| self.refuse(Kind::Apigw, refusal),
+            |signer| {
+                let event = event::apigw(&told(&asked), api, parts, signer.as_deref());
+                self.run(&api.placed, Source::Apigw, manner, event, asked)
+            },
+        );
+        shared.over(answer)
+    }
+
+    fn run(
+        &self,
+        placed: &Placed,
+        source: Source,
+        manner: Manner,
+        event: Vec<u8>,
+        asked: Let<'_>,
+    ) -> Response {
+        let order = Order {
+            namespace: placed.namespace.clone(),
+            name: placed.function.clone(),
+            qualifier: Some(placed.trigger.qualifier.clone()),
+            routing_key: routing_key(&placed.trigger.qualifier, asked.head),
+            event,
+            source,
+        };
+        let patience = (source == Source::Apigw).then_some(self.options.patience);
+        let id = asked.request_id;
+        match self.waiting.run(&self.parts.invoker, order, id.clone(), patience) {
+            Ok(Some(finished)) => self.finished(placed, manner, finished),
+            Ok(None) => {
+                let refusal = Refusal::too_slow(self.options.patience);
+                self.parts.triggers.fired(placed.id, Some(&refusal.sentence));
+                answer::named(manner.kind(), refusal.answer(manner.kind(), &id), &id)
+            }
+            Err(error) => {
+                self.parts.triggers.fired(placed.id, Some(&error.message));
+                let refusal = Refusal::from(error).log(&id);
+                answer::named(manner.kind(), refusal.answer(manner.kind(), &id), &id)
+            }
+        }
+    }
+
+    fn finished(&self, placed: &Placed, manner: Manner, finished: Finished) -> Response {
+        let Finished { mut record, after } = finished;
+        let result = std::mem::take(&mut record.result);
+        let reply = replied(&record, manner, result);
+        let wrong = match (&reply, record.status) {
+            (Some(_), 200) => None,
+            (None, 200) => Some(answer::MALFORMED),
+            _ => Some(record.error.as_str()),
+        };
+        self.parts.triggers.fired(placed.id, wrong);
+        let response = match reply {
+            Some(reply) => answer::of(manner, record.status, reply),
+            None => Refusal::malformed().answer(manner.kind(), &record.request_id),
+        };
+        answer::named(manner.kind(), response, &record.request_id).with_after(after)
+    }
+
+    /// What there is now, read again where triggers have changed.
+    fn routes(&self) -> crate::error::Result<Arc<Routes>> {
+        let generation = self.parts.triggers.changes().generation();
+        {
+            let (known, routes) = &*self.routes.read().expect("no holder of this lock can panic");
+            // The first reading is that of generation 0, which has no routes yet.
+            if *known == generation + 1 {
+                return Ok(Arc::clone(routes));
+            }
+        }
+        let mut triggers = self.parts.triggers.to_fire(Kind::Http)?;
+        triggers.extend(self.parts.triggers.to_fire(Kind::Apigw)?);
+        let routes = Arc::new(Routes::new(triggers));
+        *self.routes.write().expect("no holder of this lock can panic") =
+            (generation + 1, Arc::clone(&routes));
+        Ok(routes)
+    }
+
+    fn refuse(&self, kind: Kind, refusal: Refusal) -> Response {
+        let id = self.request_id(kind);
+        answer::named(kind, refusal.log(&id).answer(kind, &id), &id)
+    }
+
+    /// Runs that come through the gateway have its ids, 32 digits without dashes.
+    fn request_id(&self, kind: Kind) -> RequestId {
+        let id = self.parts.ids.request_id(self.parts.clock.wall_us());
+        if kind == Kind::Apigw { id.other_form() } else { id }
+    }
+}
+
+/// What the record's result becomes; none where the function returned what it must not.
+fn replied(record: &Record, manner: Manner, result: Vec<u8>) -> Option<Reply> {
+    match (record.status, manner) {
+        (200, Manner::Integrated) => reply::integrated(&result),
+        (200, Manner::Url) => reply::inferred(result),
+        _ => Some(reply::passed_through(result)),
+    }
+}
+
+fn told<'a>(asked: &'a Let<'a>) -> Asked<'a> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    Asked {
+        method: asked.head.method().as_str(),
+        path: asked.path,
+        query: asked.head.query(),
+        headers: asked.head.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        body: asked.body,
+        source_ip: asked.source_ip,
+        request_id: asked.request_id.as_str(),
+    }
+}
+
+/// The headers, where an alias may send by them (contract 6.7).
+fn routing_key(qualifier: &str, head: &Head) -> RoutingKey {
+    if qualifier == LATEST || is_number(qualifier) {
+        return RoutingKey::default();
+    }
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    RoutingKey(head.headers().map(|(name, value)| (name.to_owned(), text(value))).collect())
+}
+
+impl Handler for Gateway {
+    fn before_body(&self, head: &Head, _: Peer) -> Result<u64, Response> {
+        match Way::of(head, &self.options.appid) {
+            Some(_) => Ok(limits::EVENT_BYTES_MAX as u64),
+            None => Err(Response::new(404)),
+        }
+    }
+
+    fn handle(&self, request: Request) -> Response {
+        self.serve(request)
+    }
+}

@@ -1,0 +1,543 @@
+//! Requests that run functions, sent by curl: as events of the cloud's gateway and URLs, and as responses of what is returned.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use super::{add, change, runs, show};
+use crate::function::{expression, folder, source};
+use crate::keeping::text;
+use crate::server::{Place, Server, program};
+use crate::wait;
+
+/// Says back what it was sent, or what the query tells it to.
+const WEB: &str = "
+import json, time
+def main_handler(event, context):
+    query = event.get('queryString', {})
+    if 'raise' in query:
+        raise ValueError('as asked')
+    if 'sleep' in query:
+        time.sleep(float(query['sleep']))
+    if 'value' in query:
+        return json.loads(query['value'])
+    return {'isBase64Encoded': False, 'statusCode': 200, 'headers': {'Content-Type': 'application/json'},
+            'body': json.dumps(event)}
+";
+
+/// What curl was answered.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|cause| panic!("{cause}: {self:?}"))
+    }
+}
+
+#[track_caller]
+fn curl(words: &[&str]) -> Reply {
+    let said: Output = program("curl")
+        .args(["--silent", "--show-error", "--include", "--max-time", "20", "-H", "Expect:"])
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{words:?}: {}", text(&said));
+    let end = said.stdout.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(said.stdout[..end].to_vec()).unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap_or((line, ""));
+        (name.to_ascii_lowercase(), value.to_owned())
+    };
+    Reply { status, headers: lines.map(header).collect(), body: said.stdout[end + 4..].to_vec() }
+}
+
+/// A function with a URL; where it is, without the slash at its end.
+fn url(server: &Server, name: &str, spec: &Value) -> String {
+    server.deploy(name, &source(WEB));
+    let made = add(server, name, &json!({ "type": "http", "spec": spec }));
+    made["address"].as_str().unwrap().trim_end_matches('/').to_owned()
+}
+
+/// An API; where it is.
+fn api(server: &Server, name: &str, trigger: &str, spec: &Value) -> String {
+    let made = add(server, name, &json!({ "type": "apigw", "name": trigger, "spec": spec }));
+    made["address"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_url_sends_what_the_cloud_sends() {
+    let server = Server::shared();
+    let url = url(server, "tango", &json!({}));
+    let reply = curl(&[
+        &format!("{url}/tango?a=1"),
+        "-A",
+        "curl/8.5.0",
+        "-H",
+        "Content-Type: application/json",
+        "-H",
+        "X-Scf-Remote-Addr: 6.6.6.6",
+        "-d",
+        r#"{"test":"edge"}"#,
+    ]);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let id = reply.header("x-scf-request-id").unwrap();
+    let host = server.address().to_string();
+    let expected = json!({
+        "body": "{\"test\":\"edge\"}",
+        "headers": {
+            "accept": "*/*",
+            "content-length": "15",
+            "content-type": "application/json",
+            "user-agent": "curl/8.5.0",
+            "x-scf-remote-addr": "127.0.0.1",
+            "x-scf-request-domain": host,
+            "x-scf-request-id": id,
+        },
+        "httpMethod": "POST",
+        "path": "/tango",
+        "queryString": { "a": "1" },
+        "headerParameters": {},
+        "isBase64Encoded": false,
+        "pathParameters": {},
+        "queryStringParameters": {},
+        "requestContext": { "sourceIp": "127.0.0.1" },
+    });
+    assert_eq!(reply.json(), expected);
+    let record = server.record(id);
+    assert_eq!((record.source.as_str(), record.status), ("http", 200));
+    let got = curl(&[&url]);
+    assert_eq!((&got.json()["body"], &got.json()["path"]), (&json!(""), &json!("/")));
+}
+
+#[test]
+fn the_gateway_sends_what_the_cloud_sends() {
+    let server = Server::shared();
+    server.deploy("readings", &source(WEB));
+    let spec = json!({ "service": "service-edge0001", "path": "/readings/{id}" });
+    api(server, "readings", "one", &spec);
+    let host = "service-edge0001-1250000000.gz.apigw.tencentcs.com";
+    let base = server.url();
+    let named = format!("Host: {host}");
+    let reply = curl(&[
+        &format!("{base}/release/readings/t-7?unit=c"),
+        "-A",
+        "curl/8.5.0",
+        "-H",
+        &named,
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        r#"{"sensor":"t-7","celsius":21.5}"#,
+    ]);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let id = reply.header("x-api-requestid").unwrap();
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let expected = json!({
+        "body": "{\"sensor\":\"t-7\",\"celsius\":21.5}",
+        "headerParameters": {},
+        "headers": {
+            "accept": "*/*",
+            "host": host,
+            "requestsource": "APIGW",
+            "user-agent": "curl/8.5.0",
+            "x-api-requestid": id,
+            "x-api-scheme": "http",
+            "x-b3-traceid": id,
+            "x-qualifier": "$LATEST",
+            "content-length": "31",
+            "content-type": "application/json",
+        },
+        "httpMethod": "POST",
+        "isBase64Encoded": false,
+        "path": "/readings/t-7",
+        "pathParameters": { "id": "t-7" },
+        "queryString": { "unit": "c" },
+        "queryStringParameters": {},
+        "requestContext": {
+            "httpMethod": "ANY",
+            "identity": {},
+            "path": "/readings/{id}",
+            "serviceId": "service-edge0001",
+            "sourceIp": "127.0.0.1",
+            "stage": "release",
+        },
+    });
+    assert_eq!(reply.json(), expected);
+    assert_eq!(server.record(id).source, "apigw");
+    // The same by path, where a domain of its own is too much to ask.
+    let by_path = format!("{base}/apigw/service-edge0001/release/readings/t-7");
+    let got = curl(&[&format!("{by_path}?tag=a&tag=b&unit=c&verbose")]).json();
+    assert!(got.get("body").is_none(), "a request without a body has none");
+    assert_eq!(got["queryString"], json!({ "tag": ["a", "b"], "unit": "c", "verbose": true }));
+    let png = server.place().file("png");
+    std::fs::write(&png, b"\x89PNG\x00\x01\x02\x03").unwrap();
+    let sent = format!("@{}", png.display());
+    let got = curl(&[&by_path, "-X", "PUT", "-H", "Content-Type: image/png", "--data-binary", &sent]).json();
+    assert_eq!((&got["body"], &got["isBase64Encoded"]), (&json!("iVBORwABAgM="), &json!(true)));
+}
+
+#[test]
+fn what_an_integrated_function_returns_is_the_response() {
+    let server = Server::shared();
+    server.deploy("integrated", &source(WEB));
+    let address = api(server, "integrated", "api", &json!({ "path": "/integrated" }));
+    let ask = |value: &str| curl(&["-G", &address, "--data-urlencode", &format!("value={value}")]);
+    let reply = ask(
+        r#"{"isBase64Encoded":false,"statusCode":201,"headers":{"Content-Type":"text/plain","Set-Cookie":["a=1; Path=/","b=2; Path=/"]},"body":"created"}"#,
+    );
+    assert_eq!((reply.status, reply.body.as_slice()), (201, &b"created"[..]));
+    let cookies: Vec<&str> = reply
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie")
+        .map(|(_, value)| value.as_str())
+        .collect();
+    assert_eq!(cookies, ["a=1; Path=/", "b=2; Path=/"]);
+    let reply = ask(
+        r#"{"isBase64Encoded":true,"statusCode":200,"headers":{"Content-Type":"image/png"},"body":"iVBORw=="}"#,
+    );
+    assert_eq!((reply.header("content-type"), reply.body.as_slice()), (Some("image/png"), &b"\x89PNG"[..]));
+    for malformed in
+        [r#"{"a":1}"#, "null", r#"{"statusCode":"200"}"#, r#"{"statusCode":200,"headers":{"X":"a\nb"}}"#]
+    {
+        let reply = ask(malformed);
+        let expected = json!({ "errno": 403, "error": "Invalid scf response format. please check your scf response format." });
+        assert_eq!((reply.status, reply.json()), (403, expected), "{malformed}");
+    }
+    let state = wait::until("it is counted", || {
+        Some(show(server, "integrated", "api")).filter(|state| state["failed"] == 4)
+    });
+    assert_eq!(state["fired"], 6);
+    let raised = curl(&[&format!("{address}?raise")]);
+    assert_eq!((raised.status, &raised.json()["errorMessage"]), (502, &json!("user code exception caught")));
+}
+
+#[test]
+fn what_a_passed_through_function_returns_is_the_body() {
+    let server = Server::shared();
+    server.deploy("passed", &source(WEB));
+    let address = api(server, "passed", "api", &json!({ "path": "/passed", "is_integrated": false }));
+    let ask = |value: &str| curl(&["-G", &address, "--data-urlencode", &format!("value={value}")]);
+    for value in [r#"{"a": 1.1}"#, r#""text""#, "null", r#"{"statusCode": 404}"#] {
+        let reply = ask(value);
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")), "{value}");
+        assert_eq!(String::from_utf8(reply.body).unwrap(), value);
+    }
+    let raised = curl(&[&format!("{address}?raise")]);
+    assert_eq!((raised.status, &raised.json()["errorMessage"]), (200, &json!("user code exception caught")));
+}
+
+#[test]
+fn what_a_url_gets_is_inferred() {
+    let server = Server::shared();
+    let url = url(server, "inferred", &json!({}));
+    let ask = |value: &str| curl(&["-G", &url, "--data-urlencode", &format!("value={value}")]);
+    let reply = ask("\"Hello\"");
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    assert_eq!(reply.body, b"\"Hello\"");
+    let reply = ask(r#"{"statusCode":404,"headers":{"Content-Type":"text/plain"},"body":"none"}"#);
+    assert_eq!((reply.status, reply.body.as_slice()), (404, &b"none"[..]));
+    let raised = curl(&[&format!("{url}?raise")]);
+    assert_eq!((raised.status, raised.header("x-scf-error-type")), (502, Some("UnhandledInvocationErr")));
+    assert_eq!(raised.json()["errorMessage"], "user code exception caught");
+    let head = curl(&["--head", &url]);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    server.deploy("inferred", &source(WEB).with("reserved_mb", 0));
+    let busy = curl(&[&url]);
+    assert_eq!((busy.status, busy.header("x-scf-error-type")), (429, Some("ScfCommonError")));
+}
+
+#[test]
+fn addresses_lead_to_one_function_or_to_none() {
+    let server = Server::shared();
+    let base = server.url();
+    for (name, path, method) in
+        [("users", "/user/{id}", "ANY"), ("me", "=/user/me", "GET"), ("shop", "/shop", "POST")]
+    {
+        server.deploy(name, &expression(&format!("{{'statusCode': 200, 'body': '{name}'}}")));
+        api(server, name, "api", &json!({ "service": "routes", "path": path, "method": method }));
+    }
+    let at = |path: &str| format!("{base}/apigw/routes/release{path}");
+    for (path, expected) in [("/user/7", "users"), ("/user/me", "me")] {
+        assert_eq!(curl(&[&at(path)]).body, expected.as_bytes(), "{path}");
+    }
+    assert_eq!(curl(&[&at("/shopping/list"), "-d", ""]).body, b"shop");
+    let other = curl(&[&at("/shop")]);
+    assert_eq!((other.status, other.header("allow")), (405, Some("POST")));
+    for path in [
+        "/apigw/routes/test/user/7",
+        "/apigw/routes/release/other",
+        "/apigw/nobody/release/user/7",
+        "/apigw/routes",
+        "/url/nobody/",
+    ] {
+        assert_eq!(curl(&[&format!("{base}{path}")]).status, 404, "{path}");
+    }
+    // What is off or gone has no address any more.
+    change(server, "me", "api", &json!({ "enabled": false }));
+    assert_eq!(curl(&[&at("/user/me")]).body, b"users");
+    assert_eq!(server.call("DELETE", "/v1/functions/users", b"").status, 204);
+    assert_eq!(curl(&[&at("/user/me")]).status, 404);
+}
+
+#[test]
+fn who_may_call_is_up_to_the_trigger() {
+    let server = Server::start(&[]);
+    let made = server.call("POST", "/v1/keys", br#"{"name":"app","scope":"invoke","tencent":true}"#).json();
+    let (id, secret) = (made["secret_id"].as_str().unwrap(), made["secret_key"].as_str().unwrap());
+    server.deploy("guarded", &source(WEB));
+    let address = api(&server, "guarded", "api", &json!({ "path": "/guarded", "auth_required": true }));
+    let sign = |secret: &str, date: &str| {
+        let script = "import base64,hashlib,hmac,sys;print(base64.b64encode(hmac.new(sys.argv[1].encode(),sys.argv[2].encode(),hashlib.sha1).digest()).decode())";
+        let signed = format!("x-date: {date}\nsource: shop");
+        let out = program("python3").args(["-c", script, secret, &signed]).output().unwrap();
+        let signature = text(&out).trim().to_owned();
+        format!(
+            "Authorization: hmac id=\"{id}\", algorithm=\"hmac-sha1\", headers=\"x-date source\", signature=\"{signature}\""
+        )
+    };
+    let now = jiff::fmt::rfc2822::DateTimePrinter::new();
+    let date_of = |second: i64| {
+        now.timestamp_to_rfc9110_string(&jiff::Timestamp::from_second(second).unwrap()).unwrap()
+    };
+    let now_s = server.get("/v1/functions/guarded/triggers/api")["created_us"].as_i64().unwrap() / 1_000_000;
+    let call = |authorization: &str, date: &str| {
+        curl(&[&address, "-H", authorization, "-H", &format!("X-Date: {date}"), "-H", "Source: shop"])
+    };
+    let date = date_of(now_s);
+    let reply = call(&sign(secret, &date), &date);
+    assert_eq!(
+        (reply.status, &reply.json()["requestContext"]["identity"]),
+        (200, &json!({ "secretId": id }))
+    );
+    let ran = runs(&server, "guarded").len();
+    assert_eq!(curl(&[&address]).status, 401);
+    assert_eq!(call(&sign("guess", &date), &date).status, 401);
+    assert_eq!(call(&sign(secret, &date), &date_of(now_s - 60)).status, 401, "another date than was signed");
+    let old = date_of(now_s - 3600);
+    assert_eq!(call(&sign(secret, &old), &old).status, 401);
+    assert_eq!(runs(&server, "guarded").len(), ran, "nobody else has run anything");
+    let told = (0..12).map(|_| call(&sign("guess", &date), &date)).find(|reply| reply.status == 429);
+    assert!(told.is_some_and(|reply| reply.header("retry-after").is_some()), "guessing is told to wait");
+    assert_eq!(call(&sign(secret, &date), &date).status, 200, "who has the key is let in all the same");
+}
+
+/// Signs as the SDKs of the cloud's API do, over `/` or over the path, and sends it.
+const SIGNED: &str = "
+import hashlib, hmac, sys, time, urllib.error, urllib.request
+url, id, secret, uri, host = sys.argv[1:]
+body, now = b'{\"a\":1}', int(time.time())
+date = time.strftime('%Y-%m-%d', time.gmtime(now))
+sha = lambda data: hashlib.sha256(data).hexdigest()
+mac = lambda key, text: hmac.new(key, text.encode(), hashlib.sha256).digest()
+canonical = '\\n'.join(['POST', uri, '', 'content-type:application/json', 'host:' + host, '', 'content-type;host', sha(body)])
+to_sign = '\\n'.join(['TC3-HMAC-SHA256', str(now), date + '/scf/tc3_request', sha(canonical.encode())])
+key = mac(mac(mac(('TC3' + secret).encode(), date), 'scf'), 'tc3_request')
+signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+credential = 'TC3-HMAC-SHA256 Credential=%s/%s/scf/tc3_request, SignedHeaders=content-type;host, Signature=%s'
+headers = {'Content-Type': 'application/json', 'X-TC-Timestamp': str(now), 'Authorization': credential % (id, date, signature)}
+try:
+    print(urllib.request.urlopen(urllib.request.Request(url, body, headers)).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+";
+
+#[test]
+fn a_signed_url_wants_a_signature() {
+    let server = Server::start(&[]);
+    let key = |scope: &str| {
+        let body = json!({ "name": scope, "scope": scope, "tencent": true }).to_string();
+        let made = server.call("POST", "/v1/keys", body.as_bytes()).json();
+        (made["secret_id"].as_str().unwrap().to_owned(), made["secret_key"].as_str().unwrap().to_owned())
+    };
+    let url = url(&server, "signed", &json!({ "is_signed": true })) + "/orders/7";
+    let host = server.address().to_string();
+    let path = &url[url.find("/url/").unwrap()..];
+    let (id, secret) = key("invoke");
+    let ask = |id: &str, secret: &str, uri: &str| {
+        let out = program("python3").args(["-c", SIGNED, &url, id, secret, uri, &host]).output().unwrap();
+        text(&out).trim().to_owned()
+    };
+    assert_eq!(curl(&[&url]).status, 401);
+    for uri in ["/", path] {
+        assert_eq!(ask(&id, &secret, uri), "200", "{uri}");
+    }
+    assert_eq!(ask(&id, &secret, "/other"), "401");
+    assert_eq!(ask(&id, "guess", "/"), "401");
+    assert_eq!(ask("AKIDnobody", &secret, "/"), "401");
+    let (id, secret) = key("read");
+    assert_eq!(ask(&id, &secret, "/"), "403", "a key that may only read runs nothing");
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_nothing_runs() {
+    let server = Server::shared();
+    let url = url(server, "large", &json!({}));
+    let file = server.place().file("large");
+    std::fs::write(&file, vec![0xff; 5_000_000]).unwrap();
+    let sent = format!("@{}", file.display());
+    // Base64 makes it longer than an event may be.
+    let reply = curl(&["--data-binary", &sent, &url]);
+    assert_eq!((reply.status, reply.header("x-scf-error-type")), (413, Some("ScfCommonError")));
+    std::fs::write(&file, vec![b'x'; 7_000_000]).unwrap();
+    assert_eq!(curl(&["--data-binary", &sent, &url]).status, 413);
+    assert_eq!(runs(server, "large").len(), 0);
+    std::fs::write(&file, vec![b'x'; 2_000_000]).unwrap();
+    let reply = curl(&["--data-binary", &sent, &url]);
+    assert_eq!((reply.status, reply.json()["body"].as_str().unwrap().len()), (200, 2_000_000));
+}
+
+#[test]
+fn pages_of_other_origins_ask_and_are_told() {
+    let server = Server::shared();
+    let cors = json!({ "origins": ["https://shop.example"], "methods": ["POST"], "headers": ["content-type"],
+                       "expose_headers": ["x-a"], "max_age_s": 10, "credentials": true });
+    let url = url(server, "shared", &json!({ "cors": cors }));
+    let asks = |origin: &str| {
+        let origin = format!("Origin: {origin}");
+        curl(&[
+            "-X",
+            "OPTIONS",
+            &url,
+            "-H",
+            &origin,
+            "-H",
+            "Access-Control-Request-Method: POST",
+            "-H",
+            "Access-Control-Request-Headers: content-type",
+        ])
+    };
+    let before = runs(server, "shared").len();
+    let reply = asks("https://shop.example");
+    assert_eq!(reply.status, 204);
+    for (name, expected) in [
+        ("access-control-allow-origin", "https://shop.example"),
+        ("access-control-allow-methods", "POST"),
+        ("access-control-allow-headers", "content-type"),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-max-age", "10"),
+    ] {
+        assert_eq!(reply.header(name), Some(expected), "{name}");
+    }
+    assert_eq!(asks("https://evil.example").header("access-control-allow-origin"), None);
+    assert_eq!(runs(server, "shared").len(), before, "the function is not asked");
+    let reply = curl(&[&url, "-H", "Origin: https://shop.example"]);
+    assert_eq!(reply.header("access-control-allow-origin"), Some("https://shop.example"));
+    assert_eq!(reply.header("access-control-expose-headers"), Some("x-a"));
+}
+
+#[test]
+fn the_gateway_does_not_wait_for_ever() {
+    let server = Server::start(&["--gateway-timeout", "1s", "--drain-timeout", "20s"]);
+    server.deploy("slow", &source(WEB).with("timeout_s", 10));
+    let address = api(&server, "slow", "api", &json!({ "path": "/slow" }));
+    let reply = curl(&[&format!("{address}?sleep=3")]);
+    assert_eq!((reply.status, &reply.json()["errno"]), (504, &json!(504)));
+    let id = reply.header("x-api-requestid").unwrap();
+    // The run goes on, also while the server stops, and has its record.
+    let server = server.stop_in_order().serve(&[]);
+    let record = server.record(id);
+    assert_eq!((record.state.as_str(), record.status), ("succeeded", 200));
+    assert!(record.duration_us >= 3_000_000, "{record:?}");
+}
+
+#[test]
+fn urls_may_be_for_networks_of_ones_own() {
+    let server = Server::shared();
+    let url = url(server, "near", &json!({ "intranet": true, "extranet": false }));
+    assert_eq!(curl(&[&url]).status, 200);
+    change(server, "near", "url", &json!({ "spec": { "intranet": false } }));
+    let reply = curl(&[&url]);
+    assert_eq!((reply.status, reply.header("x-scf-error-type")), (403, Some("ScfCommonError")));
+}
+
+#[test]
+fn a_url_stays_what_it_is() {
+    let server = Server::start(&[]);
+    let before = url(&server, "steady", &json!({}));
+    change(&server, "steady", "url", &json!({ "spec": { "is_signed": false, "url_id": "mine" } }));
+    let server = server.kill9().serve(&["--public-url", "https://box.example/"]);
+    let after = show(&server, "steady", "url")["address"].as_str().unwrap().to_owned();
+    let id = before.rsplit('/').next().unwrap();
+    assert_eq!(after, format!("https://box.example/url/{id}/"));
+    assert_eq!(curl(&[&format!("{}/url/{id}", server.url())]).status, 200);
+    let by_host = format!("Host: 1250000000-{id}.ap-guangzhou.tencentscf.com");
+    let reply = curl(&[&format!("{}/v1/functions", server.url()), "-H", &by_host]);
+    assert_eq!((reply.status, &reply.json()["path"]), (200, &json!("/v1/functions")));
+}
+
+#[test]
+fn templates_are_events_to_try_functions_with() {
+    let server = Server::shared();
+    server.deploy("tried", &expression("list(event)"));
+    let templates = server.get("/v1/event-templates")["templates"].as_array().unwrap().clone();
+    let names: Vec<&str> = templates.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["hello_world", "cos_put", "cos_post", "cos_delete", "ckafka", "apigw", "timer"]);
+    for name in names {
+        let said = server.fnlite(&["trigger", "test", "tried", "--template", name]);
+        assert!(said.status.success(), "{name}: {}", text(&said));
+        let keys: Vec<String> = serde_json::from_slice(&said.stdout).unwrap();
+        assert!(!keys.is_empty(), "{name}");
+    }
+    let said = server.fnlite(&["trigger", "test", "tried", "--template", "x"]);
+    assert_eq!(said.status.code(), Some(2), "{}", text(&said));
+}
+
+#[test]
+fn the_commands_make_list_switch_and_remove() {
+    let server = Server::start(&[]);
+    server.deploy("hello", &folder("hello"));
+    let run = |words: &[&str]| {
+        let said = server.fnlite(words);
+        assert!(said.status.success(), "{words:?}: {}", text(&said));
+        String::from_utf8(said.stdout).unwrap().trim().to_owned()
+    };
+    let cron = run(&["trigger", "add", "timer", "hello", "nightly", "30 2 * * *", "--zone", "Europe/Berlin"]);
+    assert_eq!(cron, "0 30 2 * * * * Europe/Berlin");
+    let url = run(&["trigger", "add", "http", "hello", "--cors", "*"]);
+    assert_eq!(curl(&[&url]).status, 200);
+    run(&["trigger", "add", "apigw", "hello", "/orders/{id}", "--method", "get", "--passthrough"]);
+    run(&["trigger", "add", "cos", "hello", "photos-1250000000", "--suffix", ".jpg", "--off"]);
+    let listed = run(&["trigger", "list", "hello"]);
+    for expected in ["nightly", "url", "api", "photos-1250000000", "off"] {
+        assert!(listed.contains(expected), "{expected}: {listed}");
+    }
+    run(&["trigger", "disable", "hello", "url"]);
+    assert_eq!(curl(&[&url]).status, 404);
+    run(&["trigger", "enable", "hello", "url"]);
+    assert_eq!(curl(&[&url]).status, 200);
+    run(&["trigger", "remove", "hello", "nightly"]);
+    let all: Value = serde_json::from_str(&run(&["trigger", "list", "--json"])).unwrap();
+    assert_eq!(all["triggers"].as_array().unwrap().len(), 3);
+    let said = server.fnlite(&["trigger", "remove", "hello", "nightly"]);
+    assert_eq!(said.status.code(), Some(4), "{}", text(&said));
+}
+
+/// Whatever was answered is on record, however the server ends.
+#[test]
+fn what_was_answered_is_on_record_when_the_server_dies() {
+    let server = Server::start(&[]);
+    let url = url(&server, "web", &json!({}));
+    let mut answered = Vec::new();
+    for _ in 0..20 {
+        answered.push(curl(&[&url]).header("x-scf-request-id").unwrap().to_owned());
+    }
+    let place: Place = server.kill9();
+    let server = place.serve(&[]);
+    for id in answered {
+        assert_eq!(server.record(&id).status, 200, "{id}");
+    }
+}
