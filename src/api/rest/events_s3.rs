@@ -107,13 +107,14 @@ impl Record {
     /// What happened, and what tells it from all else that did; none where it is nothing here.
     fn read(&self, bucket: &BucketName) -> Result<Option<(Happened, Option<String>)>> {
         let S3 { bucket: of, object } = &self.s3;
+        let wrong = |what: &str| Error::invalid(format!("{what} of a record cannot be read"));
+        // Also of what is passed over: a sender that writes times in another way should hear of it at once.
+        let at: Timestamp = self.event_time.parse().map_err(|_| wrong("eventTime"))?;
         let (Some(name), true) = (self.name(), of.name == bucket.as_str() || of.name == bucket.name()) else {
             return Ok(None);
         };
-        let wrong = |what: &str| Error::invalid(format!("{what} of a record cannot be read"));
         let key = percent::decode(&object.key.replace('+', " ")).ok_or_else(|| wrong("s3.object.key"))?;
         let key = ObjectKey::parse(&key)?;
-        let at: Timestamp = self.event_time.parse().map_err(|_| wrong("eventTime"))?;
         let happened = Happened {
             meta: self.meta(&name),
             size: if name.starts_with("cos:ObjectRemove") { 0 } else { object.size },
