@@ -21,8 +21,8 @@ use crate::error::{Error, Kind, Result};
 use crate::model::object::{Content, FileId};
 use crate::store::{Store, backup, connection, fault};
 
-/// Bytes read at a time.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes read at a time: so few that they are still in the processor's cache when they have been hashed and are written.
+const BUFFER_BYTES: usize = 64 * 1024;
 /// Free space that writing leaves in any case, bytes.
 const LEAVE_BYTES: u64 = 16 * 1024 * 1024;
 
