@@ -20,7 +20,7 @@ use crate::raw::{Answer, Raw};
 use crate::sdk::signing_key;
 use crate::server::{Place, Server, program};
 use crate::tencent::Client;
-use crate::wait;
+use crate::{triggers, wait};
 
 const BUCKET: &str = "photos-1250000000";
 const HOST: &str = "photos-1250000000.cos.ap-guangzhou.myqcloud.com";
@@ -254,6 +254,33 @@ fn a_full_queue_refuses_the_upload_and_nothing_has_changed() {
     assert_eq!(cos.get("in/first").body, b"1");
     cos.put("elsewhere", b"3");
     assert_eq!(files(server.place()).len(), 2, "what was refused is not on the disk");
+}
+
+#[test]
+fn an_upload_is_taken_although_what_its_trigger_runs_is_gone() {
+    let server = Server::start(&ALONE);
+    let cos = Cos::with_bucket(&server);
+    server.deploy("seen", &expression("event['Records'][0]['event']['eventQueue']"));
+    assert_eq!(server.call("POST", "/v1/functions/seen/versions", b"").status, 201);
+    assert_eq!(server.call("PUT", "/v1/functions/seen/aliases/prod", br#"{"version":"1"}"#).status, 201);
+    let spec = json!({ "event": "cos:ObjectCreated:*", "prefix": "", "suffix": ".jpg" });
+    let made = json!({ "name": BUCKET, "type": "cos", "qualifier": "prod", "spec": spec });
+    triggers::add(&server, "seen", &made);
+    cos.put("a.jpg", b"1");
+    let ran = wait::until("it has run", || {
+        triggers::runs(&server, "seen").pop().filter(|run| run["state"] == "succeeded")
+    });
+    assert_eq!((&ran["qualifier"], &ran["source"]), (&json!("1"), &json!("cos")));
+    let record = server.record(ran["request_id"].as_str().unwrap());
+    let queue = "\"qcs:0:scf:ap-guangzhou:appid/1250000000:default.seen.prod\"";
+    assert_eq!(record.result.unwrap().get(), queue);
+    assert_eq!(server.call("DELETE", "/v1/functions/seen/aliases/prod", b"").status, 204);
+    cos.put("b.jpg", b"2");
+    let told = triggers::show(&server, "seen", BUCKET);
+    assert_eq!((&told["fired"], &told["failed"]), (&json!(2), &json!(1)), "{told}");
+    assert!(told["error"].as_str().unwrap().contains("prod"), "{told}");
+    assert_eq!(cos.get("b.jpg").body, b"2");
+    assert_eq!(triggers::runs(&server, "seen").len(), 1);
 }
 
 #[test]
