@@ -47,6 +47,11 @@ use crate::instance::talk::Talk;
 use crate::instance::tree::{Holdings, Tree};
 use crate::instance::zygote::Zygote;
 
+/// Reads what a Go program may send; how many values were in it. For the fuzzer, which has no program.
+pub fn probe_gob(bytes: &[u8]) -> usize {
+    talk::probe_gob(bytes)
+}
+
 /// How long a child that is to be ended may take to say that it is there, so that it can be.
 const ANNOUNCED_WITHIN: Duration = Duration::from_millis(300);
 

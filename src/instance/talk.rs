@@ -16,6 +16,20 @@ pub(crate) use crate::instance::talk::go::Told;
 use crate::model::invocation::Outcome;
 use crate::model::runtime::Language;
 
+/// Reads what a Go program may send, in two pieces cut where the first byte says; how many values were in it. For the fuzzer.
+pub(super) fn probe_gob(bytes: &[u8]) -> usize {
+    let Some((cut, bytes)) = bytes.split_first() else { return 0 };
+    let (first, second) = bytes.split_at(usize::from(*cut).min(bytes.len()));
+    let (mut decoder, mut values) = (gob::Decoder::default(), 0);
+    for piece in [first, second] {
+        decoder.push(piece);
+        while let Ok(Some(_)) = decoder.next() {
+            values += 1;
+        }
+    }
+    values
+}
+
 /// One side of a talk with a program, ours. Nothing here waits.
 pub(crate) trait Talk: fmt::Debug {
     /// Adds what to wait for.

@@ -128,13 +128,18 @@ fn python_every_action_answers() {
     python("actions.py");
 }
 
+/// A current Node.js: the host's, or the one that `scripts/test` installs.
+pub(crate) fn node() -> Command {
+    let ours = place("target/node/package/bin/node");
+    program(if ours.exists() { ours } else { PathBuf::from("node") })
+}
+
 #[test]
 fn nodejs_every_action() {
     let modules = place("target/sdk/node_modules");
     assert!(modules.exists(), "the SDK is missing: run scripts/test, which installs it in target/sdk");
     // Where the host's is too old, this is the one that scripts/test has installed.
-    let ours = place("target/node/package/bin/node");
-    let mut command = program(if ours.exists() { ours } else { PathBuf::from("node") });
+    let mut command = node();
     command.arg("every_action.cjs").env("NODE_PATH", modules);
     check(&Signed::new().run(command), "every_action.cjs");
 }
@@ -197,8 +202,7 @@ fn the_readmes_snippets_do_what_they_say() {
     assert!(said.starts_with("{\"key\": \"value\"} ") && said.contains("\ncalled\n"), "{said}");
 
     let file = told(&signed, "javascript");
-    let ours = place("target/node/package/bin/node");
-    let mut command = program(if ours.exists() { ours } else { PathBuf::from("node") });
+    let mut command = node();
     command.arg(file.path()).env("NODE_PATH", place("target/sdk/node_modules"));
     let said = as_told(&signed, command);
     assert!(said.starts_with("{\"key\": \"value\"}\nSTART RequestId: "), "{said}");

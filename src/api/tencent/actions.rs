@@ -59,7 +59,7 @@ pub static ACTIONS: &[Action] = &[
     changes("UpdateNamespace", namespaces::update),
     reads("ListNamespaces", namespaces::list),
     changes("DeleteNamespace", namespaces::delete),
-    changes("CreateTrigger", triggers::create).with("kept and checked; nothing fires them yet"),
+    changes("CreateTrigger", triggers::create).with("timer, http, apigw, cos and ckafka"),
     changes("UpdateTrigger", triggers::update),
     changes("UpdateTriggerStatus", triggers::update_status),
     reads("ListTriggers", triggers::list),

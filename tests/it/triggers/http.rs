@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{add, change, runs, show};
 use crate::function::{expression, folder, source};
 use crate::keeping::text;
+use crate::sdk::node;
 use crate::server::{Place, Server, program};
 use crate::wait;
 
@@ -437,6 +438,54 @@ fn pages_of_other_origins_ask_and_are_told() {
     let reply = curl(&[&url, "-H", "Origin: https://shop.example"]);
     assert_eq!(reply.header("access-control-allow-origin"), Some("https://shop.example"));
     assert_eq!(reply.header("access-control-expose-headers"), Some("x-a"));
+}
+
+/// As a page in a browser asks: by `fetch`, which follows redirects, sends forms and JSON, and reads what comes.
+const PAGE: &str = "
+const url = process.argv[1];
+const ask = async (path, options) => {
+    const answer = await fetch(url + path, options);
+    return [answer.status, answer.url.slice(url.length), await answer.text()];
+};
+(async () => {
+    const json = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ 'ключ': '值' }) };
+    const sent = JSON.parse((await ask('/json', json))[2]);
+    const form = JSON.parse((await ask('/form', { method: 'POST', body: new URLSearchParams({ a: '1 & 2' }) }))[2]);
+    const data = new FormData();
+    data.append('file', new Blob([new Uint8Array([0, 255, 1])]), 'x.bin');
+    const upload = JSON.parse((await ask('/upload', { method: 'PUT', body: data }))[2]);
+    const there = encodeURIComponent(JSON.stringify({ statusCode: 302, headers: { Location: url + '/there' } }));
+    const many = await Promise.all(Array.from({ length: 20 }, (_, n) => ask('/many?n=' + n)));
+    const gone = encodeURIComponent(JSON.stringify({ statusCode: 404, body: 'gone' }));
+    console.log(JSON.stringify({
+        body: JSON.parse(sent.body), form: form.body, kind: form.headers['content-type'],
+        upload: [upload.isBase64Encoded, Buffer.from(upload.body, 'base64').includes(Buffer.from([0, 255, 1]))],
+        redirected: (await ask('/here?value=' + there)).slice(0, 2),
+        many: many.map((answer) => JSON.parse(answer[2]).queryString.n),
+        gone: await ask('/x?value=' + gone), preflight: (await ask('/', { method: 'OPTIONS' }))[0],
+    }));
+})();
+";
+
+#[test]
+fn pages_fetch_as_from_any_server() {
+    let server = Server::shared();
+    let url = url(server, "fetched", &json!({}));
+    let said = node().args(["-e", PAGE, &url]).output().unwrap();
+    assert!(said.status.success(), "{}", text(&said));
+    let seen: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let many: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    let expected = json!({
+        "body": { "ключ": "值" },
+        "form": "a=1+%26+2",
+        "kind": "application/x-www-form-urlencoded;charset=UTF-8",
+        "upload": [true, true],
+        "redirected": [200, "/there"],
+        "many": many,
+        "gone": [404, "/x?value=%7B%22statusCode%22%3A404%2C%22body%22%3A%22gone%22%7D", "gone"],
+        "preflight": 200,
+    });
+    assert_eq!(seen, expected);
 }
 
 #[test]
