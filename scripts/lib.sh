@@ -99,14 +99,14 @@ npm_package() {
 need_sdks() {
     local place="$ROOT/target/sdk" list="$ROOT/tests/sdk/packages.txt"
     if ! "$place/python/bin/python" -c "from importlib.metadata import version as v
-assert (v('tencentcloud-sdk-python-scf'), v('tencentcloud-sdk-python-cls')) == ('3.1.100', '3.1.192')" 2>/dev/null; then
+assert (v('tencentcloud-sdk-python-scf'), v('tencentcloud-sdk-python-cls'), v('cos-python-sdk-v5')) == ('3.1.100', '3.1.192', '1.9.44')" 2>/dev/null; then
         need python3 python3
         python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
         echo "installing Tencent Cloud's SDK for Python into target/sdk"
         rm -rf "$place/python"
         { python3 -m venv "$place/python" && "$place/python/bin/pip" install --quiet --disable-pip-version-check \
-            tencentcloud-sdk-python-scf==3.1.100 tencentcloud-sdk-python-cls==3.1.192; } ||
-            die "the SDK cannot be installed; in an environment of Python at target/sdk/python: pip install tencentcloud-sdk-python-scf==3.1.100 tencentcloud-sdk-python-cls==3.1.192"
+            tencentcloud-sdk-python-scf==3.1.100 tencentcloud-sdk-python-cls==3.1.192 cos-python-sdk-v5==1.9.44; } ||
+            die "the SDK cannot be installed; in an environment of Python at target/sdk/python: pip install tencentcloud-sdk-python-scf==3.1.100 tencentcloud-sdk-python-cls==3.1.192 cos-python-sdk-v5==1.9.44"
     fi
     cmp -s "$list" "$place/packages.txt" && return
     need curl curl

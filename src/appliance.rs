@@ -41,8 +41,11 @@ use crate::service::indexing::Indexing;
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
 use crate::service::loading::{self, Loading};
+use crate::service::objects::Objects;
+use crate::service::objects::event::Owner;
 use crate::service::retention::Retention;
 use crate::service::triggers::Triggers;
+use crate::store::objects::files::ObjectFiles;
 use crate::store::{self, Store};
 use crate::trigger::timer::{self, Timers};
 
@@ -63,6 +66,8 @@ const PASSED_FROM: i32 = 3;
 pub struct Ready {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where the object storage alone listens, if anywhere.
+    pub cos_address: Option<SocketAddr>,
     /// The isolation level reached.
     pub isolation_level: u8,
     /// The key made at the first start on this file.
@@ -90,6 +95,8 @@ pub struct Server {
     options: Serve,
     parts: Parts,
     front: http::server::Server,
+    /// The object storage's own, where it has one.
+    cos_front: Option<http::server::Server>,
     settling: JoinHandle<()>,
     retention: Retention,
     loading: Loading,
@@ -104,6 +111,8 @@ impl Server {
         sys::give_back_buffers_from(LARGE_BYTES);
         let parts = Parts::open(&options)?;
         let (front, address) = listen(&options, &parts)?;
+        let cos_front = options.cos_listen.map(|at| listen_for_objects(at, &options, &parts)).transpose()?;
+        let cos_address = cos_front.as_ref().and_then(|front| front.addresses().first().copied());
         let public_url = options.triggers.public_url.clone();
         parts.triggers.reached_at(public_url.unwrap_or_else(|| format!("http://{address}")));
         let settling = settle(&parts)?;
@@ -114,7 +123,8 @@ impl Server {
         // Made last: it is shown once, and a start that fails shows nothing.
         let first_key = parts.keys.ensure_first()?;
         parts.events.start()?;
-        let ready = Ready { address, isolation_level: parts.host.sandbox.level, first_key };
+        let isolation_level = parts.host.sandbox.level;
+        let ready = Ready { address, cos_address, isolation_level, first_key };
         let loading = Loading::start(&parts.loads, &parts.calls)?;
         let timers = Timers::start(timer::Parts {
             store: parts.store.clone(),
@@ -122,7 +132,7 @@ impl Server {
             events: Arc::clone(&parts.events),
             clock: Arc::clone(&parts.clock),
         })?;
-        Ok(Server { ready, options, parts, front, settling, retention, loading, timers, indexing })
+        Ok(Server { ready, options, parts, front, cos_front, settling, retention, loading, timers, indexing })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
@@ -133,6 +143,8 @@ impl Server {
         self.parts.store.end_listening();
         self.parts.events.stop();
         self.parts.invoker.endings().close();
+        // Its requests are answered by the disk, which takes no longer for knowing.
+        drop(self.cos_front);
         drain(self.front, &self.parts, signals, self.options.drain_timeout)?;
         // What is not there any more need not be removed.
         let _ = fs::remove_file(&self.options.socket);
@@ -143,12 +155,13 @@ impl Server {
         // What is being loaded has no caller; the next server loads it.
         self.parts.pool.stop_runs();
         drop((self.retention, self.indexing, self.loading));
-        let Parts { store, rest, pool, events, invoker, loads, concurrency, triggers, .. } = self.parts;
+        let Parts { store, rest, cos, objects, pool, events, invoker, loads, concurrency, triggers, .. } =
+            self.parts;
         if let Err(error) = triggers.write_counts() {
             log::warn!("what has come of triggers lately could not be written: {error:#}");
         }
         // Processes go before the database that keeps their records.
-        drop((rest, concurrency, loads, events, invoker, pool));
+        drop((rest, cos, objects, concurrency, loads, events, invoker, pool));
         store.close();
         Ok(())
     }
@@ -174,6 +187,8 @@ struct Parts {
     loads: loading::Parts,
     calls: loading::Calls,
     rest: Arc<api::Doors>,
+    cos: Arc<api::objects::Objects>,
+    objects: Arc<Objects>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -220,6 +235,8 @@ impl Parts {
             keys: Arc::clone(&keys),
             bell,
             clock: Arc::clone(&clock),
+            files: ObjectFiles::open(&store, Arc::clone(&ids))?,
+            owner: Owner { region: options.account.region.clone(), appid: options.account.appid.clone() },
             ids,
             stopping: Arc::clone(&stopping),
             total_mb_max: options.total_concurrency_mb,
@@ -227,6 +244,8 @@ impl Parts {
             timer_zone: options.triggers.zone.clone(),
         }));
         let (concurrency, triggers) = (Arc::clone(&doors.concurrency), Arc::clone(&doors.triggers));
+        let objects = Arc::clone(&doors.objects);
+        let cos = Arc::new(api::objects::Objects::alone(Arc::clone(&doors)));
         let gateway = api::gateway::Options {
             appid: options.account.appid.clone(),
             patience: options.triggers.gateway_timeout,
@@ -247,6 +266,8 @@ impl Parts {
             loads,
             calls,
             rest,
+            cos,
+            objects,
             stopping,
         })
     }
@@ -335,8 +356,26 @@ fn listen(options: &Serve, parts: &Parts) -> Result<(http::server::Server, Socke
     let mut listeners = tcp_listeners(options)?;
     listeners.push(socket_file(&options.socket)?);
     let runs_max = options.total_concurrency_mb / limits::MEMORY_MB_MIN;
-    let front = http::limits::Options {
-        workers: usize::try_from(runs_max).unwrap_or(usize::MAX).saturating_add(WORKERS_SPARE),
+    let workers = usize::try_from(runs_max).unwrap_or(usize::MAX).saturating_add(WORKERS_SPARE);
+    let front = front_options(options, workers)?;
+    let door: Arc<dyn http::Handler> = Arc::clone(&parts.rest) as _;
+    let server = http::server::Server::start(listeners, front, door, Arc::clone(&parts.clock))?;
+    let address = server.addresses().first().copied();
+    let address = address.ok_or_else(|| Error::invalid("systemd passed no TCP socket to listen on"))?;
+    Ok((server, address))
+}
+
+/// A front of its own for the object storage: it shares nothing with the other, so what large uploads take is no function's.
+fn listen_for_objects(at: SocketAddr, options: &Serve, parts: &Parts) -> Result<http::server::Server> {
+    let listeners = vec![tcp_listener(at)?];
+    let front = front_options(options, WORKERS_SPARE)?;
+    let door: Arc<dyn http::Handler> = Arc::clone(&parts.cos) as _;
+    http::server::Server::start(listeners, front, door, Arc::clone(&parts.clock))
+}
+
+fn front_options(options: &Serve, workers: usize) -> Result<http::limits::Options> {
+    Ok(http::limits::Options {
+        workers,
         connections_max: options.front.connections_max,
         head_timeout: options.front.head_timeout,
         idle_timeout: options.front.idle_timeout,
@@ -346,12 +385,7 @@ fn listen(options: &Serve, parts: &Parts) -> Result<(http::server::Server, Socke
         spool_dir: spool_folder(&options.db)?,
         drain_timeout: options.drain_timeout + LAST_ANSWERS,
         ..http::limits::Options::default()
-    };
-    let door: Arc<dyn http::Handler> = Arc::clone(&parts.rest) as _;
-    let server = http::server::Server::start(listeners, front, door, Arc::clone(&parts.clock))?;
-    let address = server.addresses().first().copied();
-    let address = address.ok_or_else(|| Error::invalid("systemd passed no TCP socket to listen on"))?;
-    Ok((server, address))
+    })
 }
 
 /// Large bodies are spooled beside the database: it is the disk they will be stored on.
@@ -368,9 +402,13 @@ fn tcp_listeners(options: &Serve) -> Result<Vec<http::listener::Listener>> {
             |number| Ok(http::listener::Listener::Tcp(TcpListener::from(sys::passed_descriptor(number)?)));
         return passed.map(take).collect();
     }
-    let listener = TcpListener::bind(options.listen)
-        .map_err(|cause| Error::invalid(format!("{} cannot be listened on: {cause}", options.listen)))?;
-    Ok(vec![http::listener::Listener::Tcp(listener)])
+    Ok(vec![tcp_listener(options.listen)?])
+}
+
+fn tcp_listener(at: SocketAddr) -> Result<http::listener::Listener> {
+    let listener = TcpListener::bind(at)
+        .map_err(|cause| Error::invalid(format!("{at} cannot be listened on: {cause}")))?;
+    Ok(http::listener::Listener::Tcp(listener))
 }
 
 /// The socket file, for this user only. One that is there was left by a server that was killed: the database's lock says
@@ -394,15 +432,19 @@ fn note(parts: &Parts) {
 }
 
 /// What can wait until requests are answered: finds out and tells which network policies there are, and removes the unpacked
-/// code that nothing deployed any more.
+/// code that nothing deployed any more, and the files that no object has.
 fn settle(parts: &Parts) -> Result<JoinHandle<()>> {
     let (host, packages) = (Arc::clone(&parts.host), Arc::clone(&parts.packages));
-    let concurrency = Arc::clone(&parts.concurrency);
+    let (concurrency, objects) = (Arc::clone(&parts.concurrency), Arc::clone(&parts.objects));
+    let stopping = Arc::clone(&parts.stopping);
     thread::spawn("settle", move || {
         concurrency.restore();
         tell_policies(&host.policies_known());
         if let Err(error) = packages.sweep() {
             log::warn!("old unpacked code was not removed: {error:#}");
+        }
+        if let Err(error) = objects.sweep(|| stopping.load(Ordering::Relaxed)) {
+            log::warn!("files that no object has were not removed: {error:#}");
         }
     })
 }

@@ -58,6 +58,8 @@ pub struct Serve {
     pub db: PathBuf,
     /// Where to listen; port 0 means a free one.
     pub listen: SocketAddr,
+    /// Where the object storage alone listens, if anywhere.
+    pub cos_listen: Option<SocketAddr>,
     /// The file of the key that environments are sealed with, if they are.
     pub seal_key: Option<PathBuf>,
     /// The socket file, at most 107 bytes long.
@@ -249,7 +251,8 @@ impl TypedServe {
             notify_socket: surroundings.notify_socket,
             passed_sockets: surroundings.passed_sockets,
             search: surroundings.search,
-            listen: listen(self.listen.as_deref().unwrap_or("127.0.0.1:9980"))?,
+            listen: listen("listen", self.listen.as_deref().unwrap_or("127.0.0.1:9980"))?,
+            cos_listen: self.cos_listen.as_deref().map(|text| listen("cos-listen", text)).transpose()?,
             isolation: isolation(self.isolation_min, self.isolation_max)?,
             total_concurrency_mb: total_concurrency(self.total_concurrency_mb)?,
             drain_timeout: timeout("drain-timeout", self.drain_timeout, 30)?,
@@ -296,10 +299,10 @@ impl TypedServe {
     }
 }
 
-fn listen(text: &str) -> Result<SocketAddr> {
+fn listen(field: &str, text: &str) -> Result<SocketAddr> {
     text.parse().map_err(|_| {
         Error::invalid(format!(
-            "listen must be an address and a port, for example 127.0.0.1:9980 or [::1]:9980, not {text:?}"
+            "{field} must be an address and a port, for example 127.0.0.1:9980 or [::1]:9980, not {text:?}"
         ))
     })
 }

@@ -37,10 +37,14 @@ pub enum About {
     Nothing,
     /// An alias.
     Alias,
+    /// A bucket of the object storage.
+    Bucket,
     /// A code archive.
     Code,
     /// What is always there and cannot be made or removed.
     Default,
+    /// A checksum that was sent along.
+    Checksum,
     /// A description.
     Description,
     /// Environment variables.
@@ -69,6 +73,12 @@ pub enum About {
     Name,
     /// A namespace.
     Namespace,
+    /// An object of the object storage.
+    Object,
+    /// An object's key.
+    ObjectKey,
+    /// A part of an upload.
+    Part,
     /// Instances kept parked.
     Provisioned,
     /// A version or alias that is asked for.
@@ -97,6 +107,8 @@ pub enum About {
     TriggerName,
     /// Which objects a trigger means.
     TriggerRule,
+    /// An upload in parts.
+    Upload,
     /// A published version.
     Version,
 }

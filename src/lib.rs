@@ -14,7 +14,7 @@
 //! | floor | what it is |
 //! |---|---|
 //! | [`cli`], [`appliance`], [`config`] | command line to exit code; opening and stopping the parts in order; what was typed and what it means |
-//! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], and [`api::tencent`] for the cloud's own SDKs |
+//! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], and [`api::tencent`] and [`api::objects`] for the cloud's own SDKs |
 //! | [`http`] | the transport: an event loop, whole requests, strict framing. Knows nothing of functions |
 //! | [`trigger`] | something happened outside: it becomes an event and goes to the services |
 //! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet, [`service::events`] the queue of those that can wait |
@@ -62,6 +62,17 @@
 //! it, and only then it is put in force; or it is dropped, and the function says why. What is on its way is in the database, so
 //! a crash forgets nothing. Publishing copies `$LATEST`'s row under a number that is not given twice; layers are unpacked over
 //! each other into one folder, which is `/opt` of the runs.
+//!
+//! # The life of an object
+//!
+//! 1. [`api::objects`] checks the signature when the head of a request is here, and only then its body is taken, by the front, in
+//!    memory or in a file. [`service::objects`] has it written to a file of its own (`store/objects/files`), which is on the disk
+//!    before anything names it.
+//! 2. The triggers that mean it are found, and for each the event is made and given its place in the queue, so that a full queue
+//!    refuses the upload while nothing has changed.
+//! 3. [`store::Store::put_object`] writes the object's row and its events in one transaction. Then the events enter the line, and
+//!    the file of what was there before is removed.
+//! 4. At a start files are removed that no row names: whoever wrote them was never answered.
 //!
 //! # The life of a log line
 //!

@@ -8,6 +8,7 @@
   search.py     what is promised of finding log lines
   tail.py       what is promised of following the log
   cloud.py      what is promised of the TencentCloud API
+  objects.py    what is promised of the object storage
   triggers.py   what is promised of requests and timers that run functions
   flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
@@ -35,6 +36,7 @@ import events
 import flood
 import languages
 import levels
+import objects
 import queues
 import rows
 import search
@@ -59,6 +61,7 @@ MEASUREMENTS = {
     "tail": tail.tail,
     "flood": flood.flood,
     "api": cloud.api,
+    "objects": objects.objects,
     "gateway": triggers.gateway,
     "timers": triggers.timers,
     "cgi": beside.cgi,

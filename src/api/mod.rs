@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::api::auth::Failures;
 use crate::api::gateway::Gateway;
+use crate::api::objects::Objects;
 use crate::api::rest::Rest;
 use crate::api::tencent::Tencent;
 use crate::base::clock::Clock;
@@ -18,6 +19,7 @@ use crate::http::response::Response;
 use crate::instance::host::Host;
 use crate::model::schedule::Zone;
 use crate::pool::Pool;
+use crate::service;
 use crate::service::concurrency::Concurrency;
 use crate::service::dead_letters::DeadLetters;
 use crate::service::doctor::Doctor;
@@ -29,13 +31,16 @@ use crate::service::layers::Layers;
 use crate::service::loading::Bell;
 use crate::service::logs::Logs;
 use crate::service::namespaces::Namespaces;
+use crate::service::objects::event::Owner;
 use crate::service::triggers::changes::Changes;
 use crate::service::triggers::{self, Triggers};
 use crate::service::versions::Versions;
 use crate::store::Store;
+use crate::store::objects::files::ObjectFiles;
 
 pub(crate) mod auth;
 pub mod gateway;
+pub mod objects;
 pub mod rest;
 pub(crate) mod routing;
 pub mod tencent;
@@ -46,6 +51,7 @@ pub struct Doors {
     rest: Rest,
     tencent: Tencent,
     gateway: Gateway,
+    objects: Objects,
 }
 
 impl Doors {
@@ -54,6 +60,7 @@ impl Doors {
         Doors {
             rest: Rest::new(Arc::clone(&parts)),
             tencent: Tencent::new(Arc::clone(&parts)),
+            objects: Objects::new(Arc::clone(&parts)),
             gateway: Gateway::new(parts, options),
         }
     }
@@ -63,9 +70,12 @@ impl Doors {
         self.gateway.join();
     }
 
-    /// The gateway comes first: what its host names lead to has paths of its own.
+    /// Objects and the gateway come first: what their host names lead to has paths of its own. A bucket's host could be a service's
+    /// but for its second label, so objects are before the gateway.
     fn of(&self, head: &Head) -> &dyn Handler {
-        if self.gateway.is_meant(head) {
+        if Objects::is_meant(head) {
+            &self.objects
+        } else if self.gateway.is_meant(head) {
             &self.gateway
         } else if Tencent::is_meant(head) {
             &self.tencent
@@ -115,6 +125,10 @@ pub struct Base {
     pub clock: Arc<dyn Clock>,
     /// Ids of requests.
     pub ids: Arc<dyn IdSource>,
+    /// Where the bytes of objects are.
+    pub files: Arc<ObjectFiles>,
+    /// Whose objects they are.
+    pub owner: Owner,
     /// Set when the server begins to stop.
     pub stopping: Arc<AtomicBool>,
     /// What the server is made to run at once, MB.
@@ -146,6 +160,8 @@ pub struct Parts {
     pub layers: Layers,
     /// What makes them run by themselves.
     pub triggers: Arc<Triggers>,
+    /// The object storage.
+    pub objects: Arc<service::objects::Objects>,
     /// What they may use at once.
     pub concurrency: Arc<Concurrency>,
     /// Who may call.
@@ -184,21 +200,31 @@ impl Parts {
             bell,
             Arc::clone(&changes),
         ));
-        let triggers = triggers::Parts {
+        let triggers = Arc::new(Triggers::new(triggers::Parts {
             store: store.clone(),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             changes,
             zone: base.timer_zone,
-        };
+        }));
         let failures = Failures::new(Arc::clone(&clock));
+        let objects = service::objects::Objects::new(service::objects::Parts {
+            store: store.clone(),
+            files: base.files,
+            events: Arc::clone(&events),
+            triggers: Arc::clone(&triggers),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+            owner: base.owner,
+        });
         let (all, total_mb_max) = (Arc::clone(&functions), base.total_mb_max);
         Parts {
             functions,
             versions: Versions::new(store.clone(), Arc::clone(&invoker), Arc::clone(&pool)),
             namespaces: Namespaces::new(store.clone()),
             layers: Layers::new(store.clone()),
-            triggers: Arc::new(Triggers::new(triggers)),
+            triggers,
+            objects: Arc::new(objects),
             concurrency: Arc::new(Concurrency::new(store.clone(), Arc::clone(&pool), all, total_mb_max)),
             dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),

@@ -1,13 +1,19 @@
-//! `fnlite backup`: the database as one file, taken while the server runs.
+//! `fnlite backup`: the database as one file, taken while the server runs; and the files of the objects in it.
 
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::cli::Context;
+use crate::cli::client::Address;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::text;
+use crate::config;
+use crate::store::objects::backup::{Copied, copy_files};
+use crate::store::objects::files::folder_beside;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,11 +22,21 @@ pub(super) struct Args {
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
+    /// Copy the objects of the object storage, too, into this folder; only on the host of the server. What is there already stays,
+    /// so one folder can hold those of many backups
+    #[arg(long, value_name = "FOLDER")]
+    objects: Option<PathBuf>,
 }
+
+/// How often it is begun anew where objects were deleted between the database's copy and theirs.
+const TRIES: u32 = 5;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut api = context.api()?;
     if args.file == Path::new("-") {
+        if args.objects.is_some() {
+            return Err(Failure::usage("objects belong to a file: name one"));
+        }
         if io::stdout().is_terminal() {
             return Err(Failure::usage(
                 "a database is nothing for a terminal; name a file, or redirect the output",
@@ -35,12 +51,62 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
             format!("{} is there already; --force replaces it", args.file.display()),
         ));
     }
-    let bytes = keep(&args.file, |file| api.download("POST", "/v1/backup", Vec::new(), file))?;
+    let mut take = || keep(&args.file, |file| api.download("POST", "/v1/backup", Vec::new(), file));
     let name = args.file.display().to_string();
+    let Some(folder) = &args.objects else {
+        let bytes = take()?;
+        return say(
+            context,
+            &format!("{} in {name}", text::size(bytes)),
+            json!({ "file": name, "size_bytes": bytes }),
+        );
+    };
+    let (bytes, copied) = with_objects(take, &args.file, &objects_here(context)?, folder)?;
+    let Copied { files, bytes: of_objects, .. } = copied;
+    say(
+        context,
+        &format!(
+            "{} in {name}, {files} objects of {} in {}",
+            text::size(bytes),
+            text::size(of_objects),
+            folder.display()
+        ),
+        json!({ "file": name, "size_bytes": bytes, "objects": files, "objects_bytes": of_objects }),
+    )
+}
+
+/// A copy of the database, and of the files that it names.
+fn with_objects(
+    mut take: impl FnMut() -> Result<u64, Failure>,
+    file: &Path,
+    from: &Path,
+    to: &Path,
+) -> Result<(u64, Copied), Failure> {
+    for _ in 0..TRIES {
+        let bytes = take()?;
+        let copied = copy_files(file, from, to)?;
+        if copied.missing == 0 {
+            return Ok((bytes, copied));
+        }
+    }
+    let sentence = "objects that the copy names are not there: they are deleted faster than copied, or lost (fnlite check)";
+    Err(Failure::new(Exit::Error, sentence))
+}
+
+/// Where the files of objects are, if that is on this host.
+fn objects_here(context: &Context) -> Result<PathBuf, Failure> {
+    if !matches!(context.api()?.address(), Address::Unix(_)) {
+        return Err(Failure::usage("objects are copied on the host of the server; there, leave --url out"));
+    }
+    let db = config::database(context.place.clone()).map_err(|error| Failure::unusable(&error))?;
+    Ok(folder_beside(&db))
+}
+
+fn say(context: &Context, sentence: &str, data: Value) -> Result<Exit, Failure> {
     if context.out.json {
-        context.out.data(serde_json::json!({ "file": name, "size_bytes": bytes }).to_string().as_bytes())?;
+        context.out.data(data.to_string().as_bytes())?;
     } else {
-        context.out.note(&format!("{} in {name}", text::size(bytes)));
+        context.out.note(sentence);
     }
     Ok(Exit::Done)
 }

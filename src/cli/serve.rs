@@ -35,10 +35,11 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
 /// What a starting server says once, on stdout. The first line begins with the address: scripts wait for it.
 fn announcement(serve: &Serve, ready: &Ready, out: &Out) -> String {
     let address = format!("http://{}", ready.address);
+    let cos_address = ready.cos_address.map(|address| format!("http://{address}"));
     if out.json {
         let key = ready.first_key.as_deref();
         let said = serde_json::json!({
-            "address": address, "socket": serve.socket, "db": serve.db, "isolation_level": ready.isolation_level, "key": key,
+            "address": address, "cos_address": cos_address, "socket": serve.socket, "db": serve.db, "isolation_level": ready.isolation_level, "key": key,
         });
         return said.to_string();
     }
@@ -49,6 +50,9 @@ fn announcement(serve: &Serve, ready: &Ready, out: &Out) -> String {
         serve.socket.display(),
         ready.isolation_level,
     );
+    if let Some(address) = cos_address {
+        text += &format!("  objects    {address}\n");
+    }
     if let Some(key) = &ready.first_key {
         text += &format!("  key        {key}  (may do everything; shown only this once)\n");
     }

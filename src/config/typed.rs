@@ -58,6 +58,10 @@ pub struct TypedServe {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:9980]
     #[arg(long, env = "FNLITE_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
+    /// Address and port on which the object storage alone listens; everywhere else it is reached by its hosts,
+    /// BUCKET-APPID.cos.REGION.myqcloud.com [default: none]
+    #[arg(long, env = "FNLITE_COS_LISTEN", value_name = "ADDR")]
+    pub cos_listen: Option<String>,
     /// Refuse to start below this isolation level, 1 to 5 [default: 1]
     #[arg(long, env = "FNLITE_ISOLATION_MIN", value_name = "N")]
     pub isolation_min: Option<u8>,
@@ -217,6 +221,7 @@ impl TypedServe {
     pub(super) fn over(self, file: TypedServe) -> TypedServe {
         TypedServe {
             listen: self.listen.or(file.listen),
+            cos_listen: self.cos_listen.or(file.cos_listen),
             isolation_min: self.isolation_min.or(file.isolation_min),
             isolation_max: self.isolation_max.or(file.isolation_max),
             total_concurrency_mb: self.total_concurrency_mb.or(file.total_concurrency_mb),

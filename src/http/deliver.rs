@@ -1,7 +1,6 @@
 //! Writes an answer: as much as the socket takes at once, the rest is left for the loop.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::connection::{Connection, Phase};
@@ -66,7 +65,9 @@ pub(super) fn deliver(
     let head = pen.head(front, &response, Length::Sized(length), manner);
     let rest = match response.content {
         Content::Bytes(bytes) if has_body => send_bytes(socket, head, bytes, manner),
-        Content::File { file, length } if has_body => send_file(socket, head, (file, length), manner),
+        Content::File { file, from, length } if has_body => {
+            send_file(socket, head, FileRest { file, at: from, left: length }, manner)
+        }
         _ => send_bytes(socket, head, Cow::Borrowed(&[]), manner),
     };
     // An error is a client that went away: there is nobody to tell.
@@ -108,10 +109,9 @@ fn send_joined(socket: BorrowedFd<'_>, bytes: &[u8], manner: Manner) -> rustix::
 fn send_file(
     socket: BorrowedFd<'_>,
     head: &[u8],
-    (file, left): (File, u64),
+    rest: FileRest,
     manner: Manner,
 ) -> rustix::io::Result<Option<Outgoing>> {
-    let rest = FileRest { file, at: 0, left };
     let mut outgoing = Outgoing::new(head.to_vec().into(), 0, Some(rest), manner.ending);
     Ok(match outgoing.write(socket)? {
         Progress::Done => None,

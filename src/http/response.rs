@@ -39,10 +39,12 @@ pub struct Header {
 pub enum Content {
     /// Bytes.
     Bytes(Cow<'static, [u8]>),
-    /// `length` bytes of a file from its beginning, whatever its position.
+    /// `length` bytes of a file, whatever its position.
     File {
         /// Opened for reading.
         file: File,
+        /// Where the first of them is.
+        from: u64,
         /// How many bytes to send; the connection breaks off if the file has fewer.
         length: u64,
     },
@@ -89,8 +91,13 @@ impl Response {
     }
 
     /// The same answer with the first `length` bytes of `file` as its body.
-    pub fn with_file(mut self, file: File, length: u64) -> Response {
-        self.content = Content::File { file, length };
+    pub fn with_file(self, file: File, length: u64) -> Response {
+        self.with_stretch(file, 0, length)
+    }
+
+    /// The same answer with `length` bytes of `file` as its body, beginning at byte `from`.
+    pub fn with_stretch(mut self, file: File, from: u64, length: u64) -> Response {
+        self.content = Content::File { file, from, length };
         self
     }
 

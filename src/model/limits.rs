@@ -105,6 +105,20 @@ pub const ENTRY_FILE_BYTES_MAX: usize = 1024 * 1024;
 pub const CUSTOM_ARGUMENT_BYTES_MAX: usize = 4096;
 /// Most triggers of one kind of a function (contract 8.1).
 pub const TRIGGERS_PER_KIND_MAX: u32 = 10;
+/// Longest name of a bucket without the application's id, characters (that of the cloud's object storage).
+pub const BUCKET_CHARS_MAX: usize = 50;
+/// Longest key of an object, bytes (that of the cloud's object storage).
+pub const OBJECT_KEY_BYTES_MAX: usize = 850;
+/// Largest object or part that comes in one request, bytes (that of the cloud's object storage).
+pub const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+/// Most bytes of what whoever uploads an object says of it in `x-cos-meta-*` headers (that of the cloud's object storage).
+pub const OBJECT_META_BYTES_MAX: usize = 2048;
+/// Highest number of a part of an upload (that of the cloud's object storage).
+pub const PARTS_MAX: u32 = 10_000;
+/// Smallest part of an upload but the last, bytes (triggers 2.4).
+pub const PART_BYTES_MIN: u64 = 1024 * 1024;
+/// Most objects of one list, one deletion, or one notification (triggers 2.4).
+pub const OBJECTS_PER_REQUEST_MAX: u32 = 1000;
 /// Most Instances of one version kept parked by provisioned concurrency (each costs about a megabyte).
 pub const PROVISIONED_MAX: u32 = 64;
 

@@ -12,6 +12,7 @@ pub mod layer;
 pub mod limits;
 pub mod log;
 pub mod namespace;
+pub mod object;
 pub mod query;
 pub mod runtime;
 pub mod schedule;

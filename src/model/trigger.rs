@@ -242,6 +242,12 @@ const COS_EVENTS: [(&str, &[&str]); 3] = [
     ("ObjectRestore", &["*", "Post", "Completed"]),
 ];
 
+/// The bucket that a trigger of object storage is named by: by its domain, `<name>-<appid>.cos.<region>.myqcloud.com`, or by its
+/// name alone.
+pub fn bucket_of(trigger: &str) -> &str {
+    trigger.split_once(".cos.").map_or(trigger, |(bucket, _)| bucket)
+}
+
 /// Methods that an API may have.
 const METHODS: [&str; 8] = ["ANY", "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"];
 
@@ -369,6 +375,13 @@ impl Cos {
         known.1.contains(&member).then_some((family, member))
     }
 
+    /// Whether something of that name done to the object of that key is meant.
+    pub fn means(&self, event: &str, key: &str) -> bool {
+        let same_event = self.event == event
+            || self.event.strip_suffix('*').is_some_and(|family| event.starts_with(family));
+        same_event && key.starts_with(&self.prefix) && key.ends_with(&self.suffix)
+    }
+
     /// Whether an object could be meant by both, which one bucket does not allow (triggers 2.2).
     pub fn conflicts(&self, other: &Cos) -> bool {
         let (Some((family, member)), Some((other_family, other_member))) = (self.parts(), other.parts())
@@ -476,6 +489,23 @@ mod tests {
             assert_eq!(one.conflicts(&other), expected, "{one:?} {other:?}");
             assert_eq!(other.conflicts(&one), expected);
         }
+    }
+
+    #[test]
+    fn a_rule_means_keys_by_event_beginning_and_end() {
+        let rule = cos("cos:ObjectCreated:*", "in/", ".jpg");
+        for (event, key, expected) in [
+            ("cos:ObjectCreated:Put", "in/a.jpg", true),
+            ("cos:ObjectCreated:CompleteMultipartUpload", "in/.jpg", true),
+            ("cos:ObjectRemove:Delete", "in/a.jpg", false),
+            ("cos:ObjectCreated:Put", "out/a.jpg", false),
+            ("cos:ObjectCreated:Put", "in/a.png", false),
+        ] {
+            assert_eq!(rule.means(event, key), expected, "{event} {key}");
+        }
+        assert!(!cos("cos:ObjectCreated:Put", "", "").means("cos:ObjectCreated:Post", "a"));
+        assert_eq!(bucket_of("b-1.cos.ap-guangzhou.myqcloud.com"), "b-1");
+        assert_eq!(bucket_of("b-1"), "b-1");
     }
 
     #[test]

@@ -224,6 +224,33 @@ pub static VIEWS: &[View] = &[
         ],
     },
     View {
+        name: "buckets",
+        row: "one row for each bucket of the object storage",
+        columns: &[
+            text("bucket", "its name, the application's id included"),
+            integer("objects", "objects in it"),
+            integer("size_bytes", "their size"),
+            integer("uploads", "uploads in parts that have not ended"),
+            text("created", "when it was made, UTC"),
+        ],
+    },
+    View {
+        name: "objects",
+        row: "one row for each object",
+        columns: &[
+            text("bucket", "name of its bucket"),
+            text("key", "its key"),
+            integer("size_bytes", "its size"),
+            text("etag", "its MD5; of an upload in parts that of their MD5s, and how many there were"),
+            text("content_type", "its media type"),
+            text("headers", "what else was said of it, a JSON object"),
+            text("class", "its storage class"),
+            text("modified", "when it was written, UTC"),
+            text("file", "name of its file, in the folder of its first two digits"),
+            integer("modified_us", "when it was written; microseconds since 1970"),
+        ],
+    },
+    View {
         name: "dead_letters",
         row: "one row for each event that was given up and not replayed or dropped",
         columns: &[

@@ -57,6 +57,7 @@ fn sentence(rule: Rule, rows: u64) -> String {
         Rule::WaitingIsQueued => format!("{rows} invocations wait that are not queued"),
         Rule::DeadLetterIsDead => format!("{rows} dead letters are of no invocation that was given up"),
         Rule::AttemptHasInvocation => format!("{rows} attempts are of no invocation"),
+        Rule::ObjectHasFile => format!("{rows} files of objects are not there, or not as long as they were"),
         Rule::WordsFindLines => {
             format!(
                 "{rows} blocks of the log are indexed wrongly; `fnlite check --rebuild-index` makes them anew"

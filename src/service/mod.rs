@@ -15,6 +15,7 @@ pub mod loading;
 pub mod logs;
 pub mod metrics;
 pub mod namespaces;
+pub mod objects;
 pub mod retention;
 mod run_log;
 pub mod search;

@@ -10,6 +10,8 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::invocation::State;
+use crate::model::object::FileId;
+use crate::store::objects::files;
 use crate::store::{Store, Tx, connection, migrate, records, words};
 
 /// Longest look at a file that is in use: its log cannot be begun anew meanwhile.
@@ -43,6 +45,8 @@ pub enum Rule {
     DeadLetterIsDead,
     /// An attempt is one of an invocation.
     AttemptHasInvocation,
+    /// The file of an object, or of a part, is there and as long as it was.
+    ObjectHasFile,
     /// The words of a block of lines can be read, and find its newest line.
     WordsFindLines,
 }
@@ -94,7 +98,15 @@ const RULES: [(Rule, &str); 4] = [
 impl Store {
     /// Looks at everything, which reads all of the file. Fails with `Busy` when that takes longer than a minute.
     pub fn check(&self) -> Result<Found> {
-        look(&self.patient_reader()?)
+        let conn = self.patient_reader()?;
+        let mut found = look(&conn)?;
+        if found.integrity.is_empty() {
+            let mut missing = files::missing(&conn, &files::folder_beside(self.path())).map_err(in_time)?;
+            // What was deleted since the look began is not missed.
+            missing.retain(|file| self.names_file(file).unwrap_or(true));
+            found.miss(&missing);
+        }
+        Ok(found)
     }
 
     /// What SQLite finds wrong with the file; nothing when it is sound. Reads all of it, a minute at most.
@@ -121,7 +133,19 @@ pub fn check_file(path: &Path) -> Result<Found> {
             path.display()
         )));
     }
-    look(&conn)
+    let mut found = look(&conn)?;
+    if found.integrity.is_empty() {
+        found.miss(&files::missing(&conn, &files::folder_beside(path))?);
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn miss(&mut self, files: &[FileId]) {
+        if !files.is_empty() {
+            self.broken.push((Rule::ObjectHasFile, u64::try_from(files.len()).unwrap_or(u64::MAX)));
+        }
+    }
 }
 
 fn look(conn: &Connection) -> Result<Found> {

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_processes.sql"),
     include_str!("../../migrations/0006_versions.sql"),
     include_str!("../../migrations/0007_triggers.sql"),
+    include_str!("../../migrations/0008_objects.sql"),
 ];
 
 /// Brings the schema to this release's version, or says why the file is not for us (`Invalid`).

@@ -57,6 +57,7 @@ pub mod logs;
 mod migrate;
 mod minutes;
 mod namespaces;
+pub mod objects;
 mod packages;
 mod queue;
 mod readers;

@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 use crate::error::{About, Error, Kind as Failure, Result};
 use crate::model::function::{FunctionName, Namespace};
 use crate::model::limits;
-use crate::model::trigger::{Kind, Placed, Spec, State, Trigger};
+use crate::model::trigger::{Kind, Placed, Spec, State, Trigger, bucket_of};
 use crate::store::{Store, Tx, functions, timers, trigger_spec};
 
 /// Which trigger is meant.
@@ -242,8 +242,9 @@ fn check_name(own: &[StoredTrigger], trigger: &Trigger) -> Result<()> {
 /// Of all rules of a bucket, whatever function they are of, no two may mean the same object, and they are few (triggers 2.2).
 fn check_bucket(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<()> {
     let Spec::Cos(cos) = &trigger.spec else { return Ok(()) };
-    let mut others = all(tx, "kind = 'cos' AND name = ?1", &[&trigger.name.as_str()])?;
-    others.retain(|other| Some(other.id) != own_id);
+    let mut others = all(tx, "kind = 'cos'", &[])?;
+    let bucket = bucket_of(&trigger.name);
+    others.retain(|other| Some(other.id) != own_id && bucket_of(&other.trigger.name) == bucket);
     let clashes =
         others.iter().any(|other| matches!(&other.trigger.spec, Spec::Cos(other) if other.conflicts(cos)));
     if !clashes {

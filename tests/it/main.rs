@@ -32,6 +32,7 @@ mod leaks;
 mod length;
 mod network;
 mod nodejs;
+mod objects;
 mod php;
 mod power;
 mod pressure;

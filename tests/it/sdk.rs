@@ -23,12 +23,12 @@ struct Signed {
 
 impl Signed {
     fn new() -> Signed {
-        let server = Place::new().serve(&[]);
-        let out = server.fnlite(&["keys", "create", "sdk", "--tencent", "--json"]);
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        let key: Value = serde_json::from_slice(&out.stdout).unwrap();
-        let text = |name: &str| key[name].as_str().unwrap().to_owned();
-        Signed { server, secret_id: text("secret_id"), secret_key: text("secret_key") }
+        Signed::on(Place::new().serve(&[]))
+    }
+
+    fn on(server: Server) -> Signed {
+        let (secret_id, secret_key) = signing_key(&server, "sdk", "admin");
+        Signed { server, secret_id, secret_key }
     }
 
     /// Runs a program of `tests/sdk` to its end.
@@ -41,6 +41,15 @@ impl Signed {
             .stdin(Stdio::null());
         command.output().unwrap()
     }
+}
+
+/// A new pair that signs, of that scope.
+pub(crate) fn signing_key(server: &Server, name: &str, scope: &str) -> (String, String) {
+    let out = server.fnlite(&["keys", "create", name, "--scope", scope, "--tencent", "--json"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let key: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let text = |name: &str| key[name].as_str().unwrap().to_owned();
+    (text("secret_id"), text("secret_key"))
 }
 
 #[track_caller]
@@ -98,6 +107,22 @@ fn python_log_service() {
     python("cls.py");
 }
 
+/// The object storage's own SDK needs an address of the storage's own, or names that lead here; and keys of every scope.
+#[test]
+fn python_cos() {
+    let interpreter = place("target/sdk/python/bin/python");
+    assert!(interpreter.exists(), "the SDK is missing: run scripts/test, which installs it in target/sdk");
+    let signed = Signed::on(Place::new().serve(&["--cos-listen", "127.0.0.1:0"]));
+    let mut command = program(&interpreter);
+    command.args(["-B", "cos.py"]).env("FNLITE_COS", signed.server.cos_address().to_string());
+    for scope in ["read", "invoke"] {
+        let (id, key) = signing_key(&signed.server, scope, scope);
+        let name = scope.to_uppercase();
+        command.env(format!("{name}_ID"), id).env(format!("{name}_KEY"), key);
+    }
+    check(&signed.run(command), "cos.py");
+}
+
 #[test]
 fn python_every_action_answers() {
     python("actions.py");
@@ -139,9 +164,12 @@ fn tccli_manages_and_calls() {
 
 /// The fenced block of that language in the README's page about the SDKs.
 fn snippet(language: &str) -> String {
+    snippet_of("Use it with the Tencent Cloud SDK", language)
+}
+
+fn snippet_of(page: &str, language: &str) -> String {
     let readme = std::fs::read_to_string(place("README.md")).unwrap();
-    let page =
-        readme.split("## Use it with the Tencent Cloud SDK\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let page = readme.split(&format!("## {page}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
     let block = page.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap();
     block.to_owned()
 }
@@ -195,6 +223,18 @@ fn the_readmes_snippets_do_what_they_say() {
     command.env("HOME", home.path()).env("TENCENTCLOUD_REGION", "ap-guangzhou").env("NO_PROXY", "127.0.0.1");
     let said = as_told(&signed, command);
     assert!(said.contains("\"FunctionVersion\": \"1\""), "{said}");
+}
+
+#[test]
+fn the_readmes_object_is_put_and_got() {
+    let signed = Signed::on(Place::new().serve(&["--cos-listen", "127.0.0.1:0"]));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let port = format!("Port={}", signed.server.cos_address().port());
+    let text = snippet_of("Object storage", "python").replace("Port=9500", &port);
+    std::fs::write(file.path(), text).unwrap();
+    let mut command = program(place("target/sdk/python/bin/python"));
+    command.arg("-B").arg(file.path());
+    assert_eq!(as_told(&signed, command), "some bytes\n");
 }
 
 /// `FNLITE_GOLDEN=write` writes it anew.

@@ -29,6 +29,8 @@ pub(crate) struct Server {
     place: Option<Place>,
     child: Child,
     address: Address,
+    /// Where the object storage alone listens, if anywhere.
+    cos_address: Option<Address>,
 }
 
 /// Where a server keeps its files, and the key that its first start made.
@@ -42,6 +44,7 @@ pub(crate) struct Place {
 #[derive(Deserialize)]
 struct Announcement {
     address: String,
+    cos_address: Option<String>,
     key: Option<String>,
 }
 
@@ -110,7 +113,8 @@ impl Place {
             panic!("the server did not start: {line}{}", self.said())
         };
         self.key = ready.key.unwrap_or(self.key);
-        Server { place: Some(self), child, address: Address::from_url(&ready.address).unwrap() }
+        let cos_address = ready.cos_address.map(|url| Address::from_url(&url).unwrap());
+        Server { place: Some(self), child, address: Address::from_url(&ready.address).unwrap(), cos_address }
     }
 
     /// What the server has written on standard error.
@@ -161,6 +165,11 @@ impl Server {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.host().parse().unwrap()
+    }
+
+    /// Where the object storage alone listens.
+    pub(crate) fn cos_address(&self) -> SocketAddr {
+        self.cos_address.as_ref().unwrap().host().parse().unwrap()
     }
 
     /// A connection that shows the first key.

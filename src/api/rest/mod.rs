@@ -38,6 +38,7 @@ mod concurrency;
 mod dead_letters;
 mod event_config;
 mod event_templates;
+mod events_s3;
 mod fields;
 mod functions;
 mod instant;

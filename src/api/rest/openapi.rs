@@ -87,6 +87,9 @@ fn part_schema(name: &str) -> Value {
         "alias" => json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
         "layer" => json!({ "type": "string", "pattern": "^[A-Za-z]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$" }),
         "trigger" => json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+        "bucket" => {
+            json!({ "type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?(-[0-9]{1,20})?$" })
+        }
         other => unreachable!("no path has a part called {other}"),
     }
 }

@@ -1,6 +1,7 @@
 //! Query parameters: decoded, each known, each given once.
 
 use crate::api::rest::route::Param;
+use crate::base::percent;
 use crate::error::{Error, Result};
 
 /// The parameters of one request.
@@ -68,23 +69,7 @@ fn unknown(name: &str, known: &[Param]) -> Error {
 /// Resolves percent escapes; what comes out must be UTF-8 without NUL.
 pub(super) fn decode(text: &str) -> Result<String> {
     let wrong = || Error::invalid("a percent escape in the target is malformed or is not UTF-8");
-    if !text.contains('%') {
-        return Ok(text.to_owned());
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        let value = digit(0).zip(digit(1)).map(|(high, low)| high * 16 + low).ok_or_else(wrong)?;
-        bytes.push(u8::try_from(value).expect("two hex digits are a byte"));
-        rest = &after[2..];
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or_else(wrong)
+    percent::decode(text).ok_or_else(wrong)
 }
 
 #[cfg(test)]

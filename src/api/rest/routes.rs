@@ -7,8 +7,8 @@ use crate::api::rest::params::{
 };
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
 use crate::api::rest::{
-    appliance, check, concurrency, dead_letters, event_config, event_templates, functions, invocations,
-    invoke, keys, layers, logs, metrics, namespaces, sql, tail, triggers, versions,
+    appliance, check, concurrency, dead_letters, event_config, event_templates, events_s3, functions,
+    invocations, invoke, keys, layers, logs, metrics, namespaces, sql, tail, triggers, versions,
 };
 use crate::model::key::Scope;
 use crate::model::limits;
@@ -19,6 +19,8 @@ pub(super) const SMALL_BODY_BYTES: u64 = 64 * 1024;
 const EVENT_BODY_BYTES: u64 = limits::EVENT_BYTES_MAX as u64 + 64 * 1024;
 /// A statement, in which JSON may write a byte as six, and as much again for its parameters and more.
 const SQL_BODY_BYTES: u64 = 12 * limits::SQL_BYTES_MAX as u64;
+/// As many records as one notification may have, of usual length.
+const NOTIFICATION_BYTES: u64 = 4 * 1024 * 1024;
 /// The largest package in base64, and the rest of its JSON.
 const PACKAGE_BODY_BYTES: u64 = 75 * 1024 * 1024;
 
@@ -83,6 +85,29 @@ pub(super) static ROUTES: &[Route] = &[
             ),
             (502, RUN_FAILED, Shape::Json("RunError")),
             (504, "It timed out.", Shape::Json("RunError")),
+            BUSY,
+        ],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/events/s3/{bucket}",
+        access: INVOKE,
+        handle: events_s3::post,
+        query: &[],
+        body_max: NOTIFICATION_BYTES,
+        id: "notifyOfObjects",
+        summary: "Tell of what happened to objects of a store that notifies as MinIO and S3 do: triggers of that bucket fire as if \
+                  it had happened here. Answers when the events are on disk; a record that comes again within 24 hours is the \
+                  same.",
+        takes: Shape::Json("S3Notification"),
+        tells: &[
+            (200, "They are on disk and will run.", Shape::Json("Notified")),
+            TOO_LARGE,
+            (
+                429,
+                "The queue is full; some events may be queued, which are not queued again.",
+                Shape::Json("Error"),
+            ),
             BUSY,
         ],
     },

@@ -45,6 +45,30 @@ impl Events {
         }
     }
 
+    /// A place in the queue for an event that the caller will keep in a transaction of its own, and the record to keep it by. Then
+    /// it is to be [`admitted`](Events::admit) or [given back](Events::give_back). Fails as [`accept`](Events::accept).
+    pub(crate) fn prepare(&self, order: Order) -> Result<Prepared<'_>> {
+        self.parts.store.check_room_for_event()?;
+        let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
+        let function = (order.namespace, order.name);
+        let (aim, aimed) = self.runner.aim(&function, order.qualifier.as_deref(), &order.routing_key)?;
+        let known = self.runner.find(&function.0, &function.1)?;
+        let mut record = self.queued(&aimed, order.source, event.0.to_vec());
+        record.alias = aim.alias.to_string();
+        let place = self.reserve(&known, &record)?;
+        Ok(Prepared { place, record })
+    }
+
+    /// Lets an event into the line whose record was committed.
+    pub(crate) fn admit(&self, prepared: Prepared<'_>) {
+        self.kept(prepared.place);
+    }
+
+    /// Gives the place back of an event whose record was not committed; where that is not known, whoever takes it finds out.
+    pub(crate) fn give_back(&self, prepared: Prepared<'_>, error: &Error) {
+        self.not_kept(prepared.place, error);
+    }
+
     /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
     /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
     pub fn replay(&self, letter: &Record) -> Result<RequestId> {
@@ -152,7 +176,16 @@ impl Events {
     }
 }
 
+/// An event that has its place in the queue and is not kept yet.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    place: Place<'a>,
+    /// What is to be kept.
+    pub(crate) record: Record,
+}
+
 /// A place in the queue, given back unless the event comes to be.
+#[derive(Debug)]
 pub(super) struct Place<'a> {
     counts: &'a Counts,
     known: Known,

@@ -26,7 +26,7 @@ use crate::service::invoke::runner::Runner;
 use crate::service::invoke::{Invoker, Known};
 use crate::store::Store;
 
-mod accept;
+pub(crate) mod accept;
 mod attempt;
 mod crowd;
 mod dispatch;

@@ -99,6 +99,23 @@ const TABLES: &[(&str, &[&str])] = &[
             "invocation_id",
         ],
     ),
+    ("bucket", &["id", "name", "created_us"]),
+    (
+        "object",
+        &[
+            "id",
+            "bucket_id",
+            "key",
+            "file",
+            "size_bytes",
+            "etag",
+            "content_type",
+            "headers",
+            "class",
+            "modified_us",
+        ],
+    ),
+    ("upload", &["id", "bucket_id"]),
     ("package", &["id", "sha256", "size_bytes", "complete"]),
     (
         "invocation",

@@ -107,7 +107,9 @@ fn values_are_of_the_types_described() {
              INSERT INTO layer_version (name, number, package_id, runtimes, description, license, created_us)
              VALUES ('deps', 1, 1, '[]', '', '', 1);
              INSERT INTO trigger_row VALUES (1, 1, 'timer', 'tick', '$DEFAULT', '{}', 1, '', '', 1, 1);
-             INSERT INTO trigger_state VALUES (1, 2, 1, 0, 1, 'x', 1, 1, NULL);",
+             INSERT INTO trigger_state VALUES (1, 2, 1, 0, 1, 'x', 1, 1, NULL);
+             INSERT INTO bucket VALUES (1, 'b-1', 1);
+             INSERT INTO object VALUES (1, 1, x'61', 'f', 1, 'e', 0, 't', '{}', 'STANDARD', 1);",
         )
         .unwrap();
     for view in views::VIEWS {

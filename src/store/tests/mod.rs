@@ -22,6 +22,7 @@ mod backing;
 mod checking;
 mod deploying;
 mod finding;
+mod objects;
 mod opening;
 mod recording;
 mod retention;

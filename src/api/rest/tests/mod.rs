@@ -33,6 +33,8 @@ use crate::service::events::{self, Events};
 use crate::service::invoke::Invoker;
 use crate::service::keys::Keys;
 use crate::service::loading;
+use crate::service::objects::event::Owner;
+use crate::store::objects::files::ObjectFiles;
 use crate::store::{Options, Store};
 
 mod accepting;
@@ -119,6 +121,8 @@ impl Door {
             keys,
             bell: loading::bell().0,
             clock,
+            files: ObjectFiles::open(&store, ids.clone()).unwrap(),
+            owner: Owner { region: "r".into(), appid: "1".into() },
             ids,
             stopping: stopping.clone(),
             total_mb_max: 1024,
@@ -141,7 +145,7 @@ impl Door {
         let response = self.answer(head(headers, line), peer, body.as_ref().to_vec());
         let body = match response.content {
             Content::Bytes(bytes) => bytes.into_owned(),
-            Content::File { mut file, length } => {
+            Content::File { mut file, length, .. } => {
                 let mut bytes = Vec::new();
                 file.read_to_end(&mut bytes).unwrap();
                 assert_eq!(bytes.len() as u64, length);

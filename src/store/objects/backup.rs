@@ -1,0 +1,79 @@
+//! The files that belong to a backup. The backup's own rows say which: it is of one moment, and what files hold never changes, so
+//! they can be copied after it, unless they were removed meanwhile.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::model::object::FileId;
+use crate::store::objects::files::{self, make_folder};
+use crate::store::{backup, connection, fault};
+
+/// What came of copying.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Files that are in the copy.
+    pub files: u64,
+    /// Their size, bytes.
+    pub bytes: u64,
+    /// Files that were not there any more.
+    pub missing: u64,
+}
+
+/// Copies the files that the database `of`, which nobody uses, names: from the folder `from` to `to`, laid out as there, each
+/// readable by its owner only. One that is there already stays, so one folder can hold those of many backups.
+pub fn copy_files(of: &Path, from: &Path, to: &Path) -> Result<Copied> {
+    let mut copied = Copied::default();
+    for (file, size) in named(of)? {
+        let place = |folder: &Path| -> PathBuf { folder.join(file.folder()).join(file.as_str()) };
+        let target = place(to);
+        if fs::metadata(&target).is_ok_and(|meta| meta.len() == size) || copy(&place(from), &target)? {
+            copied.files += 1;
+            copied.bytes += size;
+        } else {
+            copied.missing += 1;
+        }
+    }
+    Ok(copied)
+}
+
+fn named(of: &Path) -> Result<Vec<(FileId, u64)>> {
+    let conn = connection::untouched(of)?;
+    let mut statement = conn.prepare(files::NAMED)?;
+    let mut rows = statement.query([])?;
+    let mut named = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (name, size): (String, i64) = (row.get(0)?, row.get(1)?);
+        let file = FileId::parse(&name).ok_or_else(|| fault::unreadable("file name"))?;
+        named.push((file, u64::try_from(size).unwrap_or(0)));
+    }
+    Ok(named)
+}
+
+/// Copies a file, which has its name only once it is whole and on the disk; whether it was there.
+fn copy(from: &Path, to: &Path) -> Result<bool> {
+    let mut source = match File::open(from) {
+        Ok(source) => source,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(cause) => return Err(not_copied(cause)),
+    };
+    let folder = to.parent().unwrap_or(Path::new("."));
+    make_folder(folder)?;
+    let unfinished = connection::beside(to, ".tmp");
+    let mut write = || -> io::Result<()> {
+        let mut target =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        io::copy(&mut source, &mut target)?;
+        target.sync_all()?;
+        fs::rename(&unfinished, to)
+    };
+    write().map_err(not_copied)?;
+    backup::sync(folder)?;
+    Ok(true)
+}
+
+fn not_copied(cause: io::Error) -> Error {
+    Error::invalid(format!("the files of objects cannot be copied: {cause}")).because(cause)
+}
