@@ -71,7 +71,7 @@ struct Http {
     /// Requests must be signed (TC3-HMAC-SHA256) with a key of `fnlite keys create --tencent`
     #[arg(long)]
     signed: bool,
-    /// Let pages of that origin ask: https://shop.example, or * for all; may be repeated
+    /// Let pages of that origin ask: `https://shop.example`, or * for all; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
     #[command(flatten)]
