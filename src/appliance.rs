@@ -44,6 +44,7 @@ use crate::service::loading::{self, Loading};
 use crate::service::retention::Retention;
 use crate::service::triggers::Triggers;
 use crate::store::{self, Store};
+use crate::trigger::kafka::{self, Kafka};
 use crate::trigger::timer::{self, Timers};
 
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
@@ -94,6 +95,7 @@ pub struct Server {
     retention: Retention,
     loading: Loading,
     timers: Timers,
+    kafka: Kafka,
     /// None where nothing is indexed.
     indexing: Option<Indexing>,
 }
@@ -122,18 +124,20 @@ impl Server {
             events: Arc::clone(&parts.events),
             clock: Arc::clone(&parts.clock),
         })?;
-        Ok(Server { ready, options, parts, front, settling, retention, loading, timers, indexing })
+        let kafka = kafka(&options, &parts)?;
+        Ok(Server { ready, options, parts, front, settling, retention, loading, timers, kafka, indexing })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
-    pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
+    pub fn stop(mut self, signals: Option<StopSignals>) -> Result<()> {
         self.parts.stopping.store(true, Ordering::Relaxed);
         drop(self.timers);
         // Those that wait for an end are told to look now, those that follow the log that nothing comes any more.
         self.parts.store.end_listening();
         self.parts.events.stop();
+        self.kafka.stop();
         self.parts.invoker.endings().close();
-        drain(self.front, &self.parts, signals, self.options.drain_timeout)?;
+        drain(self.front, &self.parts, &mut self.kafka, signals, self.options.drain_timeout)?;
         // What is not there any more need not be removed.
         let _ = fs::remove_file(&self.options.socket);
         let _ = fs::remove_file(config::key_file(&self.options.socket));
@@ -142,13 +146,13 @@ impl Server {
         }
         // What is being loaded has no caller; the next server loads it.
         self.parts.pool.stop_runs();
-        drop((self.retention, self.indexing, self.loading));
+        drop((self.retention, self.indexing, self.loading, self.kafka));
         let Parts { store, rest, pool, events, invoker, loads, concurrency, triggers, .. } = self.parts;
         if let Err(error) = triggers.write_counts() {
             log::warn!("what has come of triggers lately could not be written: {error:#}");
         }
         // Processes go before the database that keeps their records.
-        drop((rest, concurrency, loads, events, invoker, pool));
+        drop((rest, concurrency, triggers, loads, events, invoker, pool));
         store.close();
         Ok(())
     }
@@ -285,6 +289,17 @@ fn queue(options: &Serve) -> events::Options {
     }
 }
 
+fn kafka(options: &Serve, parts: &Parts) -> Result<Kafka> {
+    let config::Kafka { brokers, share, member } = options.kafka.clone();
+    let with = kafka::Parts {
+        triggers: Arc::clone(&parts.triggers),
+        invoker: Arc::clone(&parts.invoker),
+        events: Arc::clone(&parts.events),
+        clock: Arc::clone(&parts.clock),
+    };
+    Kafka::start(with, kafka::Options { brokers, share, member, pace: options.queue.pace })
+}
+
 /// Where functions have the server's own user id and can reach its files' folders, opening the socket shows nothing
 /// (D19).
 fn socket_needs_key(host: &Host) -> bool {
@@ -418,6 +433,7 @@ fn tell_policies(policies: &Policies) {
 fn drain(
     server: http::server::Server,
     parts: &Parts,
+    kafka: &mut Kafka,
     signals: Option<StopSignals>,
     patience: Duration,
 ) -> Result<()> {
@@ -443,6 +459,7 @@ fn drain(
     server.stop();
     parts.rest.join();
     parts.events.join();
+    kafka.join();
     drop(done);
     limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))
 }

@@ -17,7 +17,7 @@ use crate::server::{Answer, Caller, Place, Server};
 use crate::wait;
 
 /// A key that signs, and a connection to sign on.
-struct Client {
+pub(crate) struct Client {
     caller: Caller,
     host: String,
     secret_id: String,
@@ -26,7 +26,7 @@ struct Client {
 
 impl Client {
     /// A client with a new key of that scope.
-    fn new(server: &Server, scope: &str) -> Client {
+    pub(crate) fn new(server: &Server, scope: &str) -> Client {
         let out = server.fnlite(&["keys", "create", scope, "--scope", scope, "--tencent", "--json"]);
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         Client::of(server, &serde_json::from_slice(&out.stdout).unwrap())
@@ -43,7 +43,7 @@ impl Client {
     }
 
     /// The same key, on another server.
-    fn on(self, server: &Server) -> Client {
+    pub(crate) fn on(self, server: &Server) -> Client {
         Client { caller: server.caller_with(None), host: server.address().to_string(), ..self }
     }
 
@@ -88,7 +88,7 @@ impl Client {
 
     /// The same, where it must succeed.
     #[track_caller]
-    fn done(&mut self, action: &str, fields: Value) -> Value {
+    pub(crate) fn done(&mut self, action: &str, fields: Value) -> Value {
         let answer = self.call(action, fields);
         assert_eq!(answer.get("Error"), None, "{action}: {answer}");
         answer
