@@ -9,6 +9,7 @@
   tail.py       what is promised of following the log
   cloud.py      what is promised of the TencentCloud API
   triggers.py   what is promised of requests and timers that run functions
+  kafka.py      what is promised of triggers on Kafka topics; topic.py is the topic
   flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
@@ -33,6 +34,7 @@ import beside
 import cloud
 import events
 import flood
+import kafka
 import languages
 import levels
 import queues
@@ -61,6 +63,7 @@ MEASUREMENTS = {
     "api": cloud.api,
     "gateway": triggers.gateway,
     "timers": triggers.timers,
+    "kafka": kafka.kafka,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,
