@@ -33,7 +33,8 @@ install_packages() {
 
 apt_updated() { find /var/lib/apt/lists -name '*_Packages*' -mmin -1440 2>/dev/null | grep -q .; }
 
-# The compilers: Rust as new as Cargo.toml asks for, and a C compiler for SQLite and the fork shim.
+# The compilers: Rust as new as Cargo.toml asks for, and a C compiler for SQLite, the fork shim and librdkafka,
+# which also wants make and a C++ compiler.
 need_compilers() {
     command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
     command -v cargo >/dev/null || die "cargo is missing; install Rust from https://rustup.rs"
@@ -42,6 +43,8 @@ need_compilers() {
     found=$(cd "$ROOT" && rustc --version | cut -d' ' -f2)
     printf '%s\n%s\n' "$wanted" "$found" | sort -VC || die "Rust is $found and must be $wanted or newer; run rustup update"
     need cc gcc libc6-dev
+    need c++ g++
+    need make make
 }
 
 # need_python_tool NAME VERSION: a program from the Python registry, in an environment of its own at target/NAME.
@@ -67,6 +70,20 @@ need_python_packages() {
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --no-compile --target "$place" "$@" ||
         die "packages cannot be installed; into target/bundled: pip install --no-deps --target target/bundled $*"
     echo "$wanted" >"$place/list.txt"
+}
+
+# need_noida: a broker that speaks Kafka's protocol, at target/noida-db. Its sources are not public, so it is known by its digest, and
+# nothing but tests uses it.
+need_noida() {
+    local place="$ROOT/target/noida-db" version=0.2.3
+    "$place/bin/python" -c "from importlib.metadata import version; assert version('noida-db') == '$version'" 2>/dev/null && return
+    need python3 python3
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    echo "installing noida-db $version into target/noida-db"
+    rm -rf "$place"
+    { python3 -m venv "$place" && "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r \
+        <(echo "noida-db==$version --hash=sha256:40a2fb15567e3d344e7483df62bb439e7d64ac6fb232f4f223554aed58204f82"); } ||
+        die "noida-db $version cannot be installed in target/noida-db"
 }
 
 # need_node: Node.js 20 or newer, which can be forked, is the first `node` of PATH afterwards; where the host's is older or there

@@ -47,6 +47,7 @@ use crate::service::retention::Retention;
 use crate::service::triggers::Triggers;
 use crate::store::objects::files::ObjectFiles;
 use crate::store::{self, Store};
+use crate::trigger::kafka::{self, Kafka};
 use crate::trigger::timer::{self, Timers};
 
 /// What the front waits longer than the runs do, so that the answers of runs we ended still go out.
@@ -101,6 +102,7 @@ pub struct Server {
     retention: Retention,
     loading: Loading,
     timers: Timers,
+    kafka: Kafka,
     /// None where nothing is indexed.
     indexing: Option<Indexing>,
 }
@@ -132,20 +134,34 @@ impl Server {
             events: Arc::clone(&parts.events),
             clock: Arc::clone(&parts.clock),
         })?;
-        Ok(Server { ready, options, parts, front, cos_front, settling, retention, loading, timers, indexing })
+        let kafka = kafka(&options, &parts)?;
+        Ok(Server {
+            ready,
+            options,
+            parts,
+            front,
+            cos_front,
+            settling,
+            retention,
+            loading,
+            timers,
+            kafka,
+            indexing,
+        })
     }
 
     /// Lets runs end, at most until the drain time-out or one of `signals`, then stops everything.
-    pub fn stop(self, signals: Option<StopSignals>) -> Result<()> {
+    pub fn stop(mut self, signals: Option<StopSignals>) -> Result<()> {
         self.parts.stopping.store(true, Ordering::Relaxed);
         drop(self.timers);
         // Those that wait for an end are told to look now, those that follow the log that nothing comes any more.
         self.parts.store.end_listening();
         self.parts.events.stop();
+        self.kafka.stop();
         self.parts.invoker.endings().close();
         // Its requests are answered by the disk, which takes no longer for knowing.
         drop(self.cos_front);
-        drain(self.front, &self.parts, signals, self.options.drain_timeout)?;
+        drain(self.front, &self.parts, &mut self.kafka, signals, self.options.drain_timeout)?;
         // What is not there any more need not be removed.
         let _ = fs::remove_file(&self.options.socket);
         let _ = fs::remove_file(config::key_file(&self.options.socket));
@@ -154,14 +170,14 @@ impl Server {
         }
         // What is being loaded has no caller; the next server loads it.
         self.parts.pool.stop_runs();
-        drop((self.retention, self.indexing, self.loading));
+        drop((self.retention, self.indexing, self.loading, self.kafka));
         let Parts { store, rest, cos, objects, pool, events, invoker, loads, concurrency, triggers, .. } =
             self.parts;
         if let Err(error) = triggers.write_counts() {
             log::warn!("what has come of triggers lately could not be written: {error:#}");
         }
         // Processes go before the database that keeps their records.
-        drop((rest, cos, objects, concurrency, loads, events, invoker, pool));
+        drop((rest, cos, objects, concurrency, triggers, loads, events, invoker, pool));
         store.close();
         Ok(())
     }
@@ -304,6 +320,17 @@ fn queue(options: &Serve) -> events::Options {
         pace: options.queue.pace,
         account,
     }
+}
+
+fn kafka(options: &Serve, parts: &Parts) -> Result<Kafka> {
+    let config::Kafka { brokers, share, member } = options.kafka.clone();
+    let with = kafka::Parts {
+        triggers: Arc::clone(&parts.triggers),
+        invoker: Arc::clone(&parts.invoker),
+        events: Arc::clone(&parts.events),
+        clock: Arc::clone(&parts.clock),
+    };
+    Kafka::start(with, kafka::Options { brokers, share, member, pace: options.queue.pace })
 }
 
 /// Where functions have the server's own user id and can reach its files' folders, opening the socket shows nothing
@@ -460,6 +487,7 @@ fn tell_policies(policies: &Policies) {
 fn drain(
     server: http::server::Server,
     parts: &Parts,
+    kafka: &mut Kafka,
     signals: Option<StopSignals>,
     patience: Duration,
 ) -> Result<()> {
@@ -485,6 +513,7 @@ fn drain(
     server.stop();
     parts.rest.join();
     parts.events.join();
+    kafka.join();
     drop(done);
     limit.join().map_err(|_| Error::new(Kind::Internal, "the drain's clock had panicked"))
 }

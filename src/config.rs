@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::model::event::Pace;
 use crate::model::limits;
 use crate::model::schedule::Zone;
+use crate::model::trigger::is_broker;
 use crate::service::retention::Keep;
 
 pub mod typed;
@@ -80,6 +81,8 @@ pub struct Serve {
     pub queue: Queue,
     /// How triggers fire.
     pub triggers: Triggers,
+    /// How topics of Kafka are consumed.
+    pub kafka: Kafka,
     /// What functions are told about where they run.
     pub account: Account,
     /// Bounds of the HTTP server.
@@ -123,6 +126,17 @@ pub struct Triggers {
     pub gateway_timeout: Duration,
     /// Where others reach this server, without a slash at its end; none for where it listens.
     pub public_url: Option<String>,
+}
+
+/// How topics of Kafka are consumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kafka {
+    /// Brokers of triggers that name none, `host:port`.
+    pub brokers: Vec<String>,
+    /// Whether other servers share the partitions.
+    pub share: bool,
+    /// What this server is called among them; empty for no name.
+    pub member: String,
 }
 
 /// What functions are told about where they run: the cloud's words with values of our own (D15).
@@ -276,6 +290,11 @@ impl TypedServe {
                 gateway_timeout: timeout("gateway-timeout", self.gateway_timeout, 15)?,
                 public_url: self.public_url.as_deref().map(public_url).transpose()?,
             },
+            kafka: Kafka {
+                brokers: brokers(self.kafka_brokers.as_deref().unwrap_or_default())?,
+                share: self.kafka_share == Some(Switch::On),
+                member: member(self.kafka_member.unwrap_or_default())?,
+            },
             account: Account {
                 region: region(self.region.unwrap_or_else(|| "ap-guangzhou".to_owned()))?,
                 appid: digits("appid", self.appid.unwrap_or_else(|| "1250000000".to_owned()))?,
@@ -332,6 +351,24 @@ fn total_concurrency(typed_mb: Option<u32>) -> Result<u32> {
         .unwrap_or(u32::MAX)
         .saturating_mul(limits::INSTANCES_PER_CORE * limits::MEMORY_MB_DEFAULT);
     within("total-concurrency-mb", typed_mb.unwrap_or(default_mb), limits::MEMORY_MB_DEFAULT, u32::MAX)
+}
+
+fn brokers(text: &str) -> Result<Vec<String>> {
+    let brokers = text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned);
+    let brokers: Vec<String> = brokers.collect();
+    match brokers.iter().find(|one| !is_broker(one)) {
+        None => Ok(brokers),
+        Some(odd) => Err(Error::invalid(format!("kafka-brokers must be HOST:PORT,..., not {odd:?}"))),
+    }
+}
+
+fn member(text: String) -> Result<String> {
+    let good = text.len() <= 100 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if good {
+        Ok(text)
+    } else {
+        Err(Error::invalid("kafka-member must be at most 100 letters, digits, '.', '_' or '-'"))
+    }
 }
 
 fn region(text: String) -> Result<String> {
@@ -448,6 +485,8 @@ mod tests {
             ("[serve]\nkeep-size = '4KiB'", "keep-size must be 1MiB to 1024TiB"),
             ("[serve]\nlog = 'loud'", "log must be"),
             ("[serve]\nappid = 'x'", "appid must be"),
+            ("[serve]\nkafka-brokers = 'a:1, b'", "kafka-brokers must be HOST:PORT,..., not \"b\""),
+            ("[serve]\nkafka-member = 'a b'", "kafka-member must be"),
             ("[serve]\nlissen = ''", "unknown field"),
             ("port = 1", "unknown field"),
             ("db = '/'", "db must name a file"),

@@ -55,6 +55,15 @@
 //!    the record of the attempt in one transaction: it is over, or due again, or a dead letter.
 //! 4. At a start the line is made again from `queued`; what had been claimed counts as an attempt, and as a death.
 //!
+//! # The life of a message of Kafka
+//!
+//! 1. The poller of its trigger's consumer ([`trigger::kafka`]) fetches it and puts it on the board, to the others of its partition.
+//! 2. Enough of them are a batch, which is one event. A worker takes it and calls
+//!    [`service::invoke::Invoker::invoke`] like any door.
+//! 3. If the run ended well, the worker commits the batch's offset at the broker. If not, the batch waits for its next try, and its
+//!    partition with it; at last [`service::events::Events::bury`] makes it a dead letter, and it is committed.
+//! 4. Whatever ends us before that, the broker gives the batch again.
+//!
 //! # The life of a deploy
 //!
 //! `PUT /v1/functions` replaces `$LATEST` at once. The cloud's actions leave what was sent beside what serves

@@ -10,6 +10,7 @@
   cloud.py      what is promised of the TencentCloud API
   objects.py    what is promised of the object storage
   triggers.py   what is promised of requests and timers that run functions
+  kafka.py      what is promised of triggers on Kafka topics; topic.py is the topic
   flood.py      what is promised of others while functions print without end
   levels.py     our server at each isolation level (`--levels`)
   figure.py     a measured number and its bound; a row of them
@@ -34,6 +35,7 @@ import beside
 import cloud
 import events
 import flood
+import kafka
 import languages
 import levels
 import objects
@@ -64,6 +66,7 @@ MEASUREMENTS = {
     "objects": objects.objects,
     "gateway": triggers.gateway,
     "timers": triggers.timers,
+    "kafka": kafka.kafka,
     "cgi": beside.cgi,
     "gunicorn": beside.gunicorn,
     "huey": queues.huey,

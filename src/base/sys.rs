@@ -126,6 +126,13 @@ impl StopSignals {
     }
 }
 
+/// Closes every descriptor but the standard ones, whatever it is. For a process that has just begun, where nobody owns any.
+pub fn close_inherited() -> io::Result<()> {
+    // SAFETY: it passes no memory; callers have no descriptor that they would use again.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) };
+    if closed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Takes over a descriptor that was passed to this process at its start, once.
 pub fn passed_descriptor(number: i32) -> io::Result<std::os::fd::OwnedFd> {
     static TAKEN: std::sync::Mutex<Vec<i32>> = std::sync::Mutex::new(Vec::new());

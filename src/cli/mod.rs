@@ -94,7 +94,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 the function failed, 4 not found, 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Deploy a function from a folder, a file or a zip; what is not given goes back to its default
     Deploy(deploy::Args),
     /// Run a function and print what it returns
@@ -215,7 +215,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
     match command {
-        Command::Serve(args) => serve::run(args, context),
+        Command::Serve(args) => serve::run(*args, context),
         Command::Deploy(args) => deploy::run(&args, context),
         Command::Invoke(args) => invoke::run(&args, context),
         Command::Show(args) => show::run(&args, context),

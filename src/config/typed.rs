@@ -113,6 +113,24 @@ pub struct TypedServe {
     /// Where others reach this server, as function URLs are shown [default: http:// and what it listens on]
     #[arg(long, env = "FNLITE_PUBLIC_URL", value_name = "URL", help_heading = "Triggers")]
     pub public_url: Option<String>,
+    /// Kafka brokers of triggers that name none [default: none]
+    #[arg(long, env = "FNLITE_KAFKA_BROKERS", value_name = "HOST:PORT,...", help_heading = "Kafka")]
+    pub kafka_brokers: Option<String>,
+    /// Whether this server is one of several that share the partitions of a topic, each in the same consumer group: on or off
+    /// [default: off]
+    #[arg(
+        long,
+        env = "FNLITE_KAFKA_SHARE",
+        value_name = "WHETHER",
+        num_args = 0..=1,
+        default_missing_value = "on",
+        help_heading = "Kafka"
+    )]
+    pub kafka_share: Option<Switch>,
+    /// What this server is called in such a group, so that it has the same partitions after a restart, and nobody else meanwhile
+    /// [default: no name]
+    #[arg(long, env = "FNLITE_KAFKA_MEMBER", value_name = "NAME", help_heading = "Kafka")]
+    pub kafka_member: Option<String>,
     /// What functions are told as their region [default: ap-guangzhou]
     #[arg(long, env = "FNLITE_REGION", value_name = "NAME", help_heading = "What functions are told")]
     pub region: Option<String>,
@@ -238,6 +256,9 @@ impl TypedServe {
             timer_zone: self.timer_zone.or(file.timer_zone),
             gateway_timeout: self.gateway_timeout.or(file.gateway_timeout),
             public_url: self.public_url.or(file.public_url),
+            kafka_brokers: self.kafka_brokers.or(file.kafka_brokers),
+            kafka_share: self.kafka_share.or(file.kafka_share),
+            kafka_member: self.kafka_member.or(file.kafka_member),
             region: self.region.or(file.region),
             appid: self.appid.or(file.appid),
             uin: self.uin.or(file.uin),

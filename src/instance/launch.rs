@@ -35,6 +35,11 @@ const INNER_ID: u32 = 1000;
 
 /// The launcher's `main`. Returns only when something failed, after telling the server what.
 pub fn main() -> ExitCode {
+    // Libraries in the server open some that an exec does not close, and no function is to have those.
+    if let Err(cause) = sys::close_inherited() {
+        tell_failed(rustix::stdio::stdin(), "", &Step("descriptors", cause));
+        return ExitCode::FAILURE;
+    }
     let (mut launcher, leash) = match Launcher::receive() {
         Ok(received) => received,
         Err(cause) => {

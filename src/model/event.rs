@@ -85,6 +85,8 @@ pub enum Reason {
     Deaths,
     /// Its function was deleted.
     Deleted,
+    /// It is larger than what a function may be given.
+    Size,
 }
 
 impl Reason {
@@ -95,6 +97,7 @@ impl Reason {
             Reason::Age => "the event became too old",
             Reason::Deaths => "the server died three times while it ran",
             Reason::Deleted => "its function was deleted",
+            Reason::Size => "the event is larger than an event may be",
         }
     }
 

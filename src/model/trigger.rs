@@ -231,8 +231,12 @@ pub struct Ckafka {
     pub timeout_s: u32,
     /// The consumer group; empty for one of its own.
     pub consumer_group: String,
-    /// The brokers, `host:port`; empty where the trigger's name says which.
+    /// The brokers, `host:port`; empty for the server's.
     pub brokers: Vec<String>,
+    /// The topic; empty where the trigger's name says it.
+    pub topic: String,
+    /// Whether bodies come in base64.
+    pub is_base64: bool,
 }
 
 /// Events of objects (triggers 2.2), each family with its members.
@@ -397,6 +401,17 @@ impl Cos {
 }
 
 impl Ckafka {
+    /// The topic of a trigger of that name: what it says itself, else what comes behind the instance in `ckafka-8tfxzia3-topic`
+    /// (triggers 3.2), else the name.
+    pub fn topic<'a>(&'a self, trigger_name: &'a str) -> &'a str {
+        let behind = trigger_name.strip_prefix("ckafka-").and_then(|rest| rest.split_once('-'));
+        match behind {
+            _ if !self.topic.is_empty() => &self.topic,
+            Some((instance, topic)) if is_instance(instance) && !topic.is_empty() => topic,
+            _ => trigger_name,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let is_moment =
             (1..=15).contains(&self.offset.len()) && self.offset.bytes().all(|byte| byte.is_ascii_digit());
@@ -412,16 +427,33 @@ impl Ckafka {
                 return Err(wrong(format!("{name} must be {min} to {max}, not {value}")));
             }
         }
-        let is_broker = |broker: &String| {
-            broker.rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
-            })
-        };
-        if !self.brokers.iter().all(is_broker) {
+        if !self.brokers.iter().all(|broker| is_broker(broker)) {
             return Err(wrong("bootstrapServers must be HOST:PORT".to_owned()));
+        }
+        if !self.topic.is_empty() && !is_topic(&self.topic) {
+            return Err(wrong(format!("topic must be {TOPIC_RULE}")));
         }
         Ok(())
     }
+}
+
+/// Whether that is a broker: `host:port`.
+pub fn is_broker(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0))
+}
+
+/// What a topic's name may be, as Kafka has it.
+pub const TOPIC_RULE: &str = "1 to 249 letters, digits, '.', '_' or '-'";
+
+/// Whether that may be a topic's name.
+pub fn is_topic(name: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=249).contains(&name.len()) && name.bytes().all(is_good) && name != "." && name != ".."
+}
+
+fn is_instance(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]
@@ -527,6 +559,8 @@ mod tests {
             timeout_s,
             consumer_group: String::new(),
             brokers: vec!["127.0.0.1:9092".into()],
+            topic: String::new(),
+            is_base64: false,
         };
         assert!(ckafka("latest", 10_000, 60).check().is_ok());
         assert!(ckafka("1700000000000", 0, 1).check().is_ok());
@@ -538,6 +572,20 @@ mod tests {
                 Ckafka { brokers: vec![broker.into()], ..ckafka("latest", 1, 1) }.check().is_err(),
                 "{broker}"
             );
+        }
+        for topic in ["a b", "..", "ä", &"t".repeat(250)] {
+            assert!(Ckafka { topic: topic.into(), ..ckafka("latest", 1, 1) }.check().is_err(), "{topic}");
+        }
+        for (name, said, topic) in [
+            ("ckafka-8tfxzia3-test", "", "test"),
+            ("ckafka-8tfxzia3-a-b", "", "a-b"),
+            ("ckafka-8tfxzia3-test", "lines", "lines"),
+            ("ckafka-test", "", "ckafka-test"),
+            ("ckafka--test", "", "ckafka--test"),
+            ("lines", "", "lines"),
+        ] {
+            let ckafka = Ckafka { topic: said.into(), ..ckafka("latest", 1, 1) };
+            assert_eq!(ckafka.topic(name), topic);
         }
         for (origin, good) in
             [("*", true), ("https://shop.example", true), ("a\r\nSet-Cookie: b", false), ("", false)]

@@ -1,11 +1,12 @@
-//! Dead letters: listed, shown, dropped. They come with the record of the last attempt (`events.rs`), and a replay takes
-//! their place in the queue in one transaction.
+//! Dead letters: listed, shown, dropped. Those of the queue come with the record of the last attempt (`events.rs`);
+//! those of runs that somebody else tried again and gave up are made here. A replay takes their place in the queue in one
+//! transaction.
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, params};
 
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
-use crate::model::event::{DeadLetter, Death};
+use crate::model::event::{DeadLetter, Death, Reason};
 use crate::model::invocation::Record;
 use crate::model::query::{DeadLetterQuery, Page};
 use crate::store::minutes::{self, Of};
@@ -36,6 +37,21 @@ impl Store {
             );
             let row = |row: &Row<'_>| letter(row, records::whole_row(row)?, 23);
             Ok(tx.prepare_cached(&sql)?.query_row([request_id.as_str()], row).optional()?)
+        })
+    }
+
+    /// Makes a dead letter of a run that has ended and that nobody tries again. When it returns, that survives a power cut; a
+    /// second time does nothing.
+    pub fn bury(&self, id: i64, reason: Reason) -> Result<()> {
+        self.write_durably(move |tx| {
+            let sql = "UPDATE invocation SET state = 6 WHERE id = ?1 AND state IN (2, 6)";
+            if tx.prepare_cached(sql)?.execute([id])? == 0 {
+                return Err(Error::not_found("the run that was given up is not there"));
+            }
+            let sql = "INSERT OR IGNORE INTO dead_letter (invocation_id, function_id, died_us, reason)
+                       SELECT id, function_id, ?2, ?3 FROM invocation WHERE id = ?1";
+            tx.prepare_cached(sql)?.execute(params![id, tx.now_us, reason.as_str()])?;
+            Ok(())
         })
     }
 

@@ -39,6 +39,8 @@ pub fn text(spec: &Spec) -> String {
             "timeout_s": ckafka.timeout_s,
             "consumer_group": ckafka.consumer_group,
             "brokers": ckafka.brokers,
+            "topic": ckafka.topic,
+            "is_base64": ckafka.is_base64,
         }),
     };
     value.to_string()
@@ -108,6 +110,9 @@ impl Stored<'_> {
                 timeout_s: self.number("timeout_s")?,
                 consumer_group: self.text("consumer_group")?,
                 brokers: self.texts("brokers")?,
+                // Rows of earlier releases have neither.
+                topic: self.text("topic").unwrap_or_default(),
+                is_base64: self.truth("is_base64").unwrap_or_default(),
             }),
         })
     }
@@ -185,6 +190,8 @@ mod tests {
                 timeout_s: 3,
                 consumer_group: "g".into(),
                 brokers: vec!["h:1".into()],
+                topic: "t".into(),
+                is_base64: true,
             }),
         ] {
             assert_eq!(read(spec.kind().as_str(), &text(&spec)).unwrap(), spec);

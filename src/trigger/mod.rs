@@ -5,5 +5,6 @@
 //! of each.
 
 pub mod http;
+pub mod kafka;
 pub mod templates;
 pub mod timer;

@@ -25,6 +25,8 @@ mod gate;
 mod golang;
 mod groups;
 mod hosts;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod keeping;
 mod killed;
 mod languages;

@@ -43,7 +43,7 @@ impl Client {
     }
 
     /// The same key, on another server.
-    fn on(self, server: &Server) -> Client {
+    pub(crate) fn on(self, server: &Server) -> Client {
         Client { caller: server.caller_with(None), host: server.address().to_string(), ..self }
     }
 

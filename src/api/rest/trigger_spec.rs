@@ -40,6 +40,8 @@ fn default(kind: Kind) -> Option<Spec> {
             timeout_s: 5,
             consumer_group: String::new(),
             brokers: Vec::new(),
+            topic: String::new(),
+            is_base64: false,
         })),
     }
 }
@@ -134,7 +136,18 @@ fn change_ckafka(ckafka: &mut Ckafka, mut fields: Fields<'_>) -> Result<()> {
     set(&mut ckafka.timeout_s, fields.number("timeout_s")?);
     set(&mut ckafka.consumer_group, fields.text("consumer_group")?);
     set(&mut ckafka.brokers, fields.list("brokers")?);
-    fields.nothing_else(&["max_msg_num", "offset", "retry", "timeout_s", "consumer_group", "brokers"])
+    set(&mut ckafka.topic, fields.text("topic")?);
+    set(&mut ckafka.is_base64, fields.truth("is_base64")?);
+    fields.nothing_else(&[
+        "max_msg_num",
+        "offset",
+        "retry",
+        "timeout_s",
+        "consumer_group",
+        "brokers",
+        "topic",
+        "is_base64",
+    ])
 }
 
 /// The zone; the empty text is how none is named any more.

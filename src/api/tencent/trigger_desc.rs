@@ -251,6 +251,7 @@ fn ckafka(params: &Params) -> Result<Ckafka, Fault> {
     let offset = if offset == "oldest" { "earliest".to_owned() } else { offset };
     let servers = params.said(any(params, &["bootstrapServers", "BootstrapServers"]))?.unwrap_or_default();
     let group = params.said(any(params, &["consumerGroupName", "ConsumerGroupName"]))?;
+    let topic = params.said(any(params, &["topic", "Topic"]))?;
     Ok(Ckafka {
         max_msg_num: pace.max_msg_num.unwrap_or(MAX_MSG_NUM),
         offset,
@@ -258,6 +259,8 @@ fn ckafka(params: &Params) -> Result<Ckafka, Fault> {
         timeout_s: pace.timeout_s.unwrap_or(TIMEOUT_S),
         consumer_group: group.unwrap_or_default().to_owned(),
         brokers: servers.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect(),
+        topic: topic.unwrap_or_default().to_owned(),
+        is_base64: params.truth(any(params, &["base64", "Base64"]))?.unwrap_or(false),
     })
 }
 
@@ -271,14 +274,22 @@ fn pace(params: &Params) -> Result<Pace, Fault> {
 }
 
 fn ckafka_value(ckafka: &Ckafka) -> Value {
-    json!({
+    let mut value = json!({
         "maxMsgNum": ckafka.max_msg_num,
         "offset": ckafka.offset,
         "retry": ckafka.retry,
         "timeOut": ckafka.timeout_s,
         "consumerGroupName": ckafka.consumer_group,
         "bootstrapServers": ckafka.brokers.join(","),
-    })
+    });
+    // Ours, so they are there only where somebody has said them.
+    if !ckafka.topic.is_empty() {
+        value["topic"] = ckafka.topic.as_str().into();
+    }
+    if ckafka.is_base64 {
+        value["base64"] = true.into();
+    }
+    value
 }
 
 #[cfg(test)]
@@ -327,6 +338,9 @@ mod tests {
         let once: String = serde_json::from_str(&written).unwrap();
         let twice: Value = serde_json::from_str(&once).unwrap();
         assert_eq!((&twice["maxMsgNum"], &twice["offset"]), (&json!(999), &json!("latest")));
+        assert_eq!((twice.get("topic"), twice.get("base64")), (None, None));
+        let written = back(Kind::Ckafka, r#"{"Topic":"lines","Base64":"TRUE"}"#);
+        assert!(written.contains("lines") && written.contains("base64"), "{written}");
     }
 
     #[test]

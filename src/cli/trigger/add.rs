@@ -155,6 +155,9 @@ struct Ckafka {
     /// How often an event is tried again that the function failed
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     retry: u32,
+    /// Bodies come in base64, for what is no text
+    #[arg(long)]
+    base64: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -217,6 +220,7 @@ fn ckafka(args: &Ckafka, context: &Context) -> Result<Exit, Failure> {
         ("max_msg_num", Some(args.batch.into())),
         ("timeout_s", Some(args.wait.0.as_secs().max(1).into())),
         ("retry", Some(args.retry.into())),
+        ("is_base64", Some(args.base64.into())),
     ]);
     add(&args.function, &body("ckafka", &args.topic, spec, &args.common), context)
 }

@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use crate::base::failpoint;
 use crate::base::id::RequestId;
-use crate::error::{Error, Kind, Result};
+use crate::error::{About, Error, Kind, Result};
 use crate::model::event::{Acceptance, IdempotencyKey};
 use crate::model::invocation::{Record, Source, State};
 use crate::model::limits;
 use crate::service::events::line::Entry;
-use crate::service::events::{Counts, Events};
+use crate::service::events::{Counts, Events, bury};
 use crate::service::invoke::{self, Known, Order};
 
 impl Events {
@@ -69,10 +69,14 @@ impl Events {
         self.not_kept(prepared.place, error);
     }
 
-    /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. Fails with
-    /// `NotFound` when the letter or its function is not there any more, and as [`accept`](Events::accept).
+    /// Runs the event of a dead letter again, as a new invocation that takes the letter's place; its request id. It may be as large
+    /// as a caller's who waits. Fails with `NotFound` when the letter or its function is not there any more, and as
+    /// [`accept`](Events::accept).
     pub fn replay(&self, letter: &Record) -> Result<RequestId> {
         self.parts.store.check_room_for_event()?;
+        if letter.event.len() > limits::EVENT_BYTES_MAX {
+            return Err(Error::limit(bury::too_large(letter.event.len())).about(About::Event));
+        }
         let (namespace, name) = letter.key()?;
         let known = self.runner.find(&namespace, &name)?;
         let record = self.queued(&known, Source::Replay, letter.event.clone());
@@ -112,7 +116,7 @@ impl Events {
     }
 
     /// Has `store` keep the event of that record, and lets it into the line; its request id.
-    fn keep(
+    pub(super) fn keep(
         &self,
         known: &Known,
         record: Record,

@@ -28,6 +28,7 @@ use crate::store::Store;
 
 pub(crate) mod accept;
 mod attempt;
+mod bury;
 mod crowd;
 mod dispatch;
 mod line;
