@@ -60,6 +60,13 @@ impl Cron {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same moments in words that every other program takes in the same way: steps say where they end, which elsewhere is not
+    /// always where the cloud ends them (weeks have a seventh day, years begin with 1), and nothing is left to another field.
+    pub(crate) fn spelled_out(&self) -> String {
+        let fields = FIELDS.iter().zip(self.0.split(' ')).map(|(field, text)| field.spelled_out(text));
+        fields.collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl fmt::Display for Cron {
@@ -96,6 +103,18 @@ impl Field {
                 Err(self.wrong(&format!("ranges that rise, not {place}")))
             }
         }
+    }
+
+    fn spelled_out(&self, text: &str) -> String {
+        let item = |item: &str| match item.split_once('/') {
+            Some(("*", step)) if self.min == 1970 => format!("{}-{}/{step}", self.min, self.max),
+            Some((from, step)) if from != "*" && !from.contains('-') => {
+                let from = self.value(from).expect("the expression was checked");
+                format!("{from}-{}/{step}", self.max)
+            }
+            _ => item.to_owned(),
+        };
+        if text == "?" { "*".to_owned() } else { text.split(',').map(item).collect::<Vec<_>>().join(",") }
     }
 
     fn value(&self, text: &str) -> Result<u32> {

@@ -65,14 +65,8 @@ impl Schedule {
     /// The moments of `cron` in `zone`.
     pub fn new(cron: &Cron, zone: &Zone) -> Result<Schedule> {
         let wrong = |_| Error::invalid(format!("{cron} is no cron expression")).about(About::Trigger);
-        let parser = CronParser::builder()
-            .seconds(Seconds::Required)
-            .year(Year::Required)
-            // `1/10` is from 1 on in steps of 10.
-            .sloppy_ranges(true)
-            .build();
-        // Either of the two day fields may leave it to the other; that says nothing of its own.
-        let pattern = parser.parse(&cron.as_str().replace('?', "*")).map_err(wrong)?;
+        let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Required).build();
+        let pattern = parser.parse(&cron.spelled_out()).map_err(wrong)?;
         let zone = TimeZone::get(&zone.0).map_err(|_| Error::invalid(format!("there is no zone {zone}")))?;
         Ok(Schedule { pattern, zone })
     }
@@ -215,6 +209,20 @@ mod tests {
             "2026-11-24T02:45:00Z",
             &["2026-11-24T02:51:00Z", "2026-11-24T03:01:00Z", "2026-11-24T03:11:00Z"],
         );
+    }
+
+    #[test]
+    fn steps_end_and_begin_where_the_cloud_has_them() {
+        // The 28th is a Saturday. A week ends with Saturday, and has no other Sunday.
+        let at = "2026-11-28T12:00:00Z";
+        check("0 0 9 * * 1/2 *", "UTC", at, &["2026-11-30T09:00:00Z", "2026-12-02T09:00:00Z"]);
+        check("0 0 9 * * FRI/2 *", "UTC", at, &["2026-12-04T09:00:00Z", "2026-12-11T09:00:00Z"]);
+        check("0 0 9 * * 6/1 *", "UTC", at, &["2026-12-05T09:00:00Z", "2026-12-12T09:00:00Z"]);
+        // Years are counted from 1970.
+        check("0 0 9 1 1 * */2", "UTC", at, &["2028-01-01T09:00:00Z", "2030-01-01T09:00:00Z"]);
+        check("0 0 9 1 1 * */4", "UTC", at, &["2030-01-01T09:00:00Z"]);
+        check("0 0 9 1 1 * 2027/50", "UTC", at, &["2027-01-01T09:00:00Z", "2077-01-01T09:00:00Z", "never"]);
+        check("0 0 9 10/10,31 * * *", "UTC", at, &["2026-11-30T09:00:00Z", "2026-12-10T09:00:00Z"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use rusqlite::{Row, params};
 
 use crate::error::{About, Error, Kind as Failure, Result};
-use crate::model::function::{FunctionName, Namespace};
+use crate::model::function::{FunctionName, LATEST, Namespace};
 use crate::model::limits;
 use crate::model::trigger::{Kind, Placed, Spec, State, Trigger, bucket_of};
 use crate::store::{Store, Tx, functions, timers, trigger_spec};
@@ -70,6 +70,7 @@ impl Store {
             check_name(&own, &trigger)?;
             check_count(&own, "a function", kind)?;
             check_bucket(tx, &trigger, None)?;
+            check_api(tx, function_id, &trigger, None)?;
             tx.execute(
                 "INSERT INTO trigger_row (function_id, kind, name, qualifier, spec, enabled, custom_argument,
                      description, created_us, modified_us)
@@ -103,6 +104,7 @@ impl Store {
             let (spec, enabled) = (trigger.spec.clone(), trigger.enabled);
             change(&mut trigger)?;
             check_bucket(tx, &trigger, Some(id))?;
+            check_api(tx, of.function_id, &trigger, Some(id))?;
             if trigger.enabled && (!enabled || trigger.spec != spec) {
                 timers::set_anew(tx, id)?;
             }
@@ -203,10 +205,14 @@ fn find(tx: &Tx<'_>, of: &TriggerRef) -> Result<StoredTrigger> {
         };
         same_version && same_event
     };
-    named.into_iter().find(is_meant).ok_or_else(|| {
-        Error::not_found(format!("there is no trigger {} of type {}", of.name, of.kind.as_str()))
-            .about(About::Trigger)
-    })
+    let mut meant: Vec<StoredTrigger> = named.into_iter().filter(is_meant).collect();
+    // Of several it is the one that is made where nothing is said.
+    let latest = meant.iter().position(|stored| stored.trigger.qualifier == LATEST).unwrap_or(0);
+    if meant.is_empty() {
+        let sentence = format!("there is no trigger {} of type {}", of.name, of.kind.as_str());
+        return Err(Error::not_found(sentence).about(About::Trigger));
+    }
+    Ok(meant.swap_remove(latest))
 }
 
 fn check_count(rows: &[StoredTrigger], of: &str, kind: Kind) -> Result<()> {
@@ -252,6 +258,26 @@ fn check_bucket(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<(
     }
     let sentence = "another trigger of that bucket means some of the same objects";
     Err(Error::new(Failure::Conflict, sentence).about(About::TriggerRule))
+}
+
+/// One path, method and environment of a service leads to one function (triggers 1.4).
+fn check_api(tx: &Tx<'_>, function_id: i64, trigger: &Trigger, own_id: Option<i64>) -> Result<()> {
+    let Spec::Apigw(apigw) = &trigger.spec else { return Ok(()) };
+    let named = |name: String| FunctionName::parse(&name);
+    let sql = "SELECT name FROM function WHERE id = ?1";
+    let function = named(tx.prepare_cached(sql)?.query_row([function_id], |row| row.get(0))?)?;
+    let others = placed(tx, "t.kind = ?1", &[&Kind::Apigw.as_str()])?;
+    let same = others.iter().filter(|other| Some(other.id) != own_id).find(|other| {
+        let Spec::Apigw(theirs) = &other.trigger.spec else { return false };
+        theirs.service.eq_ignore_ascii_case(&apigw.service)
+            && theirs.environment == apigw.environment
+            && theirs.path_of(&other.function) == apigw.path_of(&function)
+            && (theirs.method == apigw.method
+                || [&theirs.method, &apigw.method].iter().any(|one| *one == "ANY"))
+    });
+    let Some(other) = same else { return Ok(()) };
+    let sentence = format!("that path leads to {} of {} already", other.function, other.namespace);
+    Err(Error::new(Failure::Conflict, sentence).about(About::Trigger))
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredTrigger> {

@@ -21,10 +21,9 @@ pub(super) fn everybody() -> Cors {
     Cors { origins: all(), headers: all(), methods: all(), ..Cors::default() }
 }
 
-/// The method that a request is about: that of the request which it asks leave for, or its own.
-pub(super) fn asked_method(head: &Head) -> &str {
-    let own = head.method().as_str();
-    if own == "OPTIONS" { head.header_text(ASKED_METHOD).unwrap_or(own) } else { own }
+/// The method of the request that a request asks leave for; none where it asks for none.
+pub(super) fn asked_method(head: &Head) -> Option<&str> {
+    head.header_text(ASKED_METHOD).filter(|_| head.method().as_str() == "OPTIONS")
 }
 
 const ASKED_METHOD: &str = "access-control-request-method";
@@ -34,7 +33,7 @@ impl<'a> Shared<'a> {
     /// What `cors` says of that request.
     pub(super) fn of(head: &'a Head, cors: Option<&'a Cors>) -> Shared<'a> {
         let origin = head.header_text("origin").filter(|origin| {
-            cors.is_some_and(|cors| cors.origins.iter().any(|known| known == "*" || known == origin))
+            cors.is_some_and(|cors| cors.origins.iter().any(|known| known == "*" || is_same(known, origin)))
         });
         Shared { head, cors, origin }
     }
@@ -42,10 +41,7 @@ impl<'a> Shared<'a> {
     /// The answer to a request that asks leave for another one; none where it is not that, or not ours to say.
     pub(super) fn preflight(&self) -> Option<Response> {
         let (cors, head) = (self.cors?, self.head);
-        let method = head.header_text(ASKED_METHOD)?;
-        if head.method().as_str() != "OPTIONS" {
-            return None;
-        }
+        let method = asked_method(head)?;
         let mut answer = Response::new(204).with_header("Vary", "Origin, Access-Control-Request-Headers");
         if self.origin.is_some() {
             let asked = head.header_text(ASKED_HEADERS).unwrap_or_default();
@@ -63,15 +59,16 @@ impl<'a> Shared<'a> {
     pub(super) fn over(&self, mut answer: Response) -> Response {
         let Some(cors) = self.cors else { return answer };
         answer.headers.retain(|header| !is_own(header));
-        let Some(origin) = self.origin else { return answer };
-        if !answer.headers.iter().any(|header| header.name == "Vary") {
+        // Also where nobody may ask: what is kept of that answer is not for those who may.
+        if !answer.headers.iter().any(names_origin) {
             answer = answer.with_header("Vary", "Origin");
         }
-        // With credentials a star means nothing.
-        let is_open = !cors.credentials && cors.origins.iter().any(|known| known == "*");
+        let Some(origin) = self.origin else { return answer };
+        // Everybody's pages may ask, and then without anybody's cookies: the standard has it so.
+        let is_open = cors.origins.iter().any(|known| known == "*");
         let allowed = if is_open { "*".to_owned() } else { origin.to_owned() };
         answer = answer.with_header("Access-Control-Allow-Origin", allowed);
-        if cors.credentials {
+        if cors.credentials && !is_open {
             answer = answer.with_header("Access-Control-Allow-Credentials", "true");
         }
         if !cors.expose_headers.is_empty() {
@@ -81,11 +78,22 @@ impl<'a> Shared<'a> {
     }
 }
 
+fn names_origin(header: &Header) -> bool {
+    let parts = header.value.split(',').map(str::trim);
+    header.name.eq_ignore_ascii_case("vary")
+        && parts.into_iter().any(|part| part == "*" || part.eq_ignore_ascii_case("origin"))
+}
+
 /// Whether the trigger says that itself.
 fn is_own(header: &Header) -> bool {
     let name = header.name.to_ascii_lowercase();
     ["access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers"]
         .contains(&name.as_str())
+}
+
+/// Origins have no case, and no path, though people write one.
+fn is_same(known: &str, origin: &str) -> bool {
+    known.trim_end_matches('/').eq_ignore_ascii_case(origin)
 }
 
 /// A list; one of all is what was asked for, which also holds with credentials.
@@ -148,9 +156,14 @@ mod tests {
         let asks = head("GET", "");
         let answer = || Response::new(200).with_header("access-control-allow-origin", "https://evil.example");
         let told = Shared::of(&asks, Some(&cors("https://b.example", false))).over(answer());
-        assert_eq!(told.headers, []);
+        assert_eq!(told.headers, [Header { name: "Vary".into(), value: "Origin".into() }]);
         let told = Shared::of(&asks, Some(&cors("*", true))).over(answer());
+        assert_eq!(print(&told), "Allow-Origin: *; Expose-Headers: x-a, x-b", "everybody has no cookies");
+        let told = Shared::of(&asks, Some(&cors("https://A.example/", true))).over(answer());
         assert!(print(&told).starts_with("Allow-Origin: https://a.example; Allow-Credentials: true"));
+        let varied = answer().with_header("Vary", "Accept");
+        let told = Shared::of(&asks, Some(&cors("*", false))).over(varied);
+        assert_eq!(told.headers.iter().filter(|header| header.name == "Vary").count(), 2);
         assert_eq!(Shared::of(&asks, None).over(answer()).headers.len(), 1);
     }
 }

@@ -116,8 +116,7 @@ impl Gateway {
                 None => self.refuse(Kind::Http, Refusal::nothing()),
             },
             Way::Api { service, environment, path } => {
-                let method = cors::asked_method(&head);
-                match routes.api(service, environment, method, path) {
+                match asked_api(&routes, &head, service, environment, path) {
                     Found::Api(api, parts) => self.serve_api(api, parts, asked, peer),
                     Found::OtherMethods(methods) => self.refuse(Kind::Apigw, Refusal::method(&methods)),
                     Found::Nothing => self.refuse(Kind::Apigw, Refusal::nothing()),
@@ -247,6 +246,17 @@ impl Gateway {
         let id = self.parts.ids.request_id(self.parts.clock.wall_us());
         if kind == Kind::Apigw { id.other_form() } else { id }
     }
+}
+
+/// The API that a request is for. One that asks leave for another request is for that one's, where it may be asked there.
+fn asked_api<'a>(routes: &'a Routes, head: &Head, service: &str, environment: &str, path: &str) -> Found<'a> {
+    if let Some(method) = cors::asked_method(head)
+        && let found @ Found::Api(api, _) = &routes.api(service, environment, method, path)
+        && api.apigw.enables_cors
+    {
+        return found.clone();
+    }
+    routes.api(service, environment, head.method().as_str(), path)
 }
 
 /// What the record's result becomes; none where the function returned what it must not.

@@ -31,9 +31,9 @@ pub(super) enum Way<'a> {
 const ENVIRONMENTS: [&str; 3] = ["release", "test", "prepub"];
 
 impl<'a> Way<'a> {
-    /// The way of a request; none where it is for another door.
+    /// The way of a request; none where it is for another door. By host first: there every path is the function's.
     pub(super) fn of(head: &'a Head, appid: &str) -> Option<Way<'a>> {
-        Way::by_path(head.path()).or_else(|| Way::by_host(head, appid))
+        Way::by_host(head, appid).or_else(|| Way::by_path(head.path()))
     }
 
     /// Which kind of trigger is meant.
@@ -128,6 +128,8 @@ mod tests {
         check("/release/user", "service-1-125.gz.apigw.tencentcs.com", "api service-1 release /user");
         check("/user", "service-1-125.gz.apigw.tencentcs.com:9980", "api service-1 release /user");
         check("/", "service-1-125", "api service-1 release /");
+        check("/url/foo", "125-abc.x", "url abc /url/foo");
+        check("/apigw/x/y", "service-1-125.x", "api service-1 release /apigw/x/y");
         for (path, host) in [("/v1/functions", "box"), ("/", "126-abc.x"), ("/urls", "box"), ("/", "s-126.x")]
         {
             check(path, host, "none");

@@ -84,6 +84,11 @@ impl<'a> Fields<'a> {
         self.take(name).map(|value| Fields::of(of, value.get())).transpose()
     }
 
+    /// Whether there is nothing, or nothing any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// Refuses what is left, naming it and what could have been meant.
     pub(super) fn nothing_else(&self, known: &[&str]) -> Result<()> {
         match self.fields.first() {

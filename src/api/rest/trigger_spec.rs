@@ -91,8 +91,11 @@ fn change_http(http: &mut Http, mut fields: Fields<'_>) -> Result<()> {
     set(&mut http.is_signed, fields.truth("is_signed")?);
     set(&mut http.intranet, fields.truth("intranet")?);
     set(&mut http.extranet, fields.truth("extranet")?);
-    if let Some(cors) = fields.object("cors")? {
-        change_cors(http.cors.get_or_insert_default(), cors)?;
+    match fields.object("cors")? {
+        None => {}
+        // An object without anything is how browsers are told nothing any more.
+        Some(cors) if cors.is_empty() => http.cors = None,
+        Some(cors) => change_cors(http.cors.get_or_insert_default(), cors)?,
     }
     fields.nothing_else(&["is_signed", "intranet", "extranet", "cors"])
 }

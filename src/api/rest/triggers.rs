@@ -77,24 +77,28 @@ pub(super) fn create(rest: &Rest, call: Call) -> Result<Response> {
 pub(super) fn change(rest: &Rest, call: Call) -> Result<Response> {
     let placed = meant(rest, &call)?;
     let bytes = call.body.into_bytes()?;
-    let mut fields = Fields::parse(&bytes)?;
-    let mut spec = placed.trigger.spec.clone();
-    let is_spec = fields.object("spec")?.map(|fields| trigger_spec::change(&mut spec, fields)).transpose()?;
-    let (enabled, qualifier) = (fields.truth("enabled")?, fields.text("qualifier")?);
-    let (argument, description) = (fields.text("argument")?, fields.text("description")?);
-    if qualifier.is_some_and(|qualifier| qualifier != placed.trigger.qualifier) {
+    let changed = rest.parts.triggers.update(&of(&placed), move |trigger| changed(trigger, &bytes))?;
+    Ok(answer::json(200, &body(rest, &Placed { trigger: changed, ..placed })))
+}
+
+fn changed(trigger: &mut Trigger, body: &[u8]) -> Result<()> {
+    let mut fields = Fields::parse(body)?;
+    if let Some(spec) = fields.object("spec")? {
+        trigger_spec::change(&mut trigger.spec, spec)?;
+    }
+    if fields.text("qualifier")?.is_some_and(|qualifier| qualifier != trigger.qualifier) {
         return Err(Error::invalid("qualifier cannot be changed: remove the trigger and add another"));
     }
-    fields.nothing_else(&["spec", "enabled", "argument", "description"])?;
-    let changed = rest.parts.triggers.update(&of(&placed), move |trigger| {
-        if is_spec.is_some() {
-            trigger.spec = spec;
+    trigger.enabled = fields.truth("enabled")?.unwrap_or(trigger.enabled);
+    for (place, said) in [
+        (&mut trigger.custom_argument, fields.text("argument")?),
+        (&mut trigger.description, fields.text("description")?),
+    ] {
+        if let Some(said) = said {
+            *place = said;
         }
-        trigger.enabled = enabled.unwrap_or(trigger.enabled);
-        trigger.custom_argument = argument.unwrap_or_else(|| trigger.custom_argument.clone());
-        trigger.description = description.unwrap_or_else(|| trigger.description.clone());
-    })?;
-    Ok(answer::json(200, &body(rest, &Placed { trigger: changed, ..placed })))
+    }
+    fields.nothing_else(&["spec", "enabled", "argument", "description"])
 }
 
 pub(super) fn delete(rest: &Rest, call: Call) -> Result<Response> {

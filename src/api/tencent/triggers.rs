@@ -38,7 +38,10 @@ pub(super) fn update(call: &Call<'_>) -> Result<Reply, Fault> {
             "only timer, ckafka and http triggers are updated",
         ));
     }
-    let desc = call.params.said("TriggerDesc")?;
+    let desc = call.params.text("TriggerDesc")?;
+    if desc == Some("") {
+        return Err(Fault::new("InvalidParameterValue.TriggerDesc", "TriggerDesc must not be empty"));
+    }
     let changed = desc.map(|text| trigger_desc::read_change(of.kind, text)).transpose()?;
     let enabled = switch(call)?;
     let argument = call.params.text("CustomArgument")?.map(str::to_owned);
@@ -50,13 +53,17 @@ pub(super) fn update(call: &Call<'_>) -> Result<Reply, Fault> {
         trigger.enabled = enabled.unwrap_or(trigger.enabled);
         trigger.custom_argument = argument.unwrap_or_else(|| trigger.custom_argument.clone());
         trigger.description = description.unwrap_or_else(|| trigger.description.clone());
+        Ok(())
     })?;
     Ok(Reply::done())
 }
 
 pub(super) fn update_status(call: &Call<'_>) -> Result<Reply, Fault> {
     let enabled = switch(call)?.ok_or_else(|| Fault::missing("MissingParameter", "Enable"))?;
-    call.parts.triggers.update(&meant(call)?, move |trigger| trigger.enabled = enabled)?;
+    call.parts.triggers.update(&meant(call)?, move |trigger| {
+        trigger.enabled = enabled;
+        Ok(())
+    })?;
     Ok(Reply::done())
 }
 

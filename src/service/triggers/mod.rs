@@ -164,15 +164,16 @@ impl Triggers {
         Ok(Placed { id, namespace, function: name.clone(), function_id, trigger, state: State::default() })
     }
 
-    /// Changes one by `change`; how it is then. Fails as [`create`](Triggers::create).
+    /// Changes one by `change`, which is given it as it stands in the very transaction; how it is then. Fails as
+    /// [`create`](Triggers::create), and as `change`.
     pub fn update(
         &self,
         of: &TriggerRef,
-        change: impl FnOnce(&mut Trigger) + Send + 'static,
+        change: impl FnOnce(&mut Trigger) -> Result<()> + Send + 'static,
     ) -> Result<Trigger> {
         let changed = self.store.update_trigger(of, |trigger| {
             let before = trigger.spec.clone();
-            change(trigger);
+            change(trigger)?;
             // A URL stays what it is, whatever is said of it.
             if let (Spec::Http(before), Spec::Http(http)) = (before, &mut trigger.spec) {
                 http.url_id = before.url_id;

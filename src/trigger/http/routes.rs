@@ -48,7 +48,7 @@ enum Part {
 }
 
 /// What a path of the gateway leads to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Found<'a> {
     /// An API, and the parts of the path that vary, decoded.
     Api(&'a Arc<Api>, Vec<(String, String)>),
@@ -79,10 +79,9 @@ impl Routes {
                 _ => {}
             }
         }
-        let order = |api: &Arc<Api>| Reverse(api.placed.trigger.modified_us);
         for apis in routes.services.values_mut() {
             apis.sort_by(|one, other| {
-                one.pattern.cmp(&other.pattern).then_with(|| order(one).cmp(&order(other)))
+                one.pattern.cmp(&other.pattern).then_with(|| one.placed.id.cmp(&other.placed.id))
             });
         }
         routes
@@ -92,23 +91,19 @@ impl Routes {
         let whole = apigw.path_of(&placed.function);
         let pattern = Pattern::of(&whole);
         let path = whole.trim_start_matches('=').to_owned();
-        let key = (apigw.service.clone(), apigw.environment.clone());
+        // Host names, which services are part of, have no case.
+        let key = (apigw.service.to_ascii_lowercase(), apigw.environment.clone());
         self.services.entry(key).or_default().push(Arc::new(Api { placed, apigw, path, pattern }));
     }
 
     /// The URL of that id.
     pub fn url(&self, id: &str) -> Option<&Arc<Url>> {
-        self.urls.get(id)
-    }
-
-    /// Whether there is such a service, in whatever environment.
-    pub fn has_service(&self, service: &str) -> bool {
-        self.services.keys().any(|(known, _)| known == service)
+        self.urls.get(id).or_else(|| self.urls.get(&id.to_ascii_lowercase()))
     }
 
     /// The API that a request to a service is for; `path` as it came, without the environment.
     pub fn api(&self, service: &str, environment: &str, method: &str, path: &str) -> Found<'_> {
-        let apis = self.services.get(&(service.to_owned(), environment.to_owned()));
+        let apis = self.services.get(&(service.to_ascii_lowercase(), environment.to_owned()));
         let mut methods: Vec<&str> = Vec::new();
         for api in apis.into_iter().flatten() {
             let Some(parts) = api.pattern.matches(path) else { continue };
