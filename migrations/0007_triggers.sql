@@ -15,6 +15,9 @@ CREATE TABLE trigger_state (
     invocation_id INTEGER
 ) STRICT;
 
+-- The trigger that an event is of, so that it is told when the event is given up.
+ALTER TABLE queued ADD COLUMN trigger_id INTEGER;
+
 -- What a function's own URL is known by.
 UPDATE trigger_row SET spec = json_set(spec, '$.url_id', lower(hex(randomblob(5)))) WHERE kind = 'http';
 

@@ -33,6 +33,7 @@ pub(super) struct Trigger {
     pub(super) name: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
+    pub(super) qualifier: String,
     pub(super) enabled: bool,
     pub(super) address: String,
     #[serde(default)]
@@ -41,6 +42,8 @@ pub(super) struct Trigger {
     pub(super) fired: u64,
     #[serde(default)]
     pub(super) failed: u64,
+    #[serde(default)]
+    pub(super) skipped: u64,
     #[serde(default)]
     pub(super) fired_us: i64,
     #[serde(default)]

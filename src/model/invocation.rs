@@ -300,6 +300,8 @@ pub struct Record {
     pub is_event: bool,
     /// What caused it.
     pub source: String,
+    /// The row id of the trigger that it is of, while it is on its way into the queue; 0 where it is none's, and later.
+    pub trigger_id: i64,
     /// Where it stands.
     pub state: State,
     /// Which attempt the following tells of: 0 is the first (contract 5.2).

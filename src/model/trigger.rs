@@ -258,6 +258,8 @@ const METHODS: [&str; 8] = ["ANY", "GET", "POST", "PUT", "DELETE", "HEAD", "PATC
 /// Longest name of a trigger that is a timer (contract 12.1), and of all others.
 const TIMER_CHARS_MAX: usize = 100;
 const NAME_CHARS_MAX: usize = 255;
+/// Longest id of a gateway's service.
+const SERVICE_CHARS_MAX: usize = 50;
 /// Most texts of a list that browsers are told.
 const CORS_TEXTS_MAX: usize = 100;
 /// Longest prefix or suffix of a key, bytes: that of a key.
@@ -350,12 +352,31 @@ impl Apigw {
         if !["release", "test", "prepub"].contains(&self.environment.as_str()) {
             return Err(wrong("environmentName must be release, test or prepub".to_owned()));
         }
-        let is_path = self.path.is_empty() || self.path.trim_start_matches('=').starts_with('/');
-        if !is_path || self.path.starts_with("==") || self.path.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return Err(wrong("path must begin with / or =/ and have no blanks".to_owned()));
+        let is_of_service = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if !(1..=SERVICE_CHARS_MAX).contains(&self.service.len()) || !self.service.bytes().all(is_of_service)
+        {
+            return Err(wrong(format!(
+                "service must be 1 to {SERVICE_CHARS_MAX} letters, digits, '-' or '_'"
+            )));
+        }
+        if !self.path.is_empty() && !is_api_path(&self.path) {
+            let sentence = "path must be like /user, =/user or /user/{id}, without blanks, ? and #";
+            return Err(wrong(sentence.to_owned()));
         }
         Ok(())
     }
+}
+
+/// Whether it is a path of an API: braces are around whole parts, which have names.
+fn is_api_path(path: &str) -> bool {
+    let is_part = |part: &str| match part.strip_prefix('{').map(|rest| rest.strip_suffix('}')) {
+        Some(name) => name.is_some_and(|name| !name.is_empty() && !name.contains(['{', '}'])),
+        None => !part.contains(['{', '}']),
+    };
+    let rest = path.strip_prefix('=').unwrap_or(path);
+    rest.starts_with('/')
+        && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte))
+        && rest.split('/').all(is_part)
 }
 
 impl Cos {
@@ -542,6 +563,30 @@ mod tests {
 
     #[test]
     fn descriptors_are_checked() {
+        for (service, path, good) in [
+            ("S_1-a", "", true),
+            ("s", "/user/{id}/x", true),
+            ("s", "=/user", true),
+            ("", "/", false),
+            ("a/b", "/", false),
+            ("s", "user", false),
+            ("s", "==/user", false),
+            ("s", "/x?y=1", false),
+            ("s", "/user/{id}.json", false),
+            ("s", "/{}", false),
+        ] {
+            let apigw = Apigw {
+                service: service.into(),
+                environment: "release".into(),
+                path: path.into(),
+                method: "ANY".into(),
+                auth_required: false,
+                is_integrated: true,
+                is_base64: false,
+                enables_cors: false,
+            };
+            assert_eq!(apigw.check().is_ok(), good, "{service} {path}");
+        }
         for (event, suffix, good) in [
             ("cos:ObjectCreated:*", ".jpg", true),
             ("cos:ObjectRemove:Delete", "", true),

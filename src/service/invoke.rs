@@ -152,12 +152,26 @@ impl Invoker {
         self.invoke_as(order, request_id)
     }
 
-    /// How long a run that is ordered so may take once its code is loaded. Fails with `NotFound`.
+    /// How long a run that is ordered so may take at most once its code is loaded, whichever version an alias sends it to. Fails
+    /// with `NotFound`.
     pub fn may_take(&self, order: &Order) -> Result<Duration> {
         let key = (order.namespace.clone(), order.name.clone());
-        let aim = self.aim(&key, order.qualifier.as_deref(), &order.routing_key)?;
-        let known = self.aimed_at(&key, &aim, self.generation.load(Ordering::Acquire))?;
-        Ok(Duration::from_secs(known.version.config.timeout_s.into()))
+        let length = |number: Option<&str>| {
+            let aim = Aim { number: number.map(str::to_owned), alias: Arc::from("") };
+            let known = self.aimed_at(&key, &aim, self.generation.load(Ordering::Acquire))?;
+            Ok(Duration::from_secs(known.version.config.timeout_s.into()))
+        };
+        let numbered = |version: &str| length(Some(version).filter(|version| is_number(version)));
+        match order.qualifier.as_deref() {
+            None | Some(LATEST) => length(None),
+            Some(name) => match self.target(&key, name)? {
+                Target::Version(known) => numbered(&known.version.qualifier),
+                Target::Alias { alias, .. } => {
+                    let other = alias.other.as_ref().map(|other| numbered(&other.version)).transpose()?;
+                    Ok(numbered(&alias.version)?.max(other.unwrap_or_default()))
+                }
+            },
+        }
     }
 
     /// The same under an id that the caller has made, which nobody may have seen before.

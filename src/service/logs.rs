@@ -226,6 +226,7 @@ mod tests {
             alias: String::new(),
             is_event: false,
             source: "rest".to_owned(),
+            trigger_id: 0,
             state,
             retry_num: 0,
             due_us: 0,

@@ -14,11 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::model::event::{Acceptance, Attempt, Claimed, IdempotencyKey, Letter, Settlement, Tries, Waiting};
 use crate::model::invocation::{ABORTED, Record, State};
 use crate::model::limits;
-use crate::store::functions;
 use crate::store::minutes::Minutes;
 use crate::store::recorder::Order;
 use crate::store::records::{self, request_id};
 use crate::store::{Store, Tx};
+use crate::store::{functions, trigger_states};
 
 /// What the error of an attempt says that a crash cut off.
 pub(super) const CUT_OFF: &str = "the server stopped before the run ended";
@@ -225,6 +225,7 @@ pub(super) fn settle(
             Ok(())
         }
         Settlement::GivenUp(Letter { reason, forward }) => {
+            trigger_states::blame(tx, record)?;
             leave(tx, record.id)?;
             let sql = "INSERT INTO dead_letter (invocation_id, function_id, died_us, reason) VALUES (?1, ?2, ?3, ?4)";
             let values = params![record.id, record.function_id, record.ended_us, reason.as_str()];
@@ -266,10 +267,11 @@ fn enqueue(tx: &Tx<'_>, minutes: &mut Minutes, record: &Record) -> Result<()> {
     records::begin(tx, record)?;
     minutes.note(tx, record.created_us, record.id)?;
     let sql = "INSERT INTO queued (invocation_id, function_id, function_created_us, created_us, due_us, event_bytes,
-                   attempts, failures, deaths)
-               VALUES (?1, ?2, (SELECT created_us FROM function WHERE id = ?2), ?3, ?4, ?5, 0, 0, 0)";
+                   attempts, failures, deaths, trigger_id)
+               VALUES (?1, ?2, (SELECT created_us FROM function WHERE id = ?2), ?3, ?4, ?5, 0, 0, 0, nullif(?6, 0))";
     let bytes = i64::try_from(record.event.len()).unwrap_or(i64::MAX);
-    let values = params![record.id, record.function_id, record.created_us, record.due_us, bytes];
+    let Record { id, function_id, created_us, due_us, trigger_id, .. } = record;
+    let values = params![id, function_id, created_us, due_us, bytes, trigger_id];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }

@@ -76,6 +76,7 @@ pub mod tail;
 mod tests;
 pub mod timers;
 pub mod trigger_spec;
+mod trigger_states;
 pub mod triggers;
 mod versions;
 pub mod words;

@@ -236,6 +236,7 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
         function: row.get(4)?,
         qualifier: row.get(5)?,
         source: row.get(6)?,
+        trigger_id: 0,
         state: state_of(row.get(7)?)?,
         status: row.get(8)?,
         created_us: row.get(9)?,

@@ -40,25 +40,6 @@ impl Store {
         self.read(|tx| placed(tx, "t.kind = ?1", &[&kind.as_str()]))
     }
 
-    /// Adds to what has come of triggers, by their row ids; of those that are gone nothing is kept.
-    pub fn count_triggers(&self, counts: Vec<(i64, State)>) -> Result<()> {
-        self.write(move |tx| {
-            let sql = "INSERT INTO trigger_state (trigger_id, fired, failed, skipped, fired_us, error, error_us)
-                       SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM trigger_row WHERE id = ?1
-                       ON CONFLICT DO UPDATE SET fired = fired + ?2, failed = failed + ?3, skipped = skipped + ?4,
-                           fired_us = max(fired_us, ?5), error = iif(?6 = '', error, ?6),
-                           error_us = iif(?6 = '', error_us, ?7)";
-            let mut statement = tx.prepare_cached(sql)?;
-            for (id, count) in &counts {
-                let [fired, failed, skipped] =
-                    [count.fired, count.failed, count.skipped].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-                let State { fired_us, error, error_us, .. } = count;
-                statement.execute(params![id, fired, failed, skipped, fired_us, error, error_us])?;
-            }
-            Ok(())
-        })
-    }
-
     /// Keeps a new trigger; its row id, and how it is then. Fails with `NotFound` where the function was deleted meanwhile, with `Conflict` where its name is taken
     /// or it means what another means, and with `Limit`.
     pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<(i64, Trigger)> {

@@ -57,7 +57,8 @@ impl Timers {
     pub fn start(parts: Parts) -> Result<Timers> {
         // Before the first reading, so that nothing changes unheard.
         let changes = parts.triggers.changes().listen();
-        let line = Line { parts, timers: HashMap::new(), moments: BTreeSet::new(), counted_s: 0 };
+        let line =
+            Line { parts, timers: HashMap::new(), moments: BTreeSet::new(), counted_s: 0, is_held_up: false };
         Worker::start("timers", move |stopped| line.work(&changes, &stopped)).map(Timers)
     }
 }
@@ -80,6 +81,8 @@ struct Line {
     moments: BTreeSet<(i64, i64)>,
     /// When what has come of triggers was last written.
     counted_s: i64,
+    /// Whether nothing could be kept the last time.
+    is_held_up: bool,
 }
 
 /// A timer's event (triggers 4).
@@ -189,12 +192,16 @@ impl Line {
             .collect();
         match self.parts.events.fire(&moments, event) {
             Ok(fired) => {
+                self.is_held_up = false;
                 for ((armed, last_s), fired) in due.into_iter().zip(lasts).zip(fired) {
                     self.settle(armed, last_s, now_s, fired);
                 }
             }
             Err(error) => {
-                log::warn!("{} timers could not fire and are tried again: {error:#}", due.len());
+                // Once for each time that it is so, or a full disk would be written full with it.
+                if !std::mem::replace(&mut self.is_held_up, true) {
+                    log::warn!("timers cannot fire and are tried again each second: {error:#}");
+                }
                 due.into_iter().for_each(|armed| self.again(armed, now_s, &error));
             }
         }

@@ -78,8 +78,9 @@ impl Refusal {
         Refusal::new(403, "this URL is for other networks")
     }
 
-    pub(super) fn malformed() -> Refusal {
-        Refusal::new(403, MALFORMED)
+    /// The gateway's own status for it; of a URL it is the function's fault like any other (triggers 1.3, 1.6).
+    pub(super) fn malformed(kind: Kind) -> Refusal {
+        Refusal::new(if kind == Kind::Apigw { 403 } else { 502 }, MALFORMED)
     }
 
     pub(super) fn too_slow(patience: Duration) -> Refusal {
@@ -167,5 +168,8 @@ fn error_type(status: u16) -> &'static str {
 /// The same answer with the id under which the run is found again.
 pub(super) fn named(kind: Kind, answer: Response, id: &RequestId) -> Response {
     let name = if kind == Kind::Apigw { "X-Api-RequestId" } else { "X-Scf-Request-Id" };
+    // Which run it was is not up to the function.
+    let mut answer = answer;
+    answer.headers.retain(|header| !header.name.eq_ignore_ascii_case(name));
     answer.with_header(name, id.as_str().to_owned())
 }

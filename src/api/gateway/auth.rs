@@ -47,6 +47,15 @@ pub(super) fn check_url(parts: &Parts, head: &Head, body: Option<&[u8]>, peer: P
     }
 }
 
+/// Whether the key that a request to a signed URL claims is there; the rest is known once its body is.
+pub(super) fn check_claim(parts: &Parts, head: &Head, peer: Peer) -> Result<(), Refusal> {
+    match sign::claimed_id(head) {
+        None => Err(Refusal::unsigned("the URL wants a signature: TC3-HMAC-SHA256, in Authorization")),
+        Some(id) if parts.keys.signing(id).is_none() => Err(counted(parts, peer, "nobody has that SecretId")),
+        Some(_) => Ok(()),
+    }
+}
+
 fn allowed(scope: Scope) -> Result<(), Refusal> {
     if scope >= Scope::Invoke { Ok(()) } else { Err(Refusal::scope()) }
 }

@@ -213,21 +213,45 @@ impl Gateway {
         self.parts.triggers.fired(placed.id, wrong);
         let response = match reply {
             Some(reply) => answer::of(manner, record.status, reply),
-            None => Refusal::malformed().answer(manner.kind(), &record.request_id),
+            None => Refusal::malformed(manner.kind()).answer(manner.kind(), &record.request_id),
         };
         answer::named(manner.kind(), response, &record.request_id).with_after(after)
     }
 
-    /// What there is now, read again where triggers have changed.
-    fn routes(&self) -> crate::error::Result<Arc<Routes>> {
-        let generation = self.parts.triggers.changes().generation();
-        {
-            let (known, routes) = &*self.routes.read().expect("no holder of this lock can panic");
-            // The first reading is that of generation 0, which has no routes yet.
-            if *known == generation + 1 {
-                return Ok(Arc::clone(routes));
+    /// Whether a request may come with its body.
+    fn check_head(&self, routes: &Routes, way: &Way<'_>, head: &Head, peer: Peer) -> Result<(), Refusal> {
+        match way {
+            Way::Url { id, .. } => {
+                let url = routes.url(id).ok_or_else(Refusal::nothing)?;
+                if url.http.is_signed { auth::check_claim(&self.parts, head, peer) } else { Ok(()) }
+            }
+            Way::Api { service, environment, path } => {
+                match asked_api(routes, head, service, environment, path) {
+                    Found::Api(api, _) if api.apigw.auth_required => {
+                        auth::signer(&self.parts, head, peer).map(drop)
+                    }
+                    Found::Api(..) => Ok(()),
+                    Found::OtherMethods(methods) => Err(Refusal::method(&methods)),
+                    Found::Nothing => Err(Refusal::nothing()),
+                }
             }
         }
+    }
+
+    /// What there is, as long as nothing has changed since it was read.
+    fn known_routes(&self) -> Option<Arc<Routes>> {
+        let generation = self.parts.triggers.changes().generation();
+        let (known, routes) = &*self.routes.read().expect("no holder of this lock can panic");
+        // The first reading is that of generation 0, which has no routes yet.
+        (*known == generation + 1).then(|| Arc::clone(routes))
+    }
+
+    /// What there is now, read again where triggers have changed.
+    fn routes(&self) -> crate::error::Result<Arc<Routes>> {
+        if let Some(routes) = self.known_routes() {
+            return Ok(routes);
+        }
+        let generation = self.parts.triggers.changes().generation();
         let mut triggers = self.parts.triggers.to_fire(Kind::Http)?;
         triggers.extend(self.parts.triggers.to_fire(Kind::Apigw)?);
         let routes = Arc::new(Routes::new(triggers));
@@ -291,11 +315,16 @@ fn routing_key(qualifier: &str, head: &Head) -> RoutingKey {
 }
 
 impl Handler for Gateway {
-    fn before_body(&self, head: &Head, _: Peer) -> Result<u64, Response> {
-        match Way::of(head, &self.options.appid) {
-            Some(_) => Ok(limits::EVENT_BYTES_MAX as u64),
-            None => Err(Response::new(404)),
+    /// What leads nowhere, and what wants a signature and has none that could be right, is known by the head: nobody is to fill our
+    /// memory with bodies for that. [`Gateway::serve`] looks again.
+    fn before_body(&self, head: &Head, peer: Peer) -> Result<u64, Response> {
+        let Some(way) = Way::of(head, &self.options.appid) else { return Err(Response::new(404)) };
+        // Where they have just changed, the database is not to be asked here.
+        if let Some(routes) = self.known_routes() {
+            let refused = |refusal| self.refuse(way.kind(), refusal);
+            self.check_head(&routes, &way, head, peer).map_err(refused)?;
         }
+        Ok(limits::EVENT_BYTES_MAX as u64)
     }
 
     fn handle(&self, request: Request) -> Response {

@@ -30,8 +30,21 @@ pub(super) fn read(kind: Kind, text: &str) -> Result<Spec, Fault> {
 pub(super) enum Change {
     /// All of it anew.
     Whole(Spec),
+    /// Other moments, in the zone that is named or the same as before.
+    Timer(Timer),
+    /// What is named of a URL: a signature that is wanted is not to be forgotten because of another origin.
+    Http(Http, Says),
     /// How messages come; which ones, and from where, is said once, when the trigger is made (triggers 3.2).
     Pace(Pace),
+}
+
+/// What the descriptor of a URL names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Says {
+    auth: bool,
+    intranet: bool,
+    extranet: bool,
+    cors: bool,
 }
 
 /// How messages of a topic come; nothing where it is not said.
@@ -44,11 +57,22 @@ pub(super) struct Pace {
 
 /// Reads a descriptor that changes another. Fails as [`read`].
 pub(super) fn read_change(kind: Kind, text: &str) -> Result<Change, Fault> {
-    let spec = read(kind, text)?;
-    if kind != Kind::Ckafka {
-        return Ok(Change::Whole(spec));
+    match (kind, read(kind, text)?) {
+        (Kind::Ckafka, _) => pace(&object(text)?).map(Change::Pace),
+        (_, Spec::Timer(timer)) => Ok(Change::Timer(timer)),
+        (_, Spec::Http(http)) => {
+            let params = object(text)?;
+            let net = params.object("NetConfig")?.unwrap_or_default();
+            let says = Says {
+                auth: params.has("AuthType"),
+                intranet: net.has("EnableIntranet"),
+                extranet: net.has("EnableExtranet"),
+                cors: params.has("CorsConfig"),
+            };
+            Ok(Change::Http(http, says))
+        }
+        (_, spec) => Ok(Change::Whole(spec)),
     }
-    pace(&object(text)?).map(Change::Pace)
 }
 
 impl Change {
@@ -56,12 +80,30 @@ impl Change {
     pub(super) fn apply(self, spec: &mut Spec) {
         match (self, spec) {
             (Change::Whole(changed), spec) => *spec = changed,
+            (Change::Timer(changed), Spec::Timer(timer)) => {
+                timer.cron = changed.cron;
+                timer.zone = changed.zone.or_else(|| timer.zone.take());
+            }
+            (Change::Http(changed, says), Spec::Http(http)) => {
+                if says.auth {
+                    http.is_signed = changed.is_signed;
+                }
+                if says.intranet {
+                    http.intranet = changed.intranet;
+                }
+                if says.extranet {
+                    http.extranet = changed.extranet;
+                }
+                if says.cors {
+                    http.cors = changed.cors;
+                }
+            }
             (Change::Pace(pace), Spec::Ckafka(ckafka)) => {
                 ckafka.max_msg_num = pace.max_msg_num.unwrap_or(ckafka.max_msg_num);
                 ckafka.retry = pace.retry.unwrap_or(ckafka.retry);
                 ckafka.timeout_s = pace.timeout_s.unwrap_or(ckafka.timeout_s);
             }
-            (Change::Pace(_), _) => {}
+            (Change::Pace(_) | Change::Timer(_) | Change::Http(..), _) => {}
         }
     }
 }
@@ -330,6 +372,24 @@ mod tests {
             ),
             r#"{"AuthType":"CAM","NetConfig":{"EnableIntranet":true,"EnableExtranet":false}}"#
         );
+    }
+
+    #[test]
+    fn what_a_change_does_not_name_stays() {
+        let changed = |kind, before: &str, change: &str| {
+            let mut spec = read(kind, before).unwrap();
+            read_change(kind, change).unwrap().apply(&mut spec);
+            write(&spec)
+        };
+        let signed = r#"{"AuthType":"CAM","NetConfig":{"EnableIntranet":true,"EnableExtranet":false}}"#;
+        let shared = changed(Kind::Http, signed, r#"{"CorsConfig":{"Enable":true,"Origins":["*"]}}"#);
+        assert!(
+            shared.contains(r#""AuthType":"CAM","NetConfig":{"EnableIntranet":true,"EnableExtranet":false}"#)
+        );
+        let open = changed(Kind::Http, signed, r#"{"NetConfig":{"EnableExtranet":true}}"#);
+        assert_eq!(open, signed.replace("false", "true"));
+        let zoned = r#"{"cron":"0 0 9 * * * *","timeZone":"Europe/Berlin"}"#;
+        assert_eq!(changed(Kind::Timer, zoned, "0 0 8 * * * *"), zoned.replace("9", "8"));
     }
 
     #[test]

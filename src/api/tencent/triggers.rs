@@ -175,7 +175,7 @@ fn described(call: &Call<'_>, placed: &Placed) -> Value {
         "ModTime": times::of(trigger.modified_us),
         "ResourceId": resource(&trigger.spec, function, *id),
         "BindStatus": if trigger.enabled { "on" } else { "off" },
-        "TriggerAttribute": "",
+        "TriggerAttribute": "single",
     })
 }
 

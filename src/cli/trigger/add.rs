@@ -256,9 +256,13 @@ fn add(function: &str, body: &Value, context: &Context) -> Result<Exit, Failure>
     }
     let made: Trigger = answer.json()?;
     context.out.data(context.out.foreign(&made.address).as_bytes())?;
-    let next = made.next_us.map(|next_us| format!(", fires {}", context.times().future(next_us)));
-    let off = if made.enabled { "" } else { ", and is off" };
-    let said = format!("trigger {} of {function} is there{}{off}", made.name, next.unwrap_or_default());
+    let more = match (made.enabled, made.kind.as_str(), made.next_us) {
+        (false, ..) => ", and is off".to_owned(),
+        (_, "timer", None) => ", and never fires: no such moment is to come".to_owned(),
+        (_, _, None) => String::new(),
+        (_, _, Some(next_us)) => format!(", fires {}", context.times().future(next_us)),
+    };
+    let said = format!("trigger {} of {function} is there{more}", made.name);
     context.out.note(&context.out.foreign(&said));
     Ok(Exit::Done)
 }

@@ -99,8 +99,9 @@ fn list(function: Option<&str>, context: &Context) -> Result<Exit, Failure> {
     if context.out.json {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
-    let mut table =
-        Table::new(&["FUNCTION", "TRIGGER", "TYPE", "STATE", "FIRED", "LAST", "NEXT", "ADDRESS", "ERROR"]);
+    let mut table = Table::new(&[
+        "FUNCTION", "RUNS", "TRIGGER", "TYPE", "STATE", "FIRED", "LAST", "NEXT", "ADDRESS", "ERROR",
+    ]);
     for trigger in answer.json::<Triggers>()?.triggers {
         table.row(row(&trigger, context));
     }
@@ -108,22 +109,25 @@ fn list(function: Option<&str>, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn row(trigger: &Trigger, context: &Context) -> [String; 9] {
+fn row(trigger: &Trigger, context: &Context) -> [String; 10] {
     let times = context.times();
     let error = match trigger.error.is_empty() {
         true => String::new(),
         false => format!("{}: {}", times.past(trigger.error_us), text::first_line(&trigger.error)),
     };
-    let failed = match trigger.failed {
-        0 => trigger.fired.to_string(),
-        failed => format!("{}, {failed} failed", trigger.fired),
-    };
+    let mut counts = trigger.fired.to_string();
+    for (count, what) in [(trigger.failed, "failed"), (trigger.skipped, "left out")] {
+        if count > 0 {
+            counts.push_str(&format!(", {count} {what}"));
+        }
+    }
     [
         text::first_line(&trigger.function),
+        text::first_line(&trigger.qualifier),
         text::first_line(&trigger.name),
         trigger.kind.clone(),
         state(trigger, context),
-        failed,
+        counts,
         if trigger.fired_us > 0 { times.past(trigger.fired_us) } else { "never".to_owned() },
         trigger.next_us.map(|next_us| times.future(next_us)).unwrap_or_default(),
         text::first_line(&trigger.address),

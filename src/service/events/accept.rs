@@ -25,16 +25,16 @@ impl Events {
     /// another event), `Full` (the queue takes no more for now) and `Busy` (the disk is nearly full, or too
     /// slow).
     pub fn accept(&self, order: Order, key: Option<&str>) -> Result<RequestId> {
+        self.accept_of(order, key, 0)
+    }
+
+    /// The same for the trigger of that row id.
+    pub(crate) fn accept_of(&self, order: Order, key: Option<&str>, trigger_id: i64) -> Result<RequestId> {
         self.parts.store.check_room_for_event()?;
-        let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
-        let event_sha256 = || Sha256::digest(&event.0).into();
+        let (known, record) = self.ordered(order)?;
+        let record = Record { trigger_id, ..record };
+        let event_sha256 = || Sha256::digest(&record.event).into();
         let key = key.map(|key| IdempotencyKey { key: key.to_owned(), event_sha256: event_sha256() });
-        let function = (order.namespace, order.name);
-        let (aim, aimed) = self.runner.aim(&function, order.qualifier.as_deref(), &order.routing_key)?;
-        // What the queue goes by is what the function is now, whichever of its versions runs.
-        let known = self.runner.find(&function.0, &function.1)?;
-        let mut record = self.queued(&aimed, order.source, event.0.to_vec());
-        record.alias = aim.alias.to_string();
         let kept = self.keep(&known, record, |record| self.parts.store.accept(record, key.clone()));
         match (kept, &key) {
             // A full queue has room for what is in it.
@@ -47,16 +47,22 @@ impl Events {
 
     /// A place in the queue for an event that the caller will keep in a transaction of its own, and the record to keep it by. Then
     /// it is to be [`admitted`](Events::admit) or [given back](Events::give_back). Fails as [`accept`](Events::accept).
-    pub(crate) fn prepare(&self, order: Order) -> Result<Prepared<'_>> {
+    pub(crate) fn prepare(&self, order: Order, trigger_id: i64) -> Result<Prepared<'_>> {
         self.parts.store.check_room_for_event()?;
+        let (known, record) = self.ordered(order)?;
+        let record = Record { trigger_id, ..record };
+        let place = self.reserve(&known, &record)?;
+        Ok(Prepared { place, record })
+    }
+
+    /// The record of an event that is ordered, and what its function is now, which is what the queue goes by whichever version runs.
+    fn ordered(&self, order: Order) -> Result<(Known, Record)> {
         let event = invoke::event(order.event, limits::ASYNC_EVENT_BYTES_MAX)?;
         let function = (order.namespace, order.name);
         let (aim, aimed) = self.runner.aim(&function, order.qualifier.as_deref(), &order.routing_key)?;
         let known = self.runner.find(&function.0, &function.1)?;
-        let mut record = self.queued(&aimed, order.source, event.0.to_vec());
-        record.alias = aim.alias.to_string();
-        let place = self.reserve(&known, &record)?;
-        Ok(Prepared { place, record })
+        let record = self.queued(&aimed, order.source, event.0.to_vec());
+        Ok((known, Record { alias: aim.alias.to_string(), ..record }))
     }
 
     /// Lets an event into the line whose record was committed.
@@ -98,6 +104,7 @@ impl Events {
             alias: String::new(),
             is_event: true,
             source: source.as_str().to_owned(),
+            trigger_id: 0,
             state: State::Queued,
             retry_num: 0,
             due_us: created_us,
@@ -183,7 +190,7 @@ impl Events {
 /// An event that has its place in the queue and is not kept yet.
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
-    place: Place<'a>,
+    pub(super) place: Place<'a>,
     /// What is to be kept.
     pub(crate) record: Record,
 }

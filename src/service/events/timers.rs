@@ -3,11 +3,10 @@
 use crate::error::{Kind, Result};
 use crate::model::alias::RoutingKey;
 use crate::model::invocation::Source;
-use crate::model::limits;
 use crate::model::trigger::Placed;
 use crate::service::events::Events;
-use crate::service::events::accept::Place;
-use crate::service::invoke;
+use crate::service::events::accept::{Place, Prepared};
+use crate::service::invoke::Order;
 use crate::store::timers::{Due, Fired};
 
 /// A timer whose moment has come.
@@ -53,14 +52,16 @@ impl Events {
     }
 
     fn wanted(&self, moment: &Moment<'_>, event: Vec<u8>) -> Result<(Due, Place<'_>)> {
-        let Placed { namespace, function, trigger, .. } = moment.timer;
-        let event = invoke::event(event, limits::ASYNC_EVENT_BYTES_MAX)?;
-        let key = (namespace.clone(), function.clone());
-        let (aim, aimed) = self.runner.aim(&key, Some(&trigger.qualifier), &RoutingKey::default())?;
-        let known = self.runner.find(namespace, function)?;
-        let mut record = self.queued(&aimed, Source::Timer, event.0.to_vec());
-        record.alias = aim.alias.to_string();
-        let place = self.reserve(&known, &record)?;
+        let Placed { id, namespace, function, trigger, .. } = moment.timer;
+        let order = Order {
+            namespace: namespace.clone(),
+            name: function.clone(),
+            qualifier: Some(trigger.qualifier.clone()),
+            routing_key: RoutingKey::default(),
+            event,
+            source: Source::Timer,
+        };
+        let Prepared { place, record } = self.prepare(order, *id)?;
         Ok((Due { record: Some(record), ..nothing(moment) }, place))
     }
 

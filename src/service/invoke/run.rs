@@ -239,6 +239,7 @@ pub(super) fn record(invocation: &Invocation, event: Vec<u8>) -> Record {
         alias: invocation.alias.to_string(),
         is_event: invocation.is_event,
         source: invocation.source.as_str().to_owned(),
+        trigger_id: 0,
         state: State::Running,
         retry_num: invocation.retry_num,
         due_us: 0,

@@ -15,7 +15,7 @@ impl Objects {
         for trigger in self.meant(happened)? {
             // More than one trigger of a function may mean it, each for itself.
             let key = key.map(|key| format!("cos {} {key}", trigger.id));
-            match self.events.accept(self.order(happened, &trigger), key.as_deref()) {
+            match self.events.accept_of(self.order(happened, &trigger), key.as_deref(), trigger.id) {
                 Ok(_) => {
                     self.triggers.fired(trigger.id, None);
                     queued += 1;

@@ -201,7 +201,7 @@ impl Objects {
     fn hear(&self, happened: &Happened) -> Result<Heard<'_>> {
         let mut heard = Vec::new();
         for trigger in self.meant(happened)? {
-            match self.events.prepare(self.order(happened, &trigger)) {
+            match self.events.prepare(self.order(happened, &trigger), trigger.id) {
                 Ok(prepared) => heard.push((trigger.id, prepared)),
                 Err(error) if matches!(error.kind, Kind::NotFound | Kind::Limit) => {
                     self.triggers.fired(trigger.id, Some(&error.message));

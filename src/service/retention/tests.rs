@@ -86,6 +86,7 @@ impl Fixture {
             alias: String::new(),
             is_event: false,
             source: "rest".to_owned(),
+            trigger_id: 0,
             state: State::Succeeded,
             retry_num: 0,
             due_us: 0,

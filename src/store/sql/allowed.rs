@@ -156,6 +156,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "failures",
             "deaths",
             "claimed_us",
+            "trigger_id",
         ],
     ),
     (

@@ -101,6 +101,7 @@ fn run_at(store: &Store, function: &Function, at_us: i64, lines: &[&str]) -> Fin
         alias: String::new(),
         is_event: false,
         source: "rest".to_owned(),
+        trigger_id: 0,
         state: State::Succeeded,
         retry_num: 0,
         due_us: 0,

@@ -114,7 +114,8 @@ fn lowered(headers: &[(String, String)]) -> Map<String, Value> {
     for (name, value) in headers {
         match all.get_mut(&name.to_ascii_lowercase()) {
             Some(Value::String(known)) => {
-                known.push_str(", ");
+                // RFC 6265 section 5.4: cookies are a list of their own.
+                known.push_str(if name.eq_ignore_ascii_case("cookie") { "; " } else { ", " });
                 known.push_str(value);
             }
             _ => {
@@ -188,7 +189,7 @@ mod tests {
             "requestContext": { "sourceIp": "192.0.2.10" },
             "headers": {
                 "accept": "*/*",
-                "cookie": "a=1, b=2",
+                "cookie": "a=1; b=2",
                 "x-scf-request-domain": "box",
                 "x-scf-remote-addr": "192.0.2.10",
                 "x-scf-request-id": "id",

@@ -19,6 +19,10 @@ pub struct Reply {
 
 const JSON: &str = "application/json";
 
+/// Most headers of a response, and how long they may be together: what the server takes of others.
+const HEADERS_MAX: usize = 100;
+const HEADER_BYTES_MAX: usize = 64 * 1024;
+
 /// What a function may return that means a whole response.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,11 +88,18 @@ fn response(status: u32, returned: &Returned<'_>, body: String) -> Option<Reply>
     for (name, value) in returned.headers.iter().flatten() {
         add(&mut headers, name, value)?;
     }
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-        headers.push(("Content-Type".to_owned(), JSON.to_owned()));
+    let size: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if headers.len() > HEADERS_MAX || size > HEADER_BYTES_MAX {
+        return None;
+    }
+    match headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).count() {
+        0 => headers.push(("Content-Type".to_owned(), JSON.to_owned())),
+        1 => {}
+        _ => return None,
     }
     let body = match returned.is_base64_encoded {
-        Some(true) => STANDARD.decode(body.trim_end()).ok()?,
+        // Encoders break lines.
+        Some(true) => STANDARD.decode(body.replace(|char: char| char.is_ascii_whitespace(), "")).ok()?,
         _ => body.into_bytes(),
     };
     Some(Reply { status, headers, body })
@@ -149,6 +160,10 @@ mod tests {
                 r#"{"statusCode":201,"headers":{"Content-Type":"text/plain","Set-Cookie":["a=1","b=2"]},"body":"created"}"#,
                 "201 [Content-Type: text/plain; Set-Cookie: a=1; Set-Cookie: b=2] created",
             ),
+            (
+                r#"{"isBase64Encoded":true,"statusCode":200,"headers":{"Content-Type":"a/b"},"body":"aG\nk=\n"}"#,
+                "200 [Content-Type: a/b] hi",
+            ),
             (r#"{"statusCode":204}"#, "204 [Content-Type: application/json] "),
             (
                 r#"{"statusCode":302,"headers":{"Location":"/there","X-Count":3}}"#,
@@ -175,6 +190,8 @@ mod tests {
             r#"{"statusCode":200,"headers":[]}"#,
             r#"{"statusCode":200,"headers":{"Content-Type":["a","b"]}}"#,
             r#"{"statusCode":200,"headers":{"X":{}}}"#,
+            r#"{"statusCode":200,"headers":{"Content-Type":"a/b","content-type":"c/d"}}"#,
+            &format!(r#"{{"statusCode":200,"headers":{{"X":"{}"}}}}"#, "x".repeat(70_000)),
             r#"{"statusCode":200,"headers":{"X":"a\r\nSet-Cookie: b"}}"#,
             r#"{"statusCode":200,"headers":{"a b":"c"}}"#,
             r#"{"statusCode":200,"body":{}}"#,

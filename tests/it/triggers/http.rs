@@ -295,6 +295,97 @@ fn addresses_lead_to_one_function_or_to_none() {
 }
 
 #[test]
+fn a_path_leads_to_one_function() {
+    let server = Server::start(&[]);
+    let deploy = |target: &str| server.call("PUT", target, expression("1").body().as_bytes()).status;
+    assert_eq!((deploy("/v1/functions/shop"), deploy("/v1/functions/shop?namespace=dev")), (201, 201));
+    let make = |target: &str, spec: Value| {
+        let body = json!({ "type": "apigw", "name": format!("api{}", spec["method"].as_str().unwrap_or("")), "spec": spec });
+        server.call("POST", target, body.to_string().as_bytes()).status
+    };
+    let (prod, dev) = ("/v1/functions/shop/triggers", "/v1/functions/shop/triggers?namespace=dev");
+    assert_eq!(make(prod, json!({})), 201);
+    assert_eq!(make(dev, json!({})), 409, "the same default path");
+    assert_eq!(make(dev, json!({ "path": "/shop", "method": "GET" })), 409);
+    assert_eq!(make(dev, json!({ "path": "/shop", "environment": "test", "method": "GET" })), 201);
+    assert_eq!(make(dev, json!({ "path": "/shop", "environment": "test", "method": "POST" })), 201);
+    let moved = json!({ "spec": { "path": "/shop", "environment": "release" } }).to_string();
+    let target = "/v1/functions/shop/triggers/apiGET?namespace=dev";
+    assert_eq!(server.call("PUT", target, moved.as_bytes()).status, 409, "nor may it be moved there");
+}
+
+/// Two who change different things of a trigger at once both get what they said.
+#[test]
+fn changes_at_once_do_not_undo_each_other() {
+    let server = Server::shared();
+    server.deploy("changed", &expression("1"));
+    api(server, "changed", "api", &json!({ "service": "changes" }));
+    for round in 0..20 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                change(server, "changed", "api", &json!({ "spec": { "path": format!("/p{round}") } }))
+            });
+            scope.spawn(|| {
+                change(server, "changed", "api", &json!({ "spec": { "service": format!("s{round}") } }))
+            });
+        });
+        let spec = show(server, "changed", "api")["spec"].clone();
+        assert_eq!(
+            (&spec["path"], &spec["service"]),
+            (&json!(format!("/p{round}")), &json!(format!("s{round}")))
+        );
+    }
+}
+
+#[test]
+fn methods_are_those_of_the_api_whatever_is_asked_leave_for() {
+    let server = Server::shared();
+    server.deploy("got", &source(WEB));
+    let address = api(server, "got", "api", &json!({ "path": "/got", "method": "GET" }));
+    let asks =
+        ["-X", "OPTIONS", "-H", "Origin: https://a.example", "-H", "Access-Control-Request-Method: GET"];
+    let ask = || curl(&[&[address.as_str()][..], &asks].concat());
+    assert_eq!(ask().status, 405);
+    assert_eq!(runs(server, "got").len(), 0);
+    change(server, "got", "api", &json!({ "spec": { "enables_cors": true } }));
+    assert_eq!(ask().status, 204);
+    assert_eq!(runs(server, "got").len(), 0);
+}
+
+/// Nobody fills the server with bodies that lead nowhere, or that are not signed.
+#[test]
+fn what_leads_nowhere_is_refused_before_its_body() {
+    let server = Server::start(&[]);
+    server.deploy("guarded", &expression("1"));
+    let signed = add(&server, "guarded", &json!({ "type": "http", "spec": { "is_signed": true } }));
+    let keyed = api(&server, "guarded", "api", &json!({ "path": "/guarded", "auth_required": true }));
+    // Read once, so that the addresses are known.
+    assert_eq!(curl(&[&keyed]).status, 401);
+    for (address, status) in [
+        (format!("{}/url/nobody/", server.url()), 404),
+        (format!("{}/apigw/nobody/release/", server.url()), 404),
+        (signed["address"].as_str().unwrap().to_owned(), 401),
+        (keyed, 401),
+    ] {
+        // A client that waits for leave sends nothing where there is none.
+        let said = program("curl")
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code} %{size_upload}", "--max-time", "20"])
+            .args([
+                "-H",
+                "Expect: 100-continue",
+                "--expect100-timeout",
+                "10",
+                "-d",
+                &"x".repeat(100_000),
+                &address,
+            ])
+            .output()
+            .unwrap();
+        assert_eq!(text(&said), format!("{status} 0"), "{address}");
+    }
+}
+
+#[test]
 fn who_may_call_is_up_to_the_trigger() {
     let server = Server::start(&[]);
     let made = server.call("POST", "/v1/keys", br#"{"name":"app","scope":"invoke","tencent":true}"#).json();
@@ -496,6 +587,20 @@ fn the_gateway_does_not_wait_for_ever() {
     let reply = curl(&[&format!("{address}?sleep=3")]);
     assert_eq!((reply.status, &reply.json()["errno"]), (504, &json!(504)));
     let id = reply.header("x-api-requestid").unwrap();
+    // Of an alias the slower of its versions counts, whichever it is sent to.
+    for timeout_s in [1, 10] {
+        server.deploy("two", &source(WEB).with("timeout_s", timeout_s));
+        assert_eq!(server.call("POST", "/v1/functions/two/versions", b"").status, 201);
+    }
+    let alias = br#"{"version":"1","other_version":"2","weight":1}"#;
+    assert_eq!(server.call("PUT", "/v1/functions/two/aliases/ab", alias).status, 201);
+    let two = add(
+        &server,
+        "two",
+        &json!({ "type": "apigw", "name": "api", "qualifier": "ab", "spec": { "path": "/two" } }),
+    );
+    let slow = format!("{}?sleep=3", two["address"].as_str().unwrap());
+    assert_eq!(curl(&[&slow]).status, 504);
     // The run goes on, also while the server stops, and has its record.
     let server = server.stop_in_order().serve(&[]);
     let record = server.record(id);

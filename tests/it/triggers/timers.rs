@@ -154,6 +154,18 @@ fn moments_do_not_pile_up() {
 }
 
 #[test]
+fn a_timer_whose_function_fails_says_so() {
+    let server = Server::start(&crate::events::QUICK);
+    server.deploy("failing", &folder("raise").with("retry_num", 1));
+    add(&server, "failing", &every_second("tick"));
+    let state = wait::until("it is told of", || {
+        Some(show(&server, "failing", "tick")).filter(|state| state["failed"].as_u64().unwrap() >= 2)
+    });
+    assert_eq!(state["error"], "user code exception caught");
+    assert!(state["fired"].as_u64() >= state["failed"].as_u64(), "{state}");
+}
+
+#[test]
 fn a_timer_of_a_version_that_is_gone_says_so() {
     let server = Server::start(&[]);
     server.deploy("hello", &folder("hello"));
