@@ -500,3 +500,46 @@ fn what_was_answered_before_a_kill_is_whole_and_has_its_event() {
         (sql(&server.place().db(), left) == "0").then_some(())
     });
 }
+
+/// Reads what was uploaded from the storage itself, and puts what it makes of it beside it.
+const SHOUTS: &str = "
+import hashlib, hmac, os, time, urllib.request
+def ask(method, key, body=None):
+    host = 'photos-1250000000.cos.ap-guangzhou.myqcloud.com'
+    now = int(time.time())
+    span = f'{now - 60};{now + 600}'
+    mac = lambda key, text: hmac.new(key.encode(), text.encode(), hashlib.sha1).hexdigest()
+    request = f'{method.lower()}\\n/{key}\\n\\nhost={host}\\n'
+    signature = mac(mac(os.environ['KEY'], span), 'sha1\\n%s\\n%s\\n' % (span, hashlib.sha1(request.encode()).hexdigest()))
+    authorization = f\"q-sign-algorithm=sha1&q-ak={os.environ['ID']}&q-sign-time={span}&q-key-time={span}\" \\
+                    f'&q-header-list=host&q-url-param-list=&q-signature={signature}'
+    headers = {'Host': host, 'Authorization': authorization, 'Content-Type': 'text/plain'}
+    asked = urllib.request.Request(f\"http://{os.environ['AT']}/{key}\", data=body, method=method, headers=headers)
+    return urllib.request.urlopen(asked, timeout=10).read()
+def main_handler(event, context):
+    key = event['Records'][0]['cos']['cosObject']['key'].removeprefix('/1250000000/photos/')
+    ask('PUT', 'out/' + key.removeprefix('in/'), ask('GET', key).upper())
+";
+
+#[test]
+fn a_function_makes_objects_of_objects() {
+    let server = Server::start(&ALONE);
+    let cos = Cos::with_bucket(&server);
+    let env = json!({ "AT": cos.address.to_string(), "ID": cos.id, "KEY": cos.key });
+    server.deploy("shouts", &source(SHOUTS).with("env", env).with("timeout_s", 20));
+    let spec = json!({ "event": "cos:ObjectCreated:*", "prefix": "in/" });
+    triggers::add(&server, "shouts", &json!({ "type": "cos", "name": BUCKET, "spec": spec }));
+    for name in ["a", "b", "c"] {
+        cos.put(&format!("in/{name}.txt"), format!("hello {name}").as_bytes());
+    }
+    for name in ["a", "b", "c"] {
+        let made = wait::until("it is made", || {
+            Some(cos.get(&format!("out/{name}.txt"))).filter(|answer| answer.status == 200)
+        });
+        assert_eq!(made.text(), format!("HELLO {}", name.to_uppercase()));
+    }
+    let runs = triggers::runs(&server, "shouts");
+    assert_eq!(runs.len(), 3, "what it makes runs nothing");
+    let id = runs[0]["request_id"].as_str().unwrap();
+    assert_eq!(server.record(id).source, "cos");
+}
