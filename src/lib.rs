@@ -14,7 +14,7 @@
 //! | floor | what it is |
 //! |---|---|
 //! | [`cli`], [`appliance`], [`config`] | command line to exit code; opening and stopping the parts in order; what was typed and what it means |
-//! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], and [`api::tencent`] and [`api::objects`] for the cloud's own SDKs |
+//! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], [`api::tencent`] and [`api::objects`] for the cloud's own SDKs, and [`api::gateway`] for whoever sends a function requests |
 //! | [`http`] | the transport: an event loop, whole requests, strict framing. Knows nothing of functions |
 //! | [`trigger`] | something happened outside: it becomes an event and goes to the services |
 //! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet, [`service::events`] the queue of those that can wait |
@@ -54,6 +54,16 @@
 //! 3. It runs like any other, by the invoker, on that thread. What follows is decided by [`model::event::next`] and stored with
 //!    the record of the attempt in one transaction: it is over, or due again, or a dead letter.
 //! 4. At a start the line is made again from `queued`; what had been claimed counts as an attempt, and as a death.
+//!
+//! # The life of a moment, and of anybody's request
+//!
+//! 1. The thread of [`trigger::timer`] sleeps until the next moment of any timer. What has come it hands to
+//!    [`service::events::Events::fire`], which keeps each event in one commit with the fact that its moment was seen to; from then on
+//!    it is an event that can wait.
+//! 2. A request to a function's URL or to the gateway finds its way in [`api::gateway`] by a table of those triggers
+//!    (`trigger::http::routes`), becomes an event (`trigger::http::event`), runs as any caller's does, and what is returned becomes the
+//!    response (`trigger::http::reply`).
+//! 3. [`service::triggers`] tells both when triggers have changed, and counts what comes of each.
 //!
 //! # The life of a message of Kafka
 //!
