@@ -56,3 +56,13 @@ pub enum Peer {
         pid: i32,
     },
 }
+
+impl Peer {
+    /// The client's address as far as we know it; a process at the socket file is on this host.
+    pub fn address(self) -> String {
+        match self {
+            Peer::Tcp(address) => address.ip().to_canonical().to_string(),
+            Peer::Unix { .. } => "127.0.0.1".to_owned(),
+        }
+    }
+}

@@ -97,7 +97,7 @@ impl Gateway {
             Ok(bytes) => bytes,
             Err(error) => return self.refuse(way.kind(), Refusal::from(error)),
         };
-        let source_ip = ways::source_ip(peer);
+        let source_ip = peer.address();
         let request_id = self.request_id(way.kind());
         let asked = Let {
             head: &head,

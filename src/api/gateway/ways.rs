@@ -84,14 +84,6 @@ fn cut(path: &str) -> (&str, &str) {
     path.find('/').map_or((path, "/"), |at| path.split_at(at))
 }
 
-/// The client's address; a process at the socket file is on this host.
-pub(super) fn source_ip(peer: Peer) -> String {
-    match peer {
-        Peer::Tcp(address) => address.ip().to_canonical().to_string(),
-        Peer::Unix { .. } => "127.0.0.1".to_owned(),
-    }
-}
-
 /// Whether the client is in a network of one's own.
 pub(super) fn is_near(peer: Peer) -> bool {
     let Peer::Tcp(address) = peer else { return true };

@@ -116,7 +116,7 @@ impl Objects {
         let (asked, op, signed) = self.admit(head, peer)?;
         let asker = Asker {
             request_id: request_id.to_owned(),
-            source_ip: address(peer),
+            source_ip: peer.address(),
             authorization: signed.authorization,
         };
         (op.serve)(Call { objects: &self.parts.objects, head, asked, body, asker })
@@ -133,13 +133,6 @@ impl Objects {
     fn respond(served: Result<Response, Fault>, request_id: String, resource: &str) -> Response {
         let response = served.unwrap_or_else(|fault| fault.answer(resource, &request_id));
         response.with_header("Server", "tencent-cos").with_header("x-cos-request-id", request_id)
-    }
-}
-
-fn address(peer: Peer) -> String {
-    match peer {
-        Peer::Tcp(address) => address.ip().to_canonical().to_string(),
-        Peer::Unix { .. } => "127.0.0.1".to_owned(),
     }
 }
 
