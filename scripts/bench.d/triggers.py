@@ -59,19 +59,21 @@ def timers(bench):
         before_s, began = cpu_s(server.pid), time.monotonic()
         time.sleep(seconds)
         idle = (cpu_s(server.pid) - before_s) / (time.monotonic() - began) * 100
-        began = time.perf_counter()
-        fnlite(server, "trigger", "add", "timer", "hello", "second", "0 0 0 1 1 * 2099")
         for number in range(FIRING):
             fnlite(server, "trigger", "add", "timer", f"t{number:05}", "tick", "* * * * * * *")
         time.sleep(bench.seconds(60))
-        late = sql(server, "SELECT i.created_us % 1000000 / 1000.0, i.started_us % 1000000 / 1000.0 FROM invocation i "
-                           "WHERE i.source = 'timer' AND i.started_us > 0")
-    kept, began = zip(*[map(float, line.split("|")) for line in late.splitlines()])
+        late = sql(server, "SELECT created_us % 1000000 / 1000.0, started_us % 1000000 / 1000.0, init_us FROM invocation "
+                           "WHERE source = 'timer' AND started_us > 0")
+    rows = [tuple(map(float, line.split("|"))) for line in late.splitlines()]
+    kept = [row[0] for row in rows]
+    # A run that loads the code first begins later by that.
+    began = [row[1] for row in rows if row[2] == 0]
     yield Row(f"{TIMERS:,} timers that do not fire", [Figure("CPU", idle, "%", at_most=1)], {"idle": idle})
     yield Row(f"{FIRING} timers that fire each second, beside them", [
         Figure("kept after, p50", median(kept), "ms"),
+        Figure("at the most", max(kept), "ms", at_most=50),
         Figure("begun after, p50", median(began), "ms"),
-        Figure("begun after, at the most", max(began), "ms", at_most=50),
+        Figure("at the most", max(began), "ms", at_most=50),
     ], {"kept_ms": kept, "begun_ms": began})
 
 
