@@ -33,7 +33,7 @@ fn a_sound_database_is_counted() {
     some_runs(&store);
     change(
         &store,
-        "UPDATE invocation SET state = 3 WHERE id = 1; INSERT INTO queued VALUES (1, 1, 1, 1, 1, 1, 0, 0, 0, NULL);
+        "UPDATE invocation SET state = 3 WHERE id = 1; INSERT INTO queued VALUES (1, 1, 1, 1, 1, 1, 0, 0, 0, NULL, NULL);
          UPDATE invocation SET state = 6 WHERE id = 2; INSERT INTO dead_letter VALUES (2, 1, 1, 'why');
          INSERT INTO attempt VALUES (2, 0, 430, 1, 1, 1, 1, 1, '', x'')",
     );
@@ -57,8 +57,8 @@ fn a_sound_database_is_counted() {
 #[test]
 fn each_rule_that_does_not_hold_is_told_with_how_many_rows_break_it() {
     for (sql, expected) in [
-        ("INSERT INTO queued VALUES (1, 1, 1, 1, 1, 1, 0, 0, 0, NULL)", Rule::QueuedWaits),
-        ("INSERT INTO queued VALUES (99, 1, 1, 1, 1, 1, 0, 0, 0, NULL)", Rule::QueuedWaits),
+        ("INSERT INTO queued VALUES (1, 1, 1, 1, 1, 1, 0, 0, 0, NULL, NULL)", Rule::QueuedWaits),
+        ("INSERT INTO queued VALUES (99, 1, 1, 1, 1, 1, 0, 0, 0, NULL, NULL)", Rule::QueuedWaits),
         ("UPDATE invocation SET state = 3 WHERE id = 1", Rule::WaitingIsQueued),
         ("UPDATE invocation SET state = 4 WHERE id = 1", Rule::WaitingIsQueued),
         ("INSERT INTO dead_letter VALUES (1, 1, 1, 'why')", Rule::DeadLetterIsDead),
