@@ -113,7 +113,7 @@ fn a_functions_runs_are_found_by_its_index() {
 /// Makes run `id` an event that waits.
 fn queue(tx: &Tx<'_>, id: i64, state: i64) -> crate::error::Result<()> {
     tx.execute("UPDATE invocation SET state = ?2 WHERE id = ?1", [id, state])?;
-    tx.execute("INSERT INTO queued VALUES (?1, 1, 1, 1, 1, 1, 0, 0, 0, NULL)", [id])?;
+    tx.execute("INSERT INTO queued VALUES (?1, 1, 1, 1, 1, 1, 0, 0, 0, NULL, NULL)", [id])?;
     Ok(())
 }
 
