@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::model::event::Pace;
 use crate::model::limits;
 use crate::model::schedule::Zone;
-use crate::model::trigger::is_broker;
+use crate::model::trigger::{brokers_in, is_broker};
 use crate::service::retention::Keep;
 
 pub mod typed;
@@ -354,8 +354,7 @@ fn total_concurrency(typed_mb: Option<u32>) -> Result<u32> {
 }
 
 fn brokers(text: &str) -> Result<Vec<String>> {
-    let brokers = text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned);
-    let brokers: Vec<String> = brokers.collect();
+    let brokers = brokers_in(text);
     match brokers.iter().find(|one| !is_broker(one)) {
         None => Ok(brokers),
         Some(odd) => Err(Error::invalid(format!("kafka-brokers must be HOST:PORT,..., not {odd:?}"))),

@@ -43,6 +43,7 @@ pub mod gateway;
 pub mod objects;
 pub mod rest;
 pub(crate) mod routing;
+mod signing;
 pub mod tencent;
 
 /// All doors behind one address: each request goes to the one it is meant for.

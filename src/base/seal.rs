@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
-use crate::base::sys;
+use crate::base::{hex, sys};
 
 const NONCE_BYTES: usize = 24;
 
@@ -46,7 +46,7 @@ impl SealKey {
 
     /// As 64 hexadecimal digits.
     pub fn digits(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&self.0)
     }
 }
 

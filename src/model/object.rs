@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::base::hex;
 use crate::error::{About, Error, Result};
 use crate::model::limits;
 
@@ -96,7 +97,7 @@ pub struct FileId(String);
 impl FileId {
     /// The name that is made of that secret.
     pub fn of(secret: [u8; 32]) -> FileId {
-        FileId(secret.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        FileId(hex::encode(&secret[..16]))
     }
 
     /// Checks the grammar.

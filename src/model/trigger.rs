@@ -458,6 +458,11 @@ impl Ckafka {
     }
 }
 
+/// The brokers of a list with commas.
+pub fn brokers_in(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect()
+}
+
 /// Whether that is a broker: `host:port`.
 pub fn is_broker(text: &str) -> bool {
     text.rsplit_once(':')

@@ -18,6 +18,7 @@ use crate::model::alias::{Alias, AliasName, RoutingKey, is_number};
 use crate::model::function::{Function, FunctionName, LATEST, Namespace, Version, no_function};
 use crate::model::invocation::{Event, FunctionNames, Invocation, Record, Source};
 use crate::model::limits;
+use crate::model::trigger::Placed;
 use crate::pool::Pool;
 use crate::service::endings::Endings;
 use crate::service::invoke::run::{Wanted, record};
@@ -42,6 +43,20 @@ pub struct Order {
     pub event: Vec<u8>,
     /// What caused it.
     pub source: Source,
+}
+
+impl Order {
+    /// That `event` runs what a trigger is for.
+    pub fn of(trigger: &Placed, event: Vec<u8>, source: Source) -> Order {
+        Order {
+            namespace: trigger.namespace.clone(),
+            name: trigger.function.clone(),
+            qualifier: Some(trigger.trigger.qualifier.clone()),
+            routing_key: RoutingKey::default(),
+            event,
+            source,
+        }
+    }
 }
 
 /// A run that ended and whose record is committed.
@@ -152,28 +167,6 @@ impl Invoker {
         self.invoke_as(order, request_id)
     }
 
-    /// How long a run that is ordered so may take at most once its code is loaded, whichever version an alias sends it to. Fails
-    /// with `NotFound`.
-    pub fn may_take(&self, order: &Order) -> Result<Duration> {
-        let key = (order.namespace.clone(), order.name.clone());
-        let length = |number: Option<&str>| {
-            let aim = Aim { number: number.map(str::to_owned), alias: Arc::from("") };
-            let known = self.aimed_at(&key, &aim, self.generation.load(Ordering::Acquire))?;
-            Ok(Duration::from_secs(known.version.config.timeout_s.into()))
-        };
-        let numbered = |version: &str| length(Some(version).filter(|version| is_number(version)));
-        match order.qualifier.as_deref() {
-            None | Some(LATEST) => length(None),
-            Some(name) => match self.target(&key, name)? {
-                Target::Version(known) => numbered(&known.version.qualifier),
-                Target::Alias { alias, .. } => {
-                    let other = alias.other.as_ref().map(|other| numbered(&other.version)).transpose()?;
-                    Ok(numbered(&alias.version)?.max(other.unwrap_or_default()))
-                }
-            },
-        }
-    }
-
     /// The same under an id that the caller has made, which nobody may have seen before.
     pub fn invoke_as(&self, order: Order, request_id: RequestId) -> Result<Finished> {
         self.store.check_room_for_run()?;
@@ -194,6 +187,28 @@ impl Invoker {
         let finished = self.drive(wanted)?;
         self.endings.ended(&finished.record.request_id);
         Ok(finished)
+    }
+
+    /// How long a run that is ordered so may take at most once its code is loaded, whichever version an alias sends it to. Fails
+    /// with `NotFound`.
+    pub fn may_take(&self, order: &Order) -> Result<Duration> {
+        let key = (order.namespace.clone(), order.name.clone());
+        let length = |number: Option<&str>| {
+            let aim = Aim { number: number.map(str::to_owned), alias: Arc::from("") };
+            let known = self.aimed_at(&key, &aim, self.generation.load(Ordering::Acquire))?;
+            Ok(Duration::from_secs(known.version.config.timeout_s.into()))
+        };
+        let numbered = |version: &str| length(Some(version).filter(|version| is_number(version)));
+        match order.qualifier.as_deref() {
+            None | Some(LATEST) => length(None),
+            Some(name) => match self.target(&key, name)? {
+                Target::Version(known) => numbered(&known.version.qualifier),
+                Target::Alias { alias, .. } => {
+                    let other = alias.other.as_ref().map(|other| numbered(&other.version)).transpose()?;
+                    Ok(numbered(&alias.version)?.max(other.unwrap_or_default()))
+                }
+            },
+        }
     }
 
     /// The runs that have not ended, newest first, as records in state running and without their events, which may be

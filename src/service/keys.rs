@@ -84,12 +84,12 @@ impl Keys {
         Ok((key, pair))
     }
 
-    /// The pair with that public half, and what its holder may do.
-    pub fn signing(&self, secret_id: &str) -> Option<(SigningKey, Scope)> {
+    /// The secret half of that public one, and what its holder may do.
+    pub fn signing(&self, secret_id: &str) -> Option<(String, Scope)> {
         let known = self.known.read().expect("no holder of this lock can panic");
         known.iter().find_map(|key| {
             let pair = key.signs.as_ref().filter(|pair| pair.secret_id == secret_id)?;
-            Some((pair.clone(), key.scope))
+            Some((pair.secret_key.clone(), key.scope))
         })
     }
 

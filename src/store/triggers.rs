@@ -40,8 +40,8 @@ impl Store {
         self.read(|tx| placed(tx, "t.kind = ?1", &[&kind.as_str()]))
     }
 
-    /// Keeps a new trigger; its row id, and how it is then. Fails with `NotFound` where the function was deleted meanwhile, with `Conflict` where its name is taken
-    /// or it means what another means, and with `Limit`.
+    /// Keeps a new trigger; its row id, and how it is then. Fails with `NotFound` where the function was deleted meanwhile, with
+    /// `Conflict` where its name is taken or it means what another means, and with `Limit`.
     pub fn create_trigger(&self, function_id: i64, trigger: &Trigger) -> Result<(i64, Trigger)> {
         let trigger = trigger.clone();
         self.write_durably(move |tx| {
@@ -244,9 +244,9 @@ fn check_bucket(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<(
 /// One path, method and environment of a service leads to one function (triggers 1.4).
 fn check_api(tx: &Tx<'_>, function_id: i64, trigger: &Trigger, own_id: Option<i64>) -> Result<()> {
     let Spec::Apigw(apigw) = &trigger.spec else { return Ok(()) };
-    let named = |name: String| FunctionName::parse(&name);
     let sql = "SELECT name FROM function WHERE id = ?1";
-    let function = named(tx.prepare_cached(sql)?.query_row([function_id], |row| row.get(0))?)?;
+    let function: String = tx.prepare_cached(sql)?.query_row([function_id], |row| row.get(0))?;
+    let function = FunctionName::parse(&function)?;
     let others = placed(tx, "t.kind = ?1", &[&Kind::Apigw.as_str()])?;
     let same = others.iter().filter(|other| Some(other.id) != own_id).find(|other| {
         let Spec::Apigw(theirs) = &other.trigger.spec else { return false };

@@ -18,8 +18,7 @@ use serde::Serialize;
 use crate::base::clock::Clock;
 use crate::base::thread::Worker;
 use crate::error::{Error, Kind, Result};
-use crate::model::schedule::Schedule;
-use crate::model::trigger::{Kind as TriggerKind, Placed, Spec, State};
+use crate::model::trigger::{Kind as TriggerKind, Placed, State};
 use crate::service::events::Events;
 use crate::service::events::timers::Moment;
 use crate::service::triggers::Triggers;
@@ -140,7 +139,7 @@ impl Line {
     }
 
     fn armed(&self, placed: Placed, seen_s: i64) -> Armed {
-        let next_s = self.schedule(&placed).and_then(|schedule| schedule.next_after(seen_s));
+        let next_s = self.parts.triggers.schedule(&placed).and_then(|schedule| schedule.next_after(seen_s));
         Armed { placed, next_s, look_s: next_s.unwrap_or(i64::MAX) }
     }
 
@@ -149,12 +148,6 @@ impl Line {
             self.moments.insert((armed.look_s, armed.placed.id));
         }
         self.timers.insert(armed.placed.id, armed);
-    }
-
-    /// The pattern is made anew each time: it takes some microseconds, and keeping it kilobytes.
-    fn schedule(&self, placed: &Placed) -> Option<Schedule> {
-        let Spec::Timer(timer) = &placed.trigger.spec else { return None };
-        Schedule::new(&timer.cron, timer.zone.as_ref().unwrap_or(self.parts.triggers.zone())).ok()
     }
 
     fn fire_due(&mut self, stopped: &Receiver<()>) {
@@ -179,7 +172,11 @@ impl Line {
         let due: Vec<Armed> = ids.iter().filter_map(|id| self.take(*id)).collect();
         // Of all moments that have come the last one: whoever is late is not late twice.
         let last = |armed: &Armed| {
-            self.schedule(&armed.placed).and_then(|schedule| schedule.last_until(now_s)).unwrap_or(now_s)
+            self.parts
+                .triggers
+                .schedule(&armed.placed)
+                .and_then(|schedule| schedule.last_until(now_s))
+                .unwrap_or(now_s)
         };
         let lasts: Vec<i64> = due.iter().map(last).collect();
         let moments: Vec<Moment<'_>> = due

@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 
 use crate::api::Parts;
 use crate::api::gateway::answer::Refusal;
+use crate::api::signing;
 use crate::api::tencent::sign;
 use crate::http::head::Head;
 use crate::http::request::Peer;
@@ -22,13 +23,8 @@ pub(super) fn signer(parts: &Parts, head: &Head, peer: Peer) -> Result<String, R
         text.ok_or_else(|| Refusal::unsigned("Authorization is missing: the API wants a signature"))?;
     let claim = Claim::parse(text)?;
     claim.check_date(head, parts.clock.wall_us() / 1_000_000)?;
-    let known = parts.keys.signing(claim.id);
-    let (secret, scope) = match known {
-        Some((pair, scope)) => (pair.secret_key, Some(scope)),
-        // The same work for an id that nobody has.
-        None => (String::new(), None),
-    };
-    let expected = STANDARD.encode(sign::hmac_sha1(secret.as_bytes(), claim.signed(head)?.as_bytes()));
+    let (secret, scope) = signing::known(&|id| parts.keys.signing(id), claim.id);
+    let expected = STANDARD.encode(signing::hmac_sha1(secret.as_bytes(), claim.signed(head)?.as_bytes()));
     let is_right = bool::from(expected.as_bytes().ct_eq(claim.signature.as_bytes()));
     match scope {
         Some(scope) if is_right => allowed(scope).map(|()| claim.id.to_owned()),
@@ -38,7 +34,7 @@ pub(super) fn signer(parts: &Parts, head: &Head, peer: Peer) -> Result<String, R
 
 /// Checks the signature of a request to a function's own URL.
 pub(super) fn check_url(parts: &Parts, head: &Head, body: Option<&[u8]>, peer: Peer) -> Result<(), Refusal> {
-    let secret_of = |id: &str| parts.keys.signing(id).map(|(pair, scope)| (pair.secret_key, scope));
+    let secret_of = |id: &str| parts.keys.signing(id);
     let now_s = parts.clock.wall_us() / 1_000_000;
     match sign::verify_url(head, body.unwrap_or_default(), &secret_of, now_s) {
         Ok(signed) => allowed(signed.scope),
@@ -81,28 +77,16 @@ impl<'a> Claim<'a> {
             )
         };
         let rest = text.strip_prefix("hmac ").ok_or_else(wrong)?;
-        let (mut id, mut algorithm, mut headers, mut signature) = (None, None, None, None);
-        for part in rest.split(',') {
-            let (name, value) = part.trim().split_once('=').ok_or_else(wrong)?;
-            let value =
-                value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).ok_or_else(wrong)?;
-            let place = match name {
-                "id" => &mut id,
-                "algorithm" => &mut algorithm,
-                "headers" => &mut headers,
-                "signature" => &mut signature,
-                _ => return Err(wrong()),
-            };
-            if place.replace(value).is_some() {
-                return Err(wrong());
-            }
+        let names = ["id", "algorithm", "headers", "signature"];
+        let [id, algorithm, headers, signature] = signing::values(rest, names).ok_or_else(wrong)?;
+        let bare = |value: &'a str| {
+            value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).ok_or_else(wrong)
+        };
+        let (id, headers, signature) = (bare(id)?, bare(headers)?, bare(signature)?);
+        if bare(algorithm)? != "hmac-sha1" {
+            return Err(wrong());
         }
-        match (id, algorithm, headers, signature) {
-            (Some(id), Some("hmac-sha1"), Some(headers), Some(signature)) => {
-                Ok(Claim { id, headers: headers.split_ascii_whitespace().collect(), signature })
-            }
-            _ => Err(wrong()),
-        }
+        Ok(Claim { id, headers: headers.split_ascii_whitespace().collect(), signature })
     }
 
     /// The date must be signed, and near enough to ours, so that nobody can send the request again for ever.

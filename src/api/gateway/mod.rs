@@ -176,14 +176,8 @@ impl Gateway {
         event: Vec<u8>,
         asked: Let<'_>,
     ) -> Response {
-        let order = Order {
-            namespace: placed.namespace.clone(),
-            name: placed.function.clone(),
-            qualifier: Some(placed.trigger.qualifier.clone()),
-            routing_key: routing_key(&placed.trigger.qualifier, asked.head),
-            event,
-            source,
-        };
+        let routing_key = routing_key(&placed.trigger.qualifier, asked.head);
+        let order = Order { routing_key, ..Order::of(placed, event, source) };
         let patience = (source == Source::Apigw).then_some(self.options.patience);
         let id = asked.request_id;
         match self.waiting.run(&self.parts.invoker, order, id.clone(), patience) {
@@ -293,12 +287,11 @@ fn replied(record: &Record, manner: Manner, result: Vec<u8>) -> Option<Reply> {
 }
 
 fn told<'a>(asked: &'a Let<'a>) -> Asked<'a> {
-    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     Asked {
         method: asked.head.method().as_str(),
         path: asked.path,
         query: asked.head.query(),
-        headers: asked.head.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        headers: headers(asked.head),
         body: asked.body,
         source_ip: asked.source_ip,
         request_id: asked.request_id.as_str(),
@@ -310,8 +303,13 @@ fn routing_key(qualifier: &str, head: &Head) -> RoutingKey {
     if qualifier == LATEST || is_number(qualifier) {
         return RoutingKey::default();
     }
+    RoutingKey(headers(head).into_iter().collect())
+}
+
+/// In order, as they came.
+fn headers(head: &Head) -> Vec<(String, String)> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    RoutingKey(head.headers().map(|(name, value)| (name.to_owned(), text(value))).collect())
+    head.headers().map(|(name, value)| (name.to_owned(), text(value))).collect()
 }
 
 impl Handler for Gateway {

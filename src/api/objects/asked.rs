@@ -1,6 +1,7 @@
 //! What a request asks for, before it is known who asks: bucket and key out of host and path, and the parameters.
 
 use crate::api::objects::fault::Fault;
+use crate::api::signing::Host;
 use crate::base::percent;
 use crate::http::head::Head;
 use crate::model::object::{BucketName, ObjectKey};
@@ -55,12 +56,7 @@ impl Asked {
 
 /// The host that is asked, without its port, as it was sent.
 pub(super) fn host(head: &Head) -> &str {
-    let sent = head.header_text("host").unwrap_or_default();
-    let bare = sent.split_once("://").map_or(sent, |(_, rest)| rest).trim_end_matches('/');
-    match bare.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
-        _ => bare,
-    }
+    Host::of(head).portless
 }
 
 /// Whether a host that others share is the storage's: a bucket's, or that of all of them. What only looks like it may be this host's.

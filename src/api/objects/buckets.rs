@@ -2,7 +2,7 @@
 
 use crate::api::objects::call::Call;
 use crate::api::objects::fault::Fault;
-use crate::api::objects::listing::{tell_of, truth};
+use crate::api::objects::listing::{cut, tell_of, truth};
 use crate::api::objects::said;
 use crate::api::objects::times::iso;
 use crate::api::objects::xml::Xml;
@@ -17,8 +17,7 @@ pub(super) fn list(call: Call<'_>) -> Result<Response, Fault> {
     let most = call.number("max-keys")?.unwrap_or(MOST).min(MOST);
     let mut buckets = call.objects.buckets()?;
     buckets.retain(|bucket| bucket.name.as_str() > marker);
-    let is_cut = buckets.len() > usize::try_from(most).unwrap_or(usize::MAX);
-    buckets.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    let is_cut = cut(&mut buckets, most);
     let mut xml = Xml::new();
     xml.within("ListAllMyBucketsResult", |xml| {
         tell_of(xml, "Owner", appid);

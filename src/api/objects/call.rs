@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::api::objects::asked::Asked;
 use crate::api::objects::fault::Fault;
+use crate::base::hex;
 use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::model::object::{BucketName, ObjectKey};
@@ -59,6 +60,6 @@ impl Call<'_> {
         let bytes = STANDARD.decode(text).ok().filter(|bytes| bytes.len() == 16);
         let wrong = || Fault::new(400, "InvalidDigest", "Content-MD5 must be the base64 of 16 bytes");
         let bytes = bytes.ok_or_else(wrong)?;
-        Ok(Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Some(hex::encode(&bytes)))
     }
 }

@@ -122,6 +122,14 @@ fn common(xml: &mut Xml, prefixes: &[String], written: Written) {
     }
 }
 
+/// Leaves of `rows` as many as a page has; whether there were more.
+pub(super) fn cut<T>(rows: &mut Vec<T>, most: u32) -> bool {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let is_cut = rows.len() > most;
+    rows.truncate(most);
+    is_cut
+}
+
 /// Whoever owns, or began, something: the account.
 pub(super) fn tell_of(xml: &mut Xml, role: &str, id: &str) {
     xml.within(role, |xml| {

@@ -80,10 +80,7 @@ impl Objects {
     fn admit(&self, head: &Head, peer: Peer) -> Result<(Asked, &'static Op, Signed), Fault> {
         let asked = Asked::read(head, self.is_alone)?;
         let op = ops::find(head.method(), &asked)?;
-        let secret_of = |id: &str| {
-            let found = self.parts.keys.signing(id);
-            found.map(|(pair, scope)| (pair.secret_key, scope))
-        };
+        let secret_of = |id: &str| self.parts.keys.signing(id);
         let now_s = self.parts.clock.wall_us().div_euclid(1_000_000);
         let signed =
             sign::verify(head, &asked, &secret_of, now_s).map_err(|fault| self.counted(fault, peer))?;

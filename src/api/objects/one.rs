@@ -8,7 +8,7 @@ use crate::api::objects::fault::Fault;
 use crate::api::objects::said;
 use crate::api::objects::times;
 use crate::api::objects::xml::{self, Xml};
-use crate::base::percent;
+use crate::base::{hex, percent};
 use crate::error::{About, Error, Kind};
 use crate::http::head::Head;
 use crate::http::response::Response;
@@ -194,8 +194,7 @@ pub(super) fn delete_several(mut call: Call<'_>) -> Result<Response, Fault> {
 }
 
 fn check_md5(body: &[u8], md5: Option<String>) -> Result<(), Fault> {
-    let found: String = Md5::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-    if md5.is_none_or(|md5| md5 == found) {
+    if md5.is_none_or(|md5| md5 == hex::encode(&Md5::digest(body))) {
         return Ok(());
     }
     Err(Fault::new(400, "BadDigest", "the body is not the one that Content-MD5 was made of"))

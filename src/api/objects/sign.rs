@@ -7,21 +7,18 @@
 //!   without it; both are tried.
 //! * Comparisons take the same time wherever they fail, and an id that is nobody's costs as much as one that is.
 
-use hmac::{Hmac, KeyInit, Mac};
 use sha1::{Digest as _, Sha1};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::api::objects::asked::{self, Asked};
+use crate::api::objects::asked::Asked;
 use crate::api::objects::fault::Fault;
-use crate::base::percent;
+use crate::api::signing::{Host, SecretOf, hmac_sha1, known};
+use crate::base::{hex, percent};
 use crate::http::head::Head;
 use crate::model::key::Scope;
 
 /// How far a clock that signs may be ahead of ours, seconds (triggers 2.4).
 const SKEW_S: i64 = 15 * 60;
-
-/// Finds the secret half of a public one, and what its holder may do.
-pub(super) type SecretOf<'a> = &'a dyn Fn(&str) -> Option<(String, Scope)>;
 
 /// A signature that was right.
 #[derive(Debug)]
@@ -59,10 +56,7 @@ pub(super) fn verify(
     };
     check_time(&claim.sign_time, now_s)?;
     check_time(&claim.key_time, now_s)?;
-    let (secret, scope) = match secret_of(&claim.id) {
-        Some((secret, scope)) => (secret, Some(scope)),
-        None => (String::new(), None),
-    };
+    let (secret, scope) = known(secret_of, &claim.id);
     let is_right = claim.is_right(head, asked, &secret);
     match scope {
         None => {
@@ -104,7 +98,7 @@ impl Claim {
     }
 
     fn is_right(&self, head: &Head, asked: &Asked, secret: &str) -> bool {
-        let sign_key = hex(&hmac(secret.as_bytes(), &self.key_time));
+        let sign_key = hex::encode(&hmac_sha1(secret.as_bytes(), self.key_time.as_bytes()));
         let params = listed(&self.params, |wanted| {
             let same = |(name, _): &&(String, String)| percent::encode(name).eq_ignore_ascii_case(wanted);
             asked.params.iter().find(same).map(|(_, value)| value.clone())
@@ -118,8 +112,8 @@ impl Claim {
             let (Some(params), Some(headers)) = (&params, headers) else { return false };
             let method = head.method().as_str().to_ascii_lowercase();
             let request = format!("{method}\n{}\n{params}\n{headers}\n", asked.path);
-            let to_sign = format!("sha1\n{}\n{}\n", self.sign_time, hex(&Sha1::digest(request)));
-            let expected = hex(&hmac(sign_key.as_bytes(), &to_sign));
+            let to_sign = format!("sha1\n{}\n{}\n", self.sign_time, hex::encode(&Sha1::digest(request)));
+            let expected = hex::encode(&hmac_sha1(sign_key.as_bytes(), to_sign.as_bytes()));
             is_right |= expected.as_bytes().ct_eq(self.signature.as_bytes());
         }
         bool::from(is_right)
@@ -141,8 +135,7 @@ fn listed(list: &str, value_of: impl Fn(&str) -> Option<String>) -> Option<Strin
 
 /// Everything that a client may have signed as the host that it sent.
 fn hosts(head: &Head) -> Vec<&str> {
-    let sent = head.header_text("host").unwrap_or_default();
-    let portless = asked::host(head);
+    let Host { sent, portless, .. } = Host::of(head);
     if sent == portless { vec![sent] } else { vec![sent, portless] }
 }
 
@@ -161,16 +154,6 @@ fn check_time(text: &str, now_s: i64) -> Result<(), Fault> {
         return Err(Fault::new(403, "RequestTimeTooSkewed", sentence));
     }
     Ok(())
-}
-
-fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key may have any length");
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -212,7 +195,10 @@ mod tests {
 
     #[test]
     fn the_sdks_own_signatures_are_right() {
-        assert_eq!(hex(&hmac(b"edge-secret-key", TIME)), "e540193a6a987af58e8ce0399c726fcd97eca74d");
+        assert_eq!(
+            hex::encode(&hmac_sha1(b"edge-secret-key", TIME.as_bytes())),
+            "e540193a6a987af58e8ce0399c726fcd97eca74d"
+        );
         check(&put(PUT), NOW_S, Ok(Scope::Invoke));
         let signed =
             format!("Authorization: {}\r\n\r\n", authorization("host", "delimiter;max-keys;prefix", LIST));

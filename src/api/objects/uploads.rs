@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use crate::api::objects::call::Call;
 use crate::api::objects::conditions::{self, Stretch};
 use crate::api::objects::fault::Fault;
-use crate::api::objects::listing::{Written, tell_of, truth};
+use crate::api::objects::listing::{Written, cut, tell_of, truth};
 use crate::api::objects::one::{check_source, quoted, source, source_fault};
 use crate::api::objects::said;
 use crate::api::objects::times::iso;
@@ -112,8 +112,7 @@ pub(super) fn list_parts(call: Call<'_>) -> Result<Response, Fault> {
     let upload = call.upload()?;
     let (begun, mut parts) = call.objects.parts(upload)?;
     parts.retain(|part| part.number > after);
-    let is_cut = parts.len() > usize::try_from(most).unwrap_or(usize::MAX);
-    parts.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    let is_cut = cut(&mut parts, most);
     let owner = call.objects.appid();
     let mut xml = Xml::new();
     xml.within("ListPartsResult", |xml| {

@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::api::Parts;
+use crate::base::hex;
 use crate::http::head::Head;
 use crate::http::response::Response;
 use crate::model::function::Digest;
@@ -71,7 +72,7 @@ impl Links {
     }
 
     fn sign(&self, package: &Digest, until_s: i64) -> String {
-        self.mac(package, until_s).finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&self.mac(package, until_s).finalize().into_bytes())
     }
 
     fn is_signed(&self, package: &Digest, until_s: i64, signature: &str) -> bool {

@@ -112,7 +112,7 @@ impl Tencent {
     /// Checks the signature; what its key may do.
     fn admit(&self, head: &Head, body: &[u8], peer: Peer, asked: &Asked) -> Result<Scope, Fault> {
         let now_us = self.parts.clock.wall_us();
-        let secret_of = |id: &str| self.parts.keys.signing(id).map(|(pair, scope)| (pair.secret_key, scope));
+        let secret_of = |id: &str| self.parts.keys.signing(id);
         let signed = sign::verify(head, body, &secret_of, now_us / 1_000_000);
         let signed = signed.map_err(|fault| self.counted(fault, peer))?;
         if Action::changes(&asked.action) {

@@ -12,13 +12,14 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tiny_http::Method;
 
+use crate::api::signing::{self, Host, SecretOf, hmac_sha1, known};
 use crate::api::tencent::asked;
 use crate::api::tencent::fault::Fault;
+use crate::base::hex;
 use crate::http::head::Head;
 use crate::model::key::Scope;
 
@@ -27,9 +28,6 @@ pub(super) const VALID_S: i64 = 300;
 
 /// How the newer signature is named.
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
-
-/// Finds the secret half of a public one, and what its holder may do.
-pub(in crate::api) type SecretOf<'a> = &'a dyn Fn(&str) -> Option<(String, Scope)>;
 
 /// A signature that was right.
 #[derive(Debug)]
@@ -83,22 +81,8 @@ impl<'a> Credential<'a> {
             Fault::new("AuthFailure.InvalidAuthorization", sentence)
         };
         let rest = text.strip_prefix(ALGORITHM).ok_or_else(wrong)?;
-        let (mut credential, mut headers, mut signature) = (None, None, None);
-        for part in rest.split(',') {
-            let (name, value) = part.trim().split_once('=').ok_or_else(wrong)?;
-            let place = match name {
-                "Credential" => &mut credential,
-                "SignedHeaders" => &mut headers,
-                "Signature" => &mut signature,
-                _ => return Err(wrong()),
-            };
-            if place.replace(value).is_some() {
-                return Err(wrong());
-            }
-        }
-        let (Some(credential), Some(headers), Some(signature)) = (credential, headers, signature) else {
-            return Err(wrong());
-        };
+        let [credential, headers, signature] =
+            signing::values(rest, ["Credential", "SignedHeaders", "Signature"]).ok_or_else(wrong)?;
         let mut parts = credential.split('/');
         let mut next = || parts.next().filter(|part| !part.is_empty()).ok_or_else(wrong);
         let (id, date, service, end) = (next()?, next()?, next()?, next()?);
@@ -144,8 +128,9 @@ fn verify_headers(
             let has_query = path != "/" || *head.method() == Method::Get;
             let target = (path, if has_query { head.query().unwrap_or_default() } else { "" });
             let request = canonical(head, target, &body_hash, names, host, lowered);
-            let to_sign = format!("{ALGORITHM}\n{at_s}\n{scope_text}\n{}", hex(&Sha256::digest(request)));
-            let expected = hex(&hmac(&key, to_sign.as_bytes()));
+            let to_sign =
+                format!("{ALGORITHM}\n{at_s}\n{scope_text}\n{}", hex::encode(&Sha256::digest(request)));
+            let expected = hex::encode(&hmac(&key, to_sign.as_bytes()));
             is_right |= expected.as_bytes().ct_eq(credential.signature.as_bytes());
         }
     }
@@ -170,7 +155,7 @@ fn check_signed_headers(head: &Head, signed: &[&str]) -> Result<(), Fault> {
 
 fn body_hash(head: &Head, body: &[u8]) -> String {
     let is_unsigned = head.header_text("x-tc-content-sha256") == Some("UNSIGNED-PAYLOAD");
-    hex(&if is_unsigned { Sha256::digest(b"UNSIGNED-PAYLOAD") } else { Sha256::digest(body) })
+    hex::encode(&if is_unsigned { Sha256::digest(b"UNSIGNED-PAYLOAD") } else { Sha256::digest(body) })
 }
 
 /// The canonical request (contract 7.2), with `host` for the host.
@@ -206,17 +191,12 @@ fn canonical(
 }
 
 /// Everything that a client may have signed as the host that it sent.
-fn hosts(head: &Head) -> Vec<String> {
-    let sent = head.header_text("host").unwrap_or_default();
-    let bare = sent.split_once("://").map_or(sent, |(_, rest)| rest).trim_end_matches('/');
-    let portless = match bare.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
-        _ => bare,
-    };
-    let mut hosts: Vec<String> = Vec::new();
+fn hosts(head: &Head) -> Vec<&str> {
+    let Host { sent, bare, portless } = Host::of(head);
+    let mut hosts: Vec<&str> = Vec::new();
     for host in [sent, bare, portless] {
-        if !hosts.iter().any(|known| known == host) {
-            hosts.push(host.to_owned());
+        if !hosts.contains(&host) {
+            hosts.push(host);
         }
     }
     hosts
@@ -265,14 +245,6 @@ fn judge(is_right: bool, scope: Option<Scope>, signature: &str) -> Result<Signed
     }
 }
 
-/// The secret of that id; one that nobody has for an id that nobody has, so that the same work follows.
-fn known(secret_of: SecretOf<'_>, id: &str) -> (String, Option<Scope>) {
-    match secret_of(id) {
-        Some((secret, scope)) => (secret, Some(scope)),
-        None => (String::new(), None),
-    }
-}
-
 /// The time of a request, seconds since the epoch, if it is near enough to ours.
 fn time(text: &str, now_s: i64) -> Result<i64, Fault> {
     let at_s: i64 =
@@ -296,16 +268,6 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key may have any length");
     mac.update(text);
     mac.finalize().into_bytes().into()
-}
-
-pub(in crate::api) fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("a key may have any length");
-    mac.update(text);
-    mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

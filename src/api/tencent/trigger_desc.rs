@@ -7,7 +7,7 @@ use crate::api::tencent::fault::Fault;
 use crate::api::tencent::params::Params;
 use crate::model::cron::Cron;
 use crate::model::schedule::Zone;
-use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec, Timer};
+use crate::model::trigger::{Apigw, Ckafka, Cors, Cos, Http, Kind, Spec, Timer, brokers_in};
 
 /// What Tencent's own tools say for Kafka where its user says nothing.
 const MAX_MSG_NUM: u32 = 100;
@@ -300,7 +300,7 @@ fn ckafka(params: &Params) -> Result<Ckafka, Fault> {
         retry: pace.retry.unwrap_or(RETRY),
         timeout_s: pace.timeout_s.unwrap_or(TIMEOUT_S),
         consumer_group: group.unwrap_or_default().to_owned(),
-        brokers: servers.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect(),
+        brokers: brokers_in(servers),
         topic: topic.unwrap_or_default().to_owned(),
         is_base64: params.truth(any(params, &["base64", "Base64"]))?.unwrap_or(false),
     })

@@ -1,7 +1,6 @@
 //! Events of timers: many that are due at one moment are kept in one commit.
 
 use crate::error::{Kind, Result};
-use crate::model::alias::RoutingKey;
 use crate::model::invocation::Source;
 use crate::model::trigger::Placed;
 use crate::service::events::Events;
@@ -29,7 +28,6 @@ impl Events {
         moments: &[Moment<'_>],
         event: impl Fn(&Moment<'_>) -> Vec<u8>,
     ) -> Result<Vec<Result<Fired>>> {
-        self.parts.store.check_room_for_event()?;
         let (mut due, mut places) = (Vec::new(), Vec::new());
         for moment in moments {
             let (wanted, place) = match self.wanted(moment, event(moment)) {
@@ -52,16 +50,8 @@ impl Events {
     }
 
     fn wanted(&self, moment: &Moment<'_>, event: Vec<u8>) -> Result<(Due, Place<'_>)> {
-        let Placed { id, namespace, function, trigger, .. } = moment.timer;
-        let order = Order {
-            namespace: namespace.clone(),
-            name: function.clone(),
-            qualifier: Some(trigger.qualifier.clone()),
-            routing_key: RoutingKey::default(),
-            event,
-            source: Source::Timer,
-        };
-        let Prepared { place, record } = self.prepare(order, *id)?;
+        let order = Order::of(moment.timer, event, Source::Timer);
+        let Prepared { place, record } = self.prepare(order, moment.timer.id)?;
         Ok((Due { record: Some(record), ..nothing(moment) }, place))
     }
 

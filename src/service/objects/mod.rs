@@ -12,7 +12,6 @@ use std::sync::Arc;
 use crate::base::clock::Clock;
 use crate::base::id::IdSource;
 use crate::error::{Error, Kind, Result};
-use crate::model::alias::RoutingKey;
 use crate::model::invocation::Source;
 use crate::model::object::{Bucket, BucketName, FileId, Happening, Listed, Listing, Object, ObjectKey};
 use crate::model::trigger::{self, Placed, Spec};
@@ -224,14 +223,7 @@ impl Objects {
     }
 
     fn order(&self, happened: &Happened, trigger: &Placed) -> Order {
-        Order {
-            namespace: trigger.namespace.clone(),
-            name: trigger.function.clone(),
-            qualifier: Some(trigger.trigger.qualifier.clone()),
-            routing_key: RoutingKey::default(),
-            event: event::event(happened, &self.owner, trigger),
-            source: Source::Cos,
-        }
+        Order::of(trigger, event::event(happened, &self.owner, trigger), Source::Cos)
     }
 
     /// Lets events into the line that were committed.

@@ -18,11 +18,6 @@ pub struct Opened {
 }
 
 impl Objects {
-    /// The object of that key, without its bytes. Fails with `NotFound`.
-    pub fn look(&self, bucket: &BucketName, key: &ObjectKey) -> Result<Object> {
-        self.store.object(bucket, key)
-    }
-
     /// The object of that key. Fails with `NotFound`.
     pub fn open(&self, bucket: &BucketName, key: &ObjectKey) -> Result<Opened> {
         for _ in 0..TRIES {

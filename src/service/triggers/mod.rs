@@ -9,7 +9,7 @@ use crate::error::{About, Error, Result};
 use crate::model::alias::AliasName;
 use crate::model::function::{Function, FunctionName, LATEST, Namespace, no_function};
 use crate::model::schedule::{Schedule, Zone};
-use crate::model::trigger::{Kind, Placed, Spec, State, Trigger};
+use crate::model::trigger::{Kind, Placed, Spec, State, Timer, Trigger};
 use crate::service::triggers::changes::Changes;
 use crate::service::triggers::counts::Counts;
 use crate::store::Store;
@@ -62,16 +62,11 @@ impl Triggers {
         let _ = self.base_url.set(base_url);
     }
 
-    /// The zone of timers that name none.
-    pub fn zone(&self) -> &Zone {
-        &self.zone
-    }
-
     /// Where what fires a trigger comes from or goes to: an expression, a URL, a bucket, a topic.
     pub fn address(&self, placed: &Placed) -> String {
         let base = self.base_url.get().map_or("", String::as_str);
         match &placed.trigger.spec {
-            Spec::Timer(timer) => format!("{} {}", timer.cron, timer.zone.as_ref().unwrap_or(&self.zone)),
+            Spec::Timer(timer) => format!("{} {}", timer.cron, self.zone_of(timer)),
             Spec::Http(http) => format!("{base}/url/{}/", http.url_id),
             Spec::Apigw(apigw) => {
                 let path = apigw.path_of(&placed.function);
@@ -84,29 +79,38 @@ impl Triggers {
 
     /// When a timer fires next, microseconds since the epoch; none where it does not, or is none.
     pub fn next_us(&self, placed: &Placed) -> Option<i64> {
-        let Spec::Timer(timer) = &placed.trigger.spec else { return None };
-        let schedule = Schedule::new(&timer.cron, timer.zone.as_ref().unwrap_or(&self.zone)).ok()?;
         let now_s = self.clock.wall_us().div_euclid(1_000_000);
-        let next_s = schedule.next_after(now_s).filter(|_| placed.trigger.enabled)?;
+        let next_s = self.schedule(placed)?.next_after(now_s).filter(|_| placed.trigger.enabled)?;
         Some(next_s.saturating_mul(1_000_000))
+    }
+
+    /// The moments of a timer; none where it is none. It is made anew each time: that takes some microseconds, and keeping it
+    /// kilobytes.
+    pub fn schedule(&self, placed: &Placed) -> Option<Schedule> {
+        let Spec::Timer(timer) = &placed.trigger.spec else { return None };
+        Schedule::new(&timer.cron, self.zone_of(timer)).ok()
+    }
+
+    fn zone_of<'a>(&'a self, timer: &'a Timer) -> &'a Zone {
+        timer.zone.as_ref().unwrap_or(&self.zone)
     }
 
     /// Every trigger of a function, the last changed first. Fails with `NotFound`.
     pub fn list(&self, namespace: &Namespace, name: &FunctionName) -> Result<Vec<Placed>> {
-        let mut triggers = self.store.triggers(self.function(namespace, name)?.id)?;
-        for placed in &mut triggers {
-            placed.state.add(self.counts.pending(placed.id));
-        }
-        Ok(triggers)
+        Ok(self.with_pending(self.store.triggers(self.function(namespace, name)?.id)?))
     }
 
     /// Every trigger of a namespace, the last changed first.
     pub fn list_all(&self, namespace: &Namespace) -> Result<Vec<Placed>> {
-        let mut triggers = self.store.triggers_of_namespace(namespace)?;
+        Ok(self.with_pending(self.store.triggers_of_namespace(namespace)?))
+    }
+
+    /// The same with what is counted and not written yet.
+    fn with_pending(&self, mut triggers: Vec<Placed>) -> Vec<Placed> {
         for placed in &mut triggers {
             placed.state.add(self.counts.pending(placed.id));
         }
-        Ok(triggers)
+        triggers
     }
 
     /// Every trigger of that kind that is on, whatever function it is of: what is to fire.

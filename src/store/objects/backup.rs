@@ -4,12 +4,11 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::object::FileId;
 use crate::store::objects::files::{self, make_folder};
-use crate::store::{backup, connection, fault};
+use crate::store::{backup, connection};
 
 /// What came of copying.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,10 +25,9 @@ pub struct Copied {
 /// readable by its owner only. One that is there already stays, so one folder can hold those of many backups.
 pub fn copy_files(of: &Path, from: &Path, to: &Path) -> Result<Copied> {
     let mut copied = Copied::default();
-    for (file, size) in named(of)? {
-        let place = |folder: &Path| -> PathBuf { folder.join(file.folder()).join(file.as_str()) };
-        let target = place(to);
-        if fs::metadata(&target).is_ok_and(|meta| meta.len() == size) || copy(&place(from), &target)? {
+    for (file, size) in files::named(&connection::untouched(of)?)? {
+        let target = files::place_in(to, &file);
+        if files::is_whole(&target, size) || copy(&files::place_in(from, &file), &target)? {
             copied.files += 1;
             copied.bytes += size;
         } else {
@@ -37,19 +35,6 @@ pub fn copy_files(of: &Path, from: &Path, to: &Path) -> Result<Copied> {
         }
     }
     Ok(copied)
-}
-
-fn named(of: &Path) -> Result<Vec<(FileId, u64)>> {
-    let conn = connection::untouched(of)?;
-    let mut statement = conn.prepare(files::NAMED)?;
-    let mut rows = statement.query([])?;
-    let mut named = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (name, size): (String, i64) = (row.get(0)?, row.get(1)?);
-        let file = FileId::parse(&name).ok_or_else(|| fault::unreadable("file name"))?;
-        named.push((file, u64::try_from(size).unwrap_or(0)));
-    }
-    Ok(named)
 }
 
 /// Copies a file, which has its name only once it is whole and on the disk; whether it was there.

@@ -16,6 +16,7 @@ use md5::{Digest, Md5};
 use rusqlite::{Connection, params};
 
 use crate::base::crc64::{self, Crc64};
+use crate::base::hex;
 use crate::base::id::IdSource;
 use crate::error::{Error, Kind, Result};
 use crate::model::object::{Content, FileId};
@@ -90,7 +91,7 @@ impl ObjectFiles {
                 file.write_all(piece)?;
                 content.size += count as u64;
             }
-            (content.etag, content.crc64) = (hex(&md5.finalize()), crc64.value());
+            (content.etag, content.crc64) = (hex::encode(&md5.finalize()), crc64.value());
             Ok(())
         })
     }
@@ -200,7 +201,7 @@ impl ObjectFiles {
     }
 
     fn path(&self, file: &FileId) -> PathBuf {
-        self.folder.join(file.folder()).join(file.as_str())
+        place_in(&self.folder, file)
     }
 
     /// Where a new file goes; its folder is there.
@@ -233,24 +234,35 @@ impl Store {
     }
 }
 
-/// Every file that a row names, with its size.
-pub(super) const NAMED: &str =
-    "SELECT file, size_bytes FROM object UNION ALL SELECT file, size_bytes FROM upload_part";
-
-/// The files that rows name and that are not there, or not as long as they were.
-pub(in crate::store) fn missing(conn: &Connection, folder: &Path) -> Result<Vec<FileId>> {
-    let mut statement = conn.prepare(NAMED)?;
+/// Every file that a row names, with its size in bytes.
+pub(super) fn named(conn: &Connection) -> Result<Vec<(FileId, u64)>> {
+    let sql = "SELECT file, size_bytes FROM object UNION ALL SELECT file, size_bytes FROM upload_part";
+    let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;
-    let mut missing = Vec::new();
+    let mut named = Vec::new();
     while let Some(row) = rows.next()? {
         let (name, size): (String, i64) = (row.get(0)?, row.get(1)?);
         let file = FileId::parse(&name).ok_or_else(|| fault::unreadable("file name"))?;
-        let meta = fs::metadata(folder.join(file.folder()).join(file.as_str()));
-        if !meta.is_ok_and(|meta| i64::try_from(meta.len()) == Ok(size)) {
-            missing.push(file);
-        }
+        named.push((file, u64::try_from(size).map_err(|_| fault::unreadable("file size"))?));
     }
-    Ok(missing)
+    Ok(named)
+}
+
+/// Where a file of that name is within a folder of such files.
+pub(super) fn place_in(folder: &Path, file: &FileId) -> PathBuf {
+    folder.join(file.folder()).join(file.as_str())
+}
+
+/// The files that rows name and that are not there, or not as long as they were.
+pub(in crate::store) fn missing(conn: &Connection, folder: &Path) -> Result<Vec<FileId>> {
+    let mut named = named(conn)?;
+    named.retain(|(file, size)| !is_whole(&place_in(folder, file), *size));
+    Ok(named.into_iter().map(|(file, _)| file).collect())
+}
+
+/// Whether a file is there, and as long as it is to be.
+pub(super) fn is_whole(path: &Path, size: u64) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.len() == size)
 }
 
 /// Where the files of the database at `path` are.
@@ -292,17 +304,13 @@ fn not_written(cause: io::Error) -> Error {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The ETag of parts joined: the MD5 of their MD5s, a hyphen, and how many there are (triggers 2.4).
 pub fn joined_etag(parts: &[&Content]) -> String {
     let mut md5 = Md5::new();
     for part in parts {
         md5.update(unhex(&part.etag));
     }
-    format!("{}-{}", hex(&md5.finalize()), parts.len())
+    format!("{}-{}", hex::encode(&md5.finalize()), parts.len())
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Lists of objects and of uploads, page by page: by the order of their keys' bytes, those with a common beginning told as one
 //! if asked. A common beginning costs one step in the index, however many keys have it.
 
-use rusqlite::{Row, params};
+use rusqlite::params;
 
 use crate::error::Result;
 use crate::model::object::{BucketName, Listed, Listing, Object, Upload};
@@ -54,7 +54,7 @@ fn uploads_from(
     );
     let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query(params![bucket_id, from.key, from.id, end, most])?;
-    while let Some(row) = next(&mut rows)? {
+    while let Some(row) = rows.next()? {
         let upload = uploads::upload(row)?;
         let key = upload.key.as_str().to_owned();
         if !take(key, upload) {
@@ -64,27 +64,17 @@ fn uploads_from(
     Ok(())
 }
 
-fn next<'a>(rows: &'a mut rusqlite::Rows<'_>) -> Result<Option<&'a Row<'a>>> {
-    Ok(rows.next()?)
-}
-
 /// Where a stretch of keys begins: at that key, and there after that id.
 struct From {
     key: Vec<u8>,
     id: String,
 }
 
-/// Gives what is there from the first to the second, so many at most, until whoever takes it has enough.
-type Look<'a, T> = dyn FnMut(&From, &[u8], u32, &mut dyn FnMut(String, T) -> bool) -> Result<()> + 'a;
-
+/// A page of what `look` gives: what is there from the first to the second, so many at most, until whoever takes it has enough.
 fn walk<T>(
     listing: &Listing,
     mut look: impl FnMut(&From, &[u8], u32, &mut dyn FnMut(String, T) -> bool) -> Result<()>,
 ) -> Result<Listed<T>> {
-    walk_by(listing, &mut look)
-}
-
-fn walk_by<T>(listing: &Listing, look: &mut Look<'_, T>) -> Result<Listed<T>> {
     let end = after_all(listing.prefix.as_bytes());
     let mut from = first(listing);
     let mut page = Page { listing, found: Vec::new(), prefixes: Vec::new(), last: String::new() };

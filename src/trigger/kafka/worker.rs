@@ -168,7 +168,7 @@ fn follows(status: u16, batch: &mut Batch, retry: u32) -> Next {
 /// The pause after so many failed tries.
 pub(super) fn pause(tries: u32, pace: Pace) -> Duration {
     let doubled = PAUSE_S.checked_shl(tries.saturating_sub(1)).unwrap_or(PAUSE_S_MAX);
-    pace.seconds(if tries > 6 { PAUSE_S_MAX } else { doubled.min(PAUSE_S_MAX) })
+    pace.seconds(doubled.min(PAUSE_S_MAX))
 }
 
 #[cfg(test)]
