@@ -69,6 +69,8 @@ pub struct Ready {
     pub address: SocketAddr,
     /// Where the object storage alone listens, if anywhere.
     pub cos_address: Option<SocketAddr>,
+    /// A link that signs in to the console, once and for a while.
+    pub console_url: String,
     /// The isolation level reached.
     pub isolation_level: u8,
     /// The key made at the first start on this file.
@@ -126,7 +128,9 @@ impl Server {
         let first_key = parts.keys.ensure_first()?;
         parts.events.start()?;
         let isolation_level = parts.host.sandbox.level;
-        let ready = Ready { address, cos_address, isolation_level, first_key };
+        let ticket = api::console::path_of_ticket(&parts.doors.sessions.ticket());
+        let console_url = format!("{}{ticket}", parts.triggers.base_url());
+        let ready = Ready { address, cos_address, console_url, isolation_level, first_key };
         let loading = Loading::start(&parts.loads, &parts.calls)?;
         let timers = Timers::start(timer::Parts {
             store: parts.store.clone(),
@@ -171,13 +175,25 @@ impl Server {
         // What is being loaded has no caller; the next server loads it.
         self.parts.pool.stop_runs();
         drop((self.retention, self.indexing, self.loading, self.kafka));
-        let Parts { store, rest, cos, objects, pool, events, invoker, loads, concurrency, triggers, .. } =
-            self.parts;
+        let Parts {
+            store,
+            doors,
+            rest,
+            cos,
+            objects,
+            pool,
+            events,
+            invoker,
+            loads,
+            concurrency,
+            triggers,
+            ..
+        } = self.parts;
         if let Err(error) = triggers.write_counts() {
             log::warn!("what has come of triggers lately could not be written: {error:#}");
         }
         // Processes go before the database that keeps their records.
-        drop((rest, cos, objects, concurrency, triggers, loads, events, invoker, pool));
+        drop((doors, rest, cos, objects, concurrency, triggers, loads, events, invoker, pool));
         store.close();
         Ok(())
     }
@@ -202,6 +218,7 @@ struct Parts {
     triggers: Arc<Triggers>,
     loads: loading::Parts,
     calls: loading::Calls,
+    doors: Arc<api::Parts>,
     rest: Arc<api::Doors>,
     cos: Arc<api::objects::Objects>,
     objects: Arc<Objects>,
@@ -266,8 +283,8 @@ impl Parts {
             appid: options.account.appid.clone(),
             patience: options.triggers.gateway_timeout,
         };
-        let doors = api::Doors::new(doors, gateway);
-        let rest = Arc::new(doors);
+        let rest = api::Doors::new(Arc::clone(&doors), gateway, options.console_hosts.clone());
+        let rest = Arc::new(rest);
         Ok(Parts {
             clock,
             store,
@@ -281,6 +298,7 @@ impl Parts {
             triggers,
             loads,
             calls,
+            doors,
             rest,
             cos,
             objects,

@@ -81,6 +81,8 @@ pub struct Serve {
     pub queue: Queue,
     /// How triggers fire.
     pub triggers: Triggers,
+    /// Names to which the console answers, beside addresses and `localhost`.
+    pub console_hosts: Vec<String>,
     /// How topics of Kafka are consumed.
     pub kafka: Kafka,
     /// What functions are told about where they run.
@@ -290,6 +292,7 @@ impl TypedServe {
                 gateway_timeout: timeout("gateway-timeout", self.gateway_timeout, 15)?,
                 public_url: self.public_url.as_deref().map(public_url).transpose()?,
             },
+            console_hosts: console_hosts(self.console_host.as_deref(), self.public_url.as_deref())?,
             kafka: Kafka {
                 brokers: brokers(self.kafka_brokers.as_deref().unwrap_or_default())?,
                 share: self.kafka_share == Some(Switch::On),
@@ -324,6 +327,23 @@ fn listen(field: &str, text: &str) -> Result<SocketAddr> {
             "{field} must be an address and a port, for example 127.0.0.1:9980 or [::1]:9980, not {text:?}"
         ))
     })
+}
+
+/// The names listed, and that of the public URL: whoever follows its links is to arrive.
+fn console_hosts(listed: Option<&str>, public_url: Option<&str>) -> Result<Vec<String>> {
+    let names = listed.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut hosts = Vec::new();
+    for name in names {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if !is_name {
+            return Err(Error::invalid(format!("console-host must be names without ports, not {name:?}")));
+        }
+        hosts.push(name.to_owned());
+    }
+    let public =
+        public_url.and_then(|url| url.split("://").nth(1)).and_then(|rest| rest.split(['/', ':']).next());
+    hosts.extend(public.map(str::to_owned));
+    Ok(hosts)
 }
 
 fn public_url(text: &str) -> Result<String> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::api::auth::Failures;
+use crate::api::console::Console;
 use crate::api::gateway::Gateway;
 use crate::api::objects::Objects;
 use crate::api::rest::Rest;
@@ -32,6 +33,7 @@ use crate::service::loading::Bell;
 use crate::service::logs::Logs;
 use crate::service::namespaces::Namespaces;
 use crate::service::objects::event::Owner;
+use crate::service::sessions::Sessions;
 use crate::service::triggers::changes::Changes;
 use crate::service::triggers::{self, Triggers};
 use crate::service::versions::Versions;
@@ -39,27 +41,32 @@ use crate::store::Store;
 use crate::store::objects::files::ObjectFiles;
 
 pub(crate) mod auth;
+pub mod console;
 pub mod gateway;
 pub mod objects;
 pub mod rest;
 pub(crate) mod routing;
 mod signing;
 pub mod tencent;
+pub(crate) mod wire;
 
 /// All doors behind one address: each request goes to the one it is meant for.
 #[derive(Debug)]
 pub struct Doors {
-    rest: Rest,
+    rest: Arc<Rest>,
+    console: Console,
     tencent: Tencent,
     gateway: Gateway,
     objects: Objects,
 }
 
 impl Doors {
-    /// The doors before `parts`.
-    pub fn new(parts: Arc<Parts>, options: gateway::Options) -> Doors {
+    /// The doors before `parts`; the console answers to `console_hosts` too.
+    pub fn new(parts: Arc<Parts>, options: gateway::Options, console_hosts: Vec<String>) -> Doors {
+        let rest = Arc::new(Rest::new(Arc::clone(&parts)));
         Doors {
-            rest: Rest::new(Arc::clone(&parts)),
+            console: Console::new(Arc::clone(&parts), Arc::clone(&rest), console_hosts),
+            rest,
             tencent: Tencent::new(Arc::clone(&parts)),
             objects: Objects::new(Arc::clone(&parts)),
             gateway: Gateway::new(parts, options),
@@ -80,8 +87,10 @@ impl Doors {
             &self.gateway
         } else if Tencent::is_meant(head) {
             &self.tencent
+        } else if Console::is_meant(head) {
+            &self.console
         } else {
-            &self.rest
+            &*self.rest
         }
     }
 }
@@ -167,6 +176,8 @@ pub struct Parts {
     pub concurrency: Arc<Concurrency>,
     /// Who may call.
     pub keys: Arc<Keys>,
+    /// Who is signed in to the console.
+    pub sessions: Sessions,
     /// Backups and sizes.
     pub store: Store,
     /// Numbers.
@@ -229,6 +240,7 @@ impl Parts {
             concurrency: Arc::new(Concurrency::new(store.clone(), Arc::clone(&pool), all, total_mb_max)),
             dead_letters: DeadLetters::new(store.clone(), Arc::clone(&events)),
             logs: Logs::new(store.clone(), Arc::clone(&invoker)),
+            sessions: Sessions::new(Arc::clone(&keys), Arc::clone(&ids), Arc::clone(&clock)),
             doctor: Doctor::new(Arc::clone(&host), store.clone(), Arc::clone(&pool)),
             events,
             invoker,

@@ -12,4 +12,5 @@ pub mod percent;
 pub mod seal;
 pub mod size;
 pub mod sys;
+pub mod text;
 pub mod thread;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::client::Address;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::text;
 use crate::config;
 use crate::store::objects::backup::{Copied, copy_files};
 use crate::store::objects::files::folder_beside;

@@ -8,13 +8,14 @@ use serde::Serialize;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::length::Length;
+use crate::base::text;
 use crate::cli::api::{Api, Query, function_path};
 use crate::cli::client::Call;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::histogram::Histogram;
 use crate::cli::load::{self, Extent, Load, Report};
 use crate::cli::output::{Out, Style};
-use crate::cli::{Context, bench_async, text};
+use crate::cli::{Context, bench_async};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

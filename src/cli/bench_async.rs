@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::base::clock::{Clock, SystemClock};
+use crate::base::text;
 use crate::cli::api::Api;
 use crate::cli::bench::{self, Args, Latencies};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::load::Report;
 use crate::cli::output::{Out, Style};
-use crate::cli::text;
 
 /// Between two looks at the server's numbers.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -2,12 +2,12 @@
 //! is looked at, without changing it.
 
 use crate::api::rest::check::body;
+use crate::api::wire::Checked;
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::api::Api;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
-use crate::cli::text;
-use crate::cli::wire::Checked;
 use crate::config;
 use crate::error::Kind;
 use crate::service::check;

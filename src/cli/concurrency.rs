@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::api::wire::{Concurrency, TotalConcurrency};
 use crate::cli::Context;
 use crate::cli::api::{encoded, function_path};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::wire::{Concurrency, TotalConcurrency};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

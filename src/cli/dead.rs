@@ -6,14 +6,15 @@
 
 use clap::Subcommand;
 
+use crate::api::wire::{Accepted, DeadLetters, Run};
+use crate::base::text;
 use crate::cli::api::{Answer, Api, Query, encoded};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::moment::Moment;
 use crate::cli::output::Style;
 use crate::cli::table::Table;
 use crate::cli::times::Times;
-use crate::cli::wire::{Accepted, DeadLetters, Run};
-use crate::cli::{Context, show, state, text};
+use crate::cli::{Context, show, state};
 use crate::model::limits;
 
 /// Where they are.

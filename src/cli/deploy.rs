@@ -6,13 +6,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::api::wire::Function;
 use crate::base::length::Length;
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::api::function_path;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::folder;
 use crate::cli::output::Style;
-use crate::cli::wire::Function;
-use crate::cli::{folder, text};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -1,8 +1,8 @@
 //! `fnlite doctor`: what the server found out about its host; with `--self-test`, whether the walls hold.
 
+use crate::api::wire::{Doctor, Verdict};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
-use crate::cli::wire::{Doctor, Verdict};
 use crate::cli::{Context, self_test};
 
 #[derive(Debug, clap::Args)]

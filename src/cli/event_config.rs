@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use crate::api::wire::EventConfig;
 use crate::base::length::Length;
 use crate::cli::Context;
 use crate::cli::api::function_path;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::wire::EventConfig;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use crate::api::wire::Run;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::length::Length;
 use crate::cli::api::{Answer, Api, encoded};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::wire::Run;
 
 /// Longest wait of one request; the server refuses longer ones.
 const ASK_MAX: Duration = Duration::from_secs(300);

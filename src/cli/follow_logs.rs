@@ -11,13 +11,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::api::wire::Line;
 use crate::cli::Context;
 use crate::cli::api::{Answer, Api, Query};
 use crate::cli::event_stream::{Event, EventStream};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::lines::Printer;
 use crate::cli::output::Out;
-use crate::cli::wire::Line;
 use crate::error;
 
 /// Where lines are followed.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::api::wire::{Accepted, Run, RunError};
 use crate::base::length::Length;
+use crate::base::text;
 use crate::cli::api::{Answer, Api, Query, function_path};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
-use crate::cli::wire::{Accepted, Run, RunError};
-use crate::cli::{Context, follow, state, text};
+use crate::cli::{Context, follow, state};
 use crate::model::limits;
 
 #[derive(Debug, clap::Args)]

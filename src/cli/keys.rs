@@ -2,11 +2,11 @@
 
 use clap::{Subcommand, ValueEnum};
 
+use crate::api::wire::{Key, Keys};
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::Table;
-use crate::cli::text;
-use crate::cli::wire::{Key, Keys};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -8,11 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::api::wire::{Layer, Layers};
+use crate::base::text;
 use crate::cli::api::encoded;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::Table;
-use crate::cli::wire::{Layer, Layers};
-use crate::cli::{Context, folder, text};
+use crate::cli::{Context, folder};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -7,8 +7,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::wire::Line;
 use crate::cli::output::Style;
-use crate::cli::wire::Line;
 
 #[derive(Deserialize)]
 struct Levelled {

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::wire::Line;
+use crate::base::text;
 use crate::cli::output::{Out, Style};
 use crate::cli::times::Times;
-use crate::cli::wire::Line;
-use crate::cli::{level, state, text};
+use crate::cli::{level, state};
 
 /// Writes lines, and keeps in mind whose the last one was.
 #[derive(Debug)]
@@ -119,7 +120,7 @@ fn render_line(line: &Line, times: Times, out: &Out, style: Option<Style>) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::wire::Lines;
+    use crate::api::wire::Lines;
 
     fn check(are_utc: bool, expected: &str) {
         let lines: Lines = serde_json::from_str(

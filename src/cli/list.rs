@@ -1,11 +1,11 @@
 //! `fnlite list`: what is deployed.
 
+use crate::api::wire::{Function, Functions};
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::Table;
-use crate::cli::text;
 use crate::cli::times::Times;
-use crate::cli::wire::{Function, Functions};
 
 /// Functions of one page: as many as the server gives at once.
 const PAGE: &str = "1000";

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::api::wire::{Lines, Runs};
 use crate::cli::Context;
 use crate::cli::api::{Answer, Api, Query};
 use crate::cli::exit::{Exit, Failure};
@@ -9,7 +10,6 @@ use crate::cli::follow_logs::{self, Followed};
 use crate::cli::lines::Printer;
 use crate::cli::moment::Moment;
 use crate::cli::output::Out;
-use crate::cli::wire::{Lines, Runs};
 use crate::model::limits;
 
 mod counts;

@@ -29,6 +29,7 @@ mod check;
 pub mod client;
 mod completions;
 mod concurrency;
+mod console;
 mod dead;
 mod delete;
 mod deploy;
@@ -63,11 +64,9 @@ mod state;
 mod table;
 mod tccli_env;
 mod terminate;
-mod text;
 mod times;
 mod trigger;
 mod version;
-mod wire;
 
 /// Serverless functions on a small host: one binary, one SQLite file.
 #[derive(Debug, Parser)]
@@ -137,6 +136,8 @@ enum Command {
     Check(check::Args),
     /// Make, list and revoke the keys of API callers
     Keys(keys::Args),
+    /// Print a link that signs you in to the console, the server's own pages
+    Console(console::Args),
     /// Print what makes tccli and the SDKs of Tencent Cloud speak with this server
     TccliEnv(tccli_env::Args),
     /// Put load on a function and measure it
@@ -232,6 +233,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::EventConfig(args) => event_config::run(&args, context),
         Command::Trigger(args) => trigger::run(&args, context),
         Command::Terminate(args) => terminate::run(&args, context),
+        Command::Console(args) => console::run(&args, context),
         Command::TccliEnv(args) => tccli_env::run(&args, context),
         Command::Dead(args) => dead::run(&args, context),
         Command::Delete(args) => delete::run(&args, context),
@@ -304,6 +306,7 @@ mod tests {
             "trigger disable hello nightly --type timer",
             "trigger remove hello photos-1250000000 --event cos:ObjectCreated:*",
             "trigger test hello --template cos_put",
+            "console",
             "keys create ci --scope invoke",
             "keys list",
             "keys revoke 3",

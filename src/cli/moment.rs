@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::base::length::Length;
-use crate::cli::text;
+use crate::base::text;
 
 /// `15m`, or `2026-01-31T12:00:00Z`, or seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::api::wire::Namespaces;
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::api::encoded;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::Table;
-use crate::cli::text;
-use crate::cli::wire::Namespaces;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -1,13 +1,14 @@
 //! `fnlite runs`: which runs there were, newest first.
 
+use crate::api::wire::{Run, Runs};
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::api::Query;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::moment::Moment;
+use crate::cli::state;
 use crate::cli::table::Table;
 use crate::cli::times::Times;
-use crate::cli::wire::{Run, Runs};
-use crate::cli::{state, text};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -39,7 +39,7 @@ fn announcement(serve: &Serve, ready: &Ready, out: &Out) -> String {
     if out.json {
         let key = ready.first_key.as_deref();
         let said = serde_json::json!({
-            "address": address, "cos_address": cos_address, "socket": serve.socket, "db": serve.db, "isolation_level": ready.isolation_level, "key": key,
+            "address": address, "cos_address": cos_address, "socket": serve.socket, "db": serve.db, "console_url": ready.console_url, "isolation_level": ready.isolation_level, "key": key,
         });
         return said.to_string();
     }
@@ -50,6 +50,7 @@ fn announcement(serve: &Serve, ready: &Ready, out: &Out) -> String {
         serve.socket.display(),
         ready.isolation_level,
     );
+    text += &format!("  console    {}  (signs you in, once, within 15 minutes)\n", ready.console_url);
     if let Some(address) = cos_address {
         text += &format!("  objects    {address}\n");
     }

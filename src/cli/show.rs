@@ -2,13 +2,14 @@
 
 use serde_json::value::RawValue;
 
+use crate::api::wire::{Attempt, Run, RunError};
 use crate::base::length::Length;
+use crate::base::text;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::lines::render_lines;
 use crate::cli::output::{Out, Style};
 use crate::cli::times::Times;
-use crate::cli::wire::{Attempt, Run, RunError};
-use crate::cli::{Context, follow, state, text};
+use crate::cli::{Context, follow, state};
 
 /// Characters of an event or result that are shown before it is cut.
 const VALUE_CHARS_MAX: usize = 2000;
@@ -77,7 +78,7 @@ pub(super) fn render(run: &Run, times: Times, out: &Out) -> String {
                 None => text::length(run.duration_us),
             },
         );
-        field("timeline", &timeline(&spans(run), out));
+        field("timeline", &timeline(&run.spans(), out));
     }
     if let Some(event) = &run.event {
         field("event", &value(event, out));
@@ -135,18 +136,6 @@ fn error(run: &Run, result: &RawValue, out: &Out) -> String {
         Ok(error) => out.foreign(&error.message),
         Err(_) => out.foreign(&run.error),
     }
-}
-
-/// The parts of a run's time, in order: until an Instance began with the event, less what loading the code took; the handler;
-/// and from there until the record was handed to the database: reading the last of what was printed and, unless it returned,
-/// ending its processes. The commit comes after that and cannot be told in what it commits. With retries, of the last attempt's, which waited since the end of the one before.
-fn spans(run: &Run) -> [(&'static str, i64); 4] {
-    let before = run.attempts.iter().rfind(|attempt| attempt.retry_num < run.retry_num);
-    let since_us = before.map_or(run.created_us, |attempt| attempt.ended_us);
-    let waited_us = (run.started_us - since_us).max(0);
-    let init_us = run.init_us.clamp(0, waited_us);
-    let after_us = (run.ended_us - run.started_us - run.duration_us).max(0);
-    [("queue", waited_us - init_us), ("init", init_us), ("run", run.duration_us.max(0)), ("finish", after_us)]
 }
 
 /// `queue 0.10 ms, init 12.00 ms, run 1.20 ms` over a bar in proportion.

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::rest::sql::{body, statement};
+use crate::api::wire::Rows;
 use crate::base::clock::{Clock, SystemClock};
 use crate::cli::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::grid::{Cell, Grid};
-use crate::cli::wire::Rows;
 use crate::config;
 use crate::error::Kind;
 use crate::service::sql::File;

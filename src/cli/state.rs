@@ -3,9 +3,9 @@
 //! A state's word is the server's own, so that what is shown can be typed after `--status`; one that a newer server knows is
 //! shown as it comes. Attempts are told by their number of the API: the first has none, "retry 1" is the one after it.
 
+use crate::api::wire::Run;
 use crate::cli::output::Style;
 use crate::cli::times::Times;
-use crate::cli::wire::Run;
 
 /// The colour of a state.
 pub(super) fn style(run: &Run) -> Style {

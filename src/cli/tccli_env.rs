@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use crate::api::wire::Key;
 use crate::cli::Context;
 use crate::cli::client::Address;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::wire::Key;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -1,6 +1,6 @@
 //! Instants as a command shows them: how long ago, or, with `--utc`, when.
 
-use crate::cli::text;
+use crate::base::text;
 
 /// How instants are shown, seen from one moment.
 #[derive(Clone, Copy, Debug)]

@@ -113,6 +113,9 @@ pub struct TypedServe {
     /// Where others reach this server, as function URLs are shown [default: http:// and what it listens on]
     #[arg(long, env = "FNLITE_PUBLIC_URL", value_name = "URL", help_heading = "Triggers")]
     pub public_url: Option<String>,
+    /// Names beside addresses, localhost and that of --public-url to which the console answers [default: none]
+    #[arg(long, env = "FNLITE_CONSOLE_HOST", value_name = "NAME,...")]
+    pub console_host: Option<String>,
     /// Kafka brokers of triggers that name none [default: none]
     #[arg(long, env = "FNLITE_KAFKA_BROKERS", value_name = "HOST:PORT,...", help_heading = "Kafka")]
     pub kafka_brokers: Option<String>,
@@ -255,6 +258,7 @@ impl TypedServe {
             event_pace: self.event_pace.or(file.event_pace),
             timer_zone: self.timer_zone.or(file.timer_zone),
             gateway_timeout: self.gateway_timeout.or(file.gateway_timeout),
+            console_host: self.console_host.or(file.console_host),
             public_url: self.public_url.or(file.public_url),
             kafka_brokers: self.kafka_brokers.or(file.kafka_brokers),
             kafka_share: self.kafka_share.or(file.kafka_share),

@@ -19,6 +19,7 @@ pub mod objects;
 pub mod retention;
 mod run_log;
 pub mod search;
+pub mod sessions;
 pub mod sql;
 pub mod tail;
 pub mod triggers;

@@ -52,8 +52,9 @@ mod namespaces;
 mod openapi;
 mod params;
 mod query;
-mod route;
+pub(in crate::api) mod route;
 mod routes;
+mod sign_in_links;
 pub mod sql;
 mod tail;
 #[cfg(test)]
@@ -79,10 +80,14 @@ impl Rest {
         Rest { parts }
     }
 
-    fn serve(&self, request: Request) -> Result<Response, Refused> {
+    /// Serves whoever shows a key, or somebody of whom it is known already what he may do.
+    fn serve(&self, request: Request, known: Option<Scope>) -> Result<Response, Refused> {
         let Request { head, body, peer, line, .. } = request;
         let (route, parts) = find(&head)?;
-        let scope = self.admit(route, &head, peer)?;
+        let scope = match known {
+            Some(scope) => allowed(route, scope)?,
+            None => self.admit(route, &head, peer)?,
+        };
         let mut parts = parts.into_iter().map(query::decode);
         let mut next = || parts.next().transpose().map(Option::unwrap_or_default);
         let (part, second) = (next()?, next()?);
@@ -93,11 +98,22 @@ impl Rest {
         Ok((route.handle)(self, call)?)
     }
 
+    /// The answer to a request of somebody who may do that much, as another door has found out.
+    pub(in crate::api) fn answer_as(&self, scope: Scope, request: Request) -> Response {
+        self.serve(request, Some(scope)).unwrap_or_else(|refused| self.refuse(refused))
+    }
+
+    /// The most bytes of body such a request may carry, or the answer where it will not be served; as
+    /// [`before_body`](Handler::before_body).
+    pub(in crate::api) fn body_max_for(&self, head: &Head, scope: Scope) -> Result<u64, Response> {
+        let (route, _) = find(head).map_err(|refused| self.refuse(refused))?;
+        allowed(route, scope).map_err(|refused| self.refuse(refused))?;
+        Ok(route.body_max)
+    }
+
     /// What the caller may do, if that suffices for `route`.
     fn admit(&self, route: &Route, head: &Head, peer: Peer) -> Result<Scope, Refused> {
-        let Access::Needs(needed) = route.access else { return Ok(Scope::Read) };
-        let has = self.scope(head, peer)?;
-        if has >= needed { Ok(has) } else { Err(Refused::scope(needed)) }
+        if route.access == Access::Open { Ok(Scope::Read) } else { allowed(route, self.scope(head, peer)?) }
     }
 
     fn scope(&self, head: &Head, peer: Peer) -> Result<Scope, Refused> {
@@ -117,6 +133,14 @@ impl Rest {
 
     fn is_stopping(&self) -> bool {
         self.parts.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// That scope, if it suffices for `route`.
+fn allowed(route: &Route, has: Scope) -> Result<Scope, Refused> {
+    match route.access {
+        Access::Needs(needed) if has < needed => Err(Refused::scope(needed)),
+        Access::Needs(_) | Access::Open => Ok(has),
     }
 }
 
@@ -149,7 +173,7 @@ impl Handler for Rest {
     }
 
     fn handle(&self, request: Request) -> Response {
-        self.serve(request).unwrap_or_else(|refused| self.refuse(refused))
+        self.serve(request, None).unwrap_or_else(|refused| self.refuse(refused))
     }
 }
 

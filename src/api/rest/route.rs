@@ -138,7 +138,7 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
 }
 
 /// Whether `path` is of that pattern, and its variable parts.
-fn match_path<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
+pub(in crate::api) fn match_path<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
     let mut parts = Vec::new();
     loop {

@@ -8,7 +8,8 @@ use crate::api::rest::params::{
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
 use crate::api::rest::{
     appliance, check, concurrency, dead_letters, event_config, event_templates, events_s3, functions,
-    invocations, invoke, keys, layers, logs, metrics, namespaces, sql, tail, triggers, versions,
+    invocations, invoke, keys, layers, logs, metrics, namespaces, sign_in_links, sql, tail, triggers,
+    versions,
 };
 use crate::model::key::Scope;
 use crate::model::limits;
@@ -790,6 +791,18 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "Revoke a key, at once.",
         takes: Shape::Nothing,
         tells: &[DELETED, NOT_FOUND, BUSY],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/sign-in-links",
+        access: ADMIN,
+        handle: sign_in_links::create,
+        query: &[NAMESPACE],
+        body_max: SMALL_BODY_BYTES,
+        id: "createSignInLink",
+        summary: "Make a link that signs whoever opens it in to the console, as an administrator: once, within 15 minutes.",
+        takes: Shape::Nothing,
+        tells: &[(201, "The link.", Shape::Json("SignInLink"))],
     },
     Route {
         verb: Verb::Post,

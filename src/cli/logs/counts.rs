@@ -1,12 +1,12 @@
 //! `fnlite logs --count`: how many lines there are, as bars for people.
 
+use crate::api::wire::{Facet, Facets, Histogram};
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::api::Query;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Out, Style};
 use crate::cli::table::Table;
-use crate::cli::text;
-use crate::cli::wire::{Facet, Facets, Histogram};
 
 /// Characters of the longest bar.
 const BAR_CHARS: u64 = 40;

@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
+use crate::api::wire::Trigger;
 use crate::base::length::Length;
 use crate::cli::Context;
 use crate::cli::api::function_path;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::wire::Trigger;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

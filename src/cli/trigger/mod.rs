@@ -3,14 +3,14 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use crate::api::wire::{EventTemplate, EventTemplates, Trigger, Triggers};
+use crate::base::text;
 use crate::cli::Context;
 use crate::cli::api::{Query, encoded, function_path};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::invoke;
 use crate::cli::output::Style;
 use crate::cli::table::Table;
-use crate::cli::text;
-use crate::cli::wire::{EventTemplate, EventTemplates, Trigger, Triggers};
 
 mod add;
 

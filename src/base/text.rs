@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::base::length::Length;
 
 /// A length: `850 µs`, `1.24 ms`, `2.50 s`.
-pub(super) fn length(us: i64) -> String {
+pub fn length(us: i64) -> String {
     match us {
         ..1000 => format!("{us} µs"),
         1000..1_000_000 => format!("{}.{:02} ms", us / 1000, us % 1000 / 10),
@@ -14,7 +14,7 @@ pub(super) fn length(us: i64) -> String {
 }
 
 /// How long ago `then_us` was: `just now`, `5 s ago`, `3 min ago`, `2 h ago`, `4 days ago`.
-pub(super) fn ago(now_us: i64, then_us: i64) -> String {
+pub fn ago(now_us: i64, then_us: i64) -> String {
     let seconds = now_us.saturating_sub(then_us) / 1_000_000;
     match seconds {
         ..1 => "just now".to_owned(),
@@ -27,7 +27,7 @@ pub(super) fn ago(now_us: i64, then_us: i64) -> String {
 }
 
 /// When `then_us` will be: `now`, `in 42 s`, `in 3 min`, `in 2 h`, `in 4 days`; rounded up, so that it is not too soon.
-pub(super) fn until(now_us: i64, then_us: i64) -> String {
+pub fn until(now_us: i64, then_us: i64) -> String {
     let seconds = u64::try_from(then_us.saturating_sub(now_us)).unwrap_or(0).div_ceil(1_000_000);
     match seconds {
         0 => "now".to_owned(),
@@ -39,7 +39,7 @@ pub(super) fn until(now_us: i64, then_us: i64) -> String {
 }
 
 /// An instant in UTC to the millisecond, `2026-01-02 03:04:05.678`; what is no instant is shown as the number it is.
-pub(super) fn instant(us: i64) -> String {
+pub fn instant(us: i64) -> String {
     match Timestamp::from_microsecond(us) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S.%3f").to_string(),
         Err(_) => us.to_string(),
@@ -47,32 +47,37 @@ pub(super) fn instant(us: i64) -> String {
 }
 
 /// The same to the second, with what it is of: `2026-01-02 03:04:05 UTC`.
-pub(super) fn second(us: i64) -> String {
+pub fn second(us: i64) -> String {
     match Timestamp::from_microsecond(us) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         Err(_) => us.to_string(),
     }
 }
 
+/// The same as RFC 3339 writes it, for machines.
+pub fn rfc3339(us: i64) -> String {
+    Timestamp::from_microsecond(us).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
 /// The time of day of an instant in UTC, to the millisecond.
-pub(super) fn clock(us: i64) -> String {
+pub fn clock(us: i64) -> String {
     instant(us).split(' ').next_back().unwrap_or_default().to_owned()
 }
 
 /// The instant `length` before now, as the API takes it: RFC 3339 in UTC.
-pub(super) fn before(now_us: i64, length: Length) -> String {
+pub fn before(now_us: i64, length: Length) -> String {
     let length_us = i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
     let then = Timestamp::from_microsecond(now_us.saturating_sub(length_us)).unwrap_or(Timestamp::MIN);
     then.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 /// The first line of a text, for a table.
-pub(super) fn first_line(text: &str) -> String {
+pub fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect()
 }
 
 /// A size: `17 B`, `1.2 KB`, `9.8 MB`; rounded, as `invoke` rounds what the server tells it.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let tenths = |unit: u64| bytes.saturating_mul(10).saturating_add(unit / 2) / unit;
     match (tenths(1024), tenths(1_048_576)) {
         _ if bytes < 1024 => format!("{bytes} B"),
@@ -82,12 +87,12 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// The most memory a run was seen to use; none where it was not seen, as when it never began or ended by a signal.
-pub(super) fn memory(kb: u64) -> Option<String> {
+pub fn memory(kb: u64) -> Option<String> {
     (kb > 0).then(|| size(kb.saturating_mul(1024)))
 }
 
 /// `1 run`, `2 runs`.
-pub(super) fn count(number: u32, noun: &str) -> String {
+pub fn count(number: u32, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 

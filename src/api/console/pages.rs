@@ -1,0 +1,92 @@
+//! The table: every page, what it may be sent, and what shows it. What `/v1` refuses to a visitor's key is refused there; a page
+//! only leaves out what would be.
+
+use tiny_http::Method;
+
+use crate::api::console::page::Shown;
+use crate::api::console::problem::Problem;
+use crate::api::console::visit::Visit;
+use crate::api::console::{invocations, sign_in};
+use crate::api::rest::route::match_path;
+use crate::http::head::Head;
+
+/// Forms of a few fields.
+const SMALL: u64 = 64 * 1024;
+
+/// One row.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// Whether it is for forms that change or run something; else for looking.
+    is_form: bool,
+    /// With variable parts in braces.
+    path: &'static str,
+    pub(super) show: fn(&Visit<'_>) -> Result<Shown, Problem>,
+    /// The most a form may send, bytes.
+    pub(super) body_max: u64,
+    /// Whether it is for everybody; else for whoever is signed in.
+    pub(super) is_open: bool,
+    /// Whether it may take long.
+    pub(super) is_patient: bool,
+}
+
+type Show = fn(&Visit<'_>) -> Result<Shown, Problem>;
+
+/// A page to look at.
+const fn look(path: &'static str, show: Show) -> Page {
+    Page { is_form: false, path, show, body_max: SMALL, is_open: false, is_patient: false }
+}
+
+/// What a form is sent to.
+const fn form(path: &'static str, show: Show) -> Page {
+    Page { is_form: true, ..look(path, show) }
+}
+
+impl Page {
+    /// For everybody.
+    const fn open(self) -> Page {
+        Page { is_open: true, ..self }
+    }
+}
+
+/// Every page.
+static PAGES: &[Page] = &[
+    look("/console/", invocations::list),
+    look("/console/invocations", invocations::list),
+    look("/console/invocations/{request_id}", invocations::one),
+    look("/console/sign-in", sign_in::show).open(),
+    form("/console/sign-in", sign_in::by_key).open(),
+    look("/console/enter", sign_in::by_ticket).open(),
+    form("/console/sign-out", sign_in::out),
+];
+
+/// The page that a request asks for, and the variable parts of its path.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) page: &'static Page,
+    pub(super) parts: Vec<String>,
+}
+
+/// Looks a request up in the table.
+pub(super) fn find(head: &Head) -> Result<Found, Problem> {
+    let is_form = match head.method() {
+        Method::Get | Method::Head => false,
+        Method::Post => true,
+        _ => return Err(Problem::new(405, "Pages are looked at (GET), and forms are sent (POST).")),
+    };
+    let mut is_there = false;
+    for page in PAGES {
+        let Some(parts) = match_path(page.path, head.path()) else { continue };
+        is_there = true;
+        if page.is_form == is_form {
+            let decode = |part: &str| crate::base::percent::decode(part);
+            let parts: Option<Vec<String>> = parts.into_iter().map(decode).collect();
+            let parts = parts.ok_or_else(|| Problem::new(400, "The address has a malformed escape."))?;
+            return Ok(Found { page, parts });
+        }
+    }
+    match (is_there, is_form) {
+        (true, true) => Err(Problem::new(405, "This page takes no form.")),
+        (true, false) => Err(Problem::new(405, "This is for a form only: go back to the page that has it.")),
+        (false, _) => Err(Problem::new(404, "There is no such page.")),
+    }
+}

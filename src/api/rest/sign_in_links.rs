@@ -1,0 +1,31 @@
+//! `/v1/sign-in-links`: ways into the console for whoever has none.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::api::console::path_of_ticket;
+use crate::api::rest::Rest;
+use crate::api::rest::answer;
+use crate::api::rest::call::Call;
+use crate::error::Result;
+use crate::http::response::Response;
+use crate::service::sessions::LINK_LIFE;
+
+#[derive(Serialize)]
+struct LinkBody<'a> {
+    url: String,
+    path: &'a str,
+    expires_us: i64,
+}
+
+pub(super) fn create(rest: &Rest, _: Call) -> Result<Response> {
+    let path = path_of_ticket(&rest.parts.sessions.ticket());
+    let expires_us = rest.parts.clock.wall_us().saturating_add(us(LINK_LIFE));
+    let url = format!("{}{path}", rest.parts.triggers.base_url());
+    Ok(answer::json(201, &LinkBody { url, path: &path, expires_us }).with_header("Cache-Control", "no-store"))
+}
+
+fn us(length: Duration) -> i64 {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
+}

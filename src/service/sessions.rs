@@ -1,0 +1,214 @@
+//! Who is signed in to the console.
+//!
+//! A session is in memory only: a server that starts again knows none, and everybody signs in again. It is worth what the key
+//! is worth that it began with, at each request anew, so revoking a key ends its sessions; one that began with a link, which
+//! only the administrator can have made, is worth an admin key.
+//!
+//! What must stay true: neither tokens nor tickets are kept, only their SHA-256, so that how long a look-up takes tells nothing
+//! of them; a ticket is good once; and however many sign in, memory stays bounded.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::base::clock::Clock;
+use crate::base::id::IdSource;
+use crate::model::key::Scope;
+use crate::service::keys::Keys;
+
+/// How long a link is good.
+pub const LINK_LIFE: Duration = Duration::from_secs(15 * 60);
+/// How long a session lasts that nobody uses: a working day.
+pub const IDLE_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+/// Most sessions, and most links, at once; beyond, the one that was used longest ago goes.
+const SESSIONS_MAX: usize = 1000;
+
+type Hash = [u8; 32];
+
+/// All sessions.
+pub struct Sessions {
+    keys: Arc<Keys>,
+    ids: Arc<dyn IdSource>,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When each link was made.
+    links: HashMap<Hash, Instant>,
+    sessions: HashMap<Hash, Session>,
+}
+
+struct Session {
+    right: Right,
+    used: Instant,
+}
+
+/// What a session began with.
+enum Right {
+    /// The secret of a key.
+    Key(String),
+    /// A link.
+    Link,
+}
+
+impl Sessions {
+    /// No sessions yet.
+    pub fn new(keys: Arc<Keys>, ids: Arc<dyn IdSource>, clock: Arc<dyn Clock>) -> Sessions {
+        Sessions { keys, ids, clock, state: Mutex::default() }
+    }
+
+    /// A ticket that is worth a session, once, within [`LINK_LIFE`].
+    pub fn ticket(&self) -> String {
+        let (ticket, now) = (self.secret(), self.clock.now());
+        let mut state = self.state();
+        state.links.retain(|_, made| now - *made < LINK_LIFE);
+        make_room(&mut state.links, |made| *made);
+        state.links.insert(hash(&ticket), now);
+        ticket
+    }
+
+    /// The token of a new session for whoever brings a ticket; none where it is not good, or not good any more.
+    pub fn enter(&self, ticket: &str) -> Option<String> {
+        let made = self.state().links.remove(&hash(ticket))?;
+        (self.clock.now() - made < LINK_LIFE).then(|| self.begin(Right::Link))
+    }
+
+    /// The token of a new session for whoever brings the secret of a key; none where it is no key's.
+    pub fn sign_in(&self, secret: &str) -> Option<String> {
+        self.keys.scope_of(secret)?;
+        Some(self.begin(Right::Key(secret.to_owned())))
+    }
+
+    /// What whoever has that token may do, if anything; the session counts as used.
+    pub fn scope_of(&self, token: &str) -> Option<Scope> {
+        let (now, id) = (self.clock.now(), hash(token));
+        let mut state = self.state();
+        let session = state.sessions.get_mut(&id)?;
+        let scope = match &session.right {
+            _ if now - session.used >= IDLE_LIFE => None,
+            Right::Key(secret) => self.keys.scope_of(secret),
+            Right::Link => Some(Scope::Admin),
+        };
+        match scope {
+            Some(_) => session.used = now,
+            None => drop(state.sessions.remove(&id)),
+        }
+        scope
+    }
+
+    /// Ends a session.
+    pub fn sign_out(&self, token: &str) {
+        self.state().sessions.remove(&hash(token));
+    }
+
+    fn begin(&self, right: Right) -> String {
+        let (token, used) = (self.secret(), self.clock.now());
+        let mut state = self.state();
+        make_room(&mut state.sessions, |session| session.used);
+        state.sessions.insert(hash(&token), Session { right, used });
+        token
+    }
+
+    fn secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.ids.secret())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock can panic")
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+/// Lets the oldest go where there are as many as there may be.
+fn make_room<T>(all: &mut HashMap<Hash, T>, age: impl Fn(&T) -> Instant) {
+    if all.len() >= SESSIONS_MAX {
+        let oldest = all.iter().min_by_key(|(_, one)| age(one)).map(|(id, _)| *id);
+        oldest.and_then(|id| all.remove(&id));
+    }
+}
+
+fn hash(text: &str) -> Hash {
+    Sha256::digest(text).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::{ManualClock, SystemClock};
+    use crate::base::id::SystemIds;
+    use crate::store::{Options, Store};
+
+    fn sessions(folder: &tempfile::TempDir) -> (Arc<Keys>, Arc<ManualClock>, Sessions) {
+        let options =
+            Options { path: folder.path().join("fnlite.db"), external_checkpointer: false, seal_key: None };
+        let store = Store::open(&options, Arc::new(SystemClock)).unwrap();
+        let keys = Arc::new(Keys::new(store, Arc::new(SystemIds)).unwrap());
+        let clock = Arc::new(ManualClock::new(0));
+        let sessions = Sessions::new(Arc::clone(&keys), Arc::new(SystemIds), Arc::clone(&clock) as _);
+        (keys, clock, sessions)
+    }
+
+    #[test]
+    fn a_session_is_worth_what_its_key_is_until_that_is_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, _, sessions) = sessions(&folder);
+        let (key, secret) = keys.create("reader", Scope::Read).unwrap();
+        let token = sessions.sign_in(&secret).unwrap();
+        assert_eq!(sessions.scope_of(&token), Some(Scope::Read));
+        assert_eq!(sessions.scope_of(&secret), None, "a key is no token");
+        keys.revoke(key.id).unwrap();
+        assert_eq!(sessions.scope_of(&token), None);
+        assert_eq!(sessions.sign_in(&secret), None);
+    }
+
+    #[test]
+    fn a_ticket_is_good_once_and_not_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, clock, sessions) = sessions(&folder);
+        let ticket = sessions.ticket();
+        let token = sessions.enter(&ticket).unwrap();
+        assert_eq!(sessions.scope_of(&token), Some(Scope::Admin));
+        assert_eq!(sessions.enter(&ticket), None);
+        let late = sessions.ticket();
+        clock.advance(LINK_LIFE);
+        assert_eq!(sessions.enter(&late), None);
+    }
+
+    #[test]
+    fn a_session_ends_by_itself_and_by_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, clock, sessions) = sessions(&folder);
+        let [idle, used, left] = [(); 3].map(|()| sessions.enter(&sessions.ticket()).unwrap());
+        sessions.sign_out(&left);
+        assert_eq!(sessions.scope_of(&left), None);
+        clock.advance(IDLE_LIFE / 2);
+        assert_eq!(sessions.scope_of(&used), Some(Scope::Admin));
+        clock.advance(IDLE_LIFE / 2);
+        assert_eq!((sessions.scope_of(&used), sessions.scope_of(&idle)), (Some(Scope::Admin), None));
+    }
+
+    #[test]
+    fn however_many_sign_in_memory_stays_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, clock, sessions) = sessions(&folder);
+        let first = sessions.enter(&sessions.ticket()).unwrap();
+        for _ in 0..SESSIONS_MAX {
+            clock.advance(Duration::from_millis(1));
+            sessions.enter(&sessions.ticket()).unwrap();
+        }
+        assert_eq!(sessions.state().sessions.len(), SESSIONS_MAX);
+        assert_eq!(sessions.scope_of(&first), None);
+    }
+}
