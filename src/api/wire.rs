@@ -17,6 +17,12 @@ pub(crate) struct Function {
     pub(crate) network: String,
     #[serde(default)]
     pub(crate) description: String,
+    /// Active, or how its last deploy goes.
+    #[serde(default)]
+    pub(crate) status: String,
+    /// Why that failed.
+    #[serde(default)]
+    pub(crate) status_reason: String,
     #[serde(default)]
     pub(crate) code_bytes: u64,
     #[serde(default)]
@@ -36,6 +42,9 @@ pub(crate) struct Trigger {
     pub(crate) qualifier: String,
     pub(crate) enabled: bool,
     pub(crate) address: String,
+    /// What it waits for.
+    #[serde(default)]
+    pub(crate) spec: Option<Box<RawValue>>,
     #[serde(default)]
     pub(crate) next_us: Option<i64>,
     #[serde(default)]
@@ -61,6 +70,8 @@ pub(crate) struct Triggers {
 #[derive(Debug, Deserialize)]
 pub(crate) struct EventTemplate {
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) title: String,
     pub(crate) event: Box<RawValue>,
 }
 

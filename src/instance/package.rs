@@ -12,6 +12,7 @@
 //! - Only plain files and folders are ever made, with names that `name` has passed, inside a folder that nobody else
 //!   writes to. That is why no entry has to be resolved against the file system.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Kind, Result};
 use crate::instance::package::archive::{Archive, Entry};
+use crate::instance::package::pack::Source;
 use crate::model::function::Digest;
 
 mod archive;
@@ -64,6 +66,24 @@ pub fn file(bytes: &[u8], path: &str, bytes_max: usize) -> Result<Option<Vec<u8>
     let mut content = Vec::new();
     archive.read(index, &mut content)?;
     Ok((content.len() <= bytes_max).then_some(content))
+}
+
+/// Every file of an archive, by path; none where they have more than `bytes_max` bytes together. Folders without files are not
+/// told of.
+pub fn sources(bytes: &[u8], bytes_max: u64) -> Result<Option<BTreeMap<String, Source>>> {
+    let mut archive = Archive::open(bytes)?;
+    let mut found = BTreeMap::new();
+    for index in 0..archive.entries().len() {
+        let mut content = Vec::new();
+        archive.read(index, &mut content)?;
+        if archive.unpacked_bytes() > bytes_max {
+            return Ok(None);
+        }
+        if let Entry::File { path, executable } = &archive.entries()[index] {
+            found.insert(path.clone(), Source { content, executable: *executable });
+        }
+    }
+    Ok(Some(found))
 }
 
 /// Unpacks into `folder`, which appears whole or not at all: the work is done in a hidden folder beside it, which then

@@ -12,11 +12,17 @@ use crate::http::response::Response;
 pub(super) const PATH: &str = "/console/assets/";
 
 /// Name, media type, content.
-const ALL: [(&str, &str, &str); 3] = [
+const ALL: &[(&str, &str, &str)] = &[
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
+    ("functions.js", "text/javascript; charset=utf-8", include_str!("assets/functions.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
+
+/// The scripts, each of which looks for what it is for on every page.
+pub(super) fn scripts() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _, _)| *name).filter(|name| name.ends_with(".js"))
+}
 
 /// Part of every address, so that what a browser kept of another release is not used.
 static EDITION: LazyLock<String> = LazyLock::new(|| {

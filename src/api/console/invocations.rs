@@ -89,8 +89,7 @@ pub(super) fn one(visit: &Visit<'_>) -> Result<Shown, Problem> {
         html! {
             h1 { "Run of " a href=(visit.link(&["functions", &run.function]).text()) { (run.function) } }
             @if is_under_way { p.quiet data-reload="2000" { "This page shows how things were when it was loaded." } }
-            (facts(visit, &run))
-            (timeline(&run))
+            (summary(visit, &run))
             @if !run.attempts.is_empty() { (attempts(&run.attempts)) }
             @if !run.error.is_empty() { h2 { "Error" } pre.problem { (run.error) } }
             @if let Some(result) = &run.result { h2 { "Result" } pre { (pretty(result.get())) } }
@@ -104,10 +103,11 @@ pub(super) fn one(visit: &Visit<'_>) -> Result<Shown, Problem> {
     )
 }
 
-fn facts(visit: &Visit<'_>, run: &Run) -> Markup {
+/// How a run went, in short.
+pub(super) fn summary(visit: &Visit<'_>, run: &Run) -> Markup {
     html! {
         dl.facts {
-            dt { "Request ID" } dd { code { (run.request_id) } }
+            dt { "Request ID" } dd { a.id href=(visit.link(&["invocations", &run.request_id]).text()) { (run.request_id) } }
             dt { "State" } dd { (state(&run.state, run.status)) @if !run.reason.is_empty() { " " (run.reason) } }
             dt { "Version" } dd { (run.qualifier) }
             dt { "Source" } dd { (run.source) }
@@ -118,6 +118,7 @@ fn facts(visit: &Visit<'_>, run: &Run) -> Markup {
                 dt { "Memory" } dd { (text::memory(run.memory_used_kb).unwrap_or_else(|| "not seen".to_owned())) " of " (run.memory_mb) " MB" }
             }
         }
+        (timeline(run))
     }
 }
 
@@ -136,7 +137,6 @@ fn timeline(run: &Run) -> Markup {
         (name, from, so_far_us * WIDTH / whole_us - from)
     });
     html! {
-        h2 { "Where the time went" }
         svg.timeline viewBox={ "0 0 " (WIDTH) " 24" } preserveAspectRatio="none" role="img" aria-label="A bar of what the list below says" {
             @for (name, from, width) in bars { rect class=(name) x=(from) y="0" width=(width) height="24" {} }
         }

@@ -38,6 +38,7 @@ mod assets;
 mod client;
 mod cookie;
 mod form;
+mod functions;
 mod guard;
 mod invocations;
 mod page;
@@ -111,7 +112,7 @@ impl Console {
         let Request { head, body, peer, .. } = request;
         let Found { page, parts } = pages::find(&head)?;
         let query = Form::parse(head.query().unwrap_or_default())?;
-        let form = form_of(&head, body)?;
+        let Sent { form, file } = Sent::read(&head, body)?;
         let scope = match page {
             Page { is_open: true, .. } => {
                 self.guard.check_origin(&head)?;
@@ -119,7 +120,7 @@ impl Console {
             }
             _ => match self.scope(&head) {
                 Ok(scope) => scope,
-                Err(problem) if problem.status == 401 && form.is_none() => {
+                Err(problem) if problem.status == 401 && *head.method() != Method::Post => {
                     return Ok(page::to(&sign_in::path_for(head.target())));
                 }
                 Err(problem) => return Err(problem),
@@ -130,7 +131,8 @@ impl Console {
             scope,
             parts,
             query,
-            form: form.unwrap_or_default(),
+            form,
+            file,
             path: head.path(),
             head: &head,
             peer,
@@ -150,14 +152,28 @@ impl Console {
     }
 }
 
-/// What a form was filled with; none where nothing was sent.
-fn form_of(head: &Head, body: Body) -> Result<Option<Form>, Problem> {
-    if *head.method() != Method::Post {
-        return Ok(None);
+/// The body of a request.
+#[derive(Debug, Default)]
+struct Sent {
+    form: Form,
+    file: Vec<u8>,
+}
+
+impl Sent {
+    fn read(head: &Head, body: Body) -> Result<Sent, Problem> {
+        let bytes = body.into_bytes()?;
+        let kind = head.header_text("content-type").unwrap_or_default();
+        match kind.split(';').next().unwrap_or_default().trim() {
+            _ if bytes.is_empty() => Ok(Sent::default()),
+            "application/x-www-form-urlencoded" => {
+                let text = String::from_utf8(bytes);
+                let text = text.map_err(|_| Problem::new(400, "What the form sent is not UTF-8."))?;
+                Ok(Sent { form: Form::parse(&text)?, ..Sent::default() })
+            }
+            "application/zip" => Ok(Sent { file: bytes, ..Sent::default() }),
+            _ => Err(Problem::new(415, "What was sent is neither a form nor a zip archive.")),
+        }
     }
-    let text = String::from_utf8(body.into_bytes()?);
-    let text = text.map_err(|_| Problem::new(400, "What the form sent is not UTF-8."))?;
-    Ok(Some(Form::parse(&text)?))
 }
 
 impl Handler for Console {

@@ -16,7 +16,13 @@ use crate::http::response::Response;
 #[derive(Debug)]
 pub(super) enum Shown {
     /// A page.
-    Page { title: String, body: Markup },
+    Page {
+        status: u16,
+        title: String,
+        /// What was wrong with what a form asked for, if it is this page again because of that.
+        wrong: String,
+        body: Markup,
+    },
     /// The visitor is sent on, with a sentence from [`DONE`] to be read there; empty for none.
     On(String),
     /// It cannot be shown.
@@ -27,7 +33,17 @@ pub(super) enum Shown {
 
 impl Shown {
     pub(super) fn page(title: impl Into<String>, body: Markup) -> Result<Shown, Problem> {
-        Ok(Shown::Page { title: title.into(), body })
+        Ok(Shown::Page { status: 200, title: title.into(), wrong: String::new(), body })
+    }
+
+    /// The page of a form, shown again because what it asked for was refused.
+    pub(super) fn refused(self, problem: &Problem) -> Shown {
+        match self {
+            Shown::Page { title, body, .. } => {
+                Shown::Page { status: problem.status, title, wrong: problem.sentence.clone(), body }
+            }
+            other => other,
+        }
     }
 
     /// On to `target`, where the sentence of `done` is read.
@@ -37,7 +53,9 @@ impl Shown {
 
     pub(super) fn answer(self, visit: &Visit<'_>) -> Response {
         match self {
-            Shown::Page { title, body } => html_answer(200, framed(visit, &title, &body)),
+            Shown::Page { status, title, wrong, body } => {
+                html_answer(status, framed(visit, &title, &wrong, &body))
+            }
             Shown::On(path) => to(&path),
             Shown::Problem(problem) => {
                 let body = html! {
@@ -45,7 +63,7 @@ impl Shown {
                     p.problem role="alert" { (sentence(&problem.sentence)) }
                     p { a href=(visit.link(&[""]).text()) { "To the overview" } }
                 };
-                html_answer(problem.status, framed(visit, heading(problem.status), &body))
+                html_answer(problem.status, framed(visit, heading(problem.status), "", &body))
             }
             Shown::Whole(response) => *response,
         }
@@ -53,12 +71,19 @@ impl Shown {
 }
 
 /// What may be said at the top of a page after a form was sent; a link names one, so that nobody can have us say something else.
-const DONE: &[(&str, &str)] = &[];
+const DONE: &[(&str, &str)] = &[
+    ("created", "The function is deployed. Try it on the tab Test."),
+    ("deployed", "It is deployed: whatever begins from now on runs it."),
+    ("deleted", "The function is deleted. Its runs and logs stay."),
+    ("published", "A version is published."),
+    ("changed", "It is changed."),
+    ("added", "The trigger is there."),
+];
 
 /// Where the pages are.
-const NAV: &[(&str, &str)] = &[("invocations", "Invocations")];
+const NAV: &[(&str, &str)] = &[("functions", "Functions"), ("invocations", "Invocations")];
 
-fn framed(visit: &Visit<'_>, title: &str, body: &Markup) -> Markup {
+fn framed(visit: &Visit<'_>, title: &str, wrong: &str, body: &Markup) -> Markup {
     let here = visit.path.trim_start_matches("/console/").split('/').next().unwrap_or_default();
     let done = DONE.iter().find(|(code, _)| *code == visit.query.text("done")).map(|(_, sentence)| sentence);
     document(
@@ -79,7 +104,8 @@ fn framed(visit: &Visit<'_>, title: &str, body: &Markup) -> Markup {
                 }
             }
             main id="main" tabindex="-1" {
-                @if let Some(sentence) = done { p.done role="status" { (sentence) } }
+                @if let Some(done) = done { p.done role="status" { (done) } }
+                @if !wrong.is_empty() { p.problem role="alert" { (sentence(wrong)) } }
                 (body)
             }
         },
@@ -110,7 +136,7 @@ pub(super) fn document(title: &str, body: &Markup) -> Markup {
                 title { (title) " · fnlite" }
                 link rel="icon" href=(assets::url("icon.svg"));
                 link rel="stylesheet" href=(assets::url("console.css"));
-                script src=(assets::url("console.js")) defer {}
+                @for script in assets::scripts() { script src=(assets::url(script)) defer {} }
             }
             body { (body) }
         }

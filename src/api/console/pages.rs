@@ -6,12 +6,20 @@ use tiny_http::Method;
 use crate::api::console::page::Shown;
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
-use crate::api::console::{invocations, sign_in};
+use crate::api::console::{functions, invocations, sign_in};
 use crate::api::rest::route::match_path;
 use crate::http::head::Head;
+use crate::model::limits;
 
 /// Forms of a few fields.
 const SMALL: u64 = 64 * 1024;
+
+/// An event, of which a form may make up to three bytes each.
+const EVENT: u64 = 3 * limits::EVENT_BYTES_MAX as u64 + SMALL;
+/// The same of the sources of a function that can be edited.
+const SOURCES: u64 = 3 * functions::code::EDITED_BYTES_MAX + SMALL;
+/// An archive.
+const ARCHIVE: u64 = limits::PACKAGE_BYTES_MAX as u64 + 1;
 
 /// One row.
 #[derive(Debug)]
@@ -42,6 +50,11 @@ const fn form(path: &'static str, show: Show) -> Page {
 }
 
 impl Page {
+    /// A form, or a script, may send so much.
+    const fn sent(self, body_max: u64) -> Page {
+        Page { body_max, ..self }
+    }
+
     /// For everybody.
     const fn open(self) -> Page {
         Page { is_open: true, ..self }
@@ -51,6 +64,20 @@ impl Page {
 /// Every page.
 static PAGES: &[Page] = &[
     look("/console/", invocations::list),
+    look("/console/functions", functions::list),
+    form("/console/functions", functions::create::by_template),
+    form("/console/functions/{name}/upload", functions::create::by_archive).sent(ARCHIVE),
+    look("/console/functions/{name}", functions::code::show),
+    form("/console/functions/{name}", functions::code::save).sent(SOURCES),
+    form("/console/functions/{name}/delete", functions::config::delete),
+    look("/console/functions/{name}/test", functions::test::show),
+    form("/console/functions/{name}/test", functions::test::run).sent(EVENT),
+    look("/console/functions/{name}/configuration", functions::config::show),
+    form("/console/functions/{name}/configuration", functions::config::save),
+    look("/console/functions/{name}/versions", functions::versions::show),
+    form("/console/functions/{name}/versions", functions::versions::change),
+    look("/console/functions/{name}/triggers", functions::triggers::show),
+    form("/console/functions/{name}/triggers", functions::triggers::change),
     look("/console/invocations", invocations::list),
     look("/console/invocations/{request_id}", invocations::one),
     look("/console/sign-in", sign_in::show).open(),

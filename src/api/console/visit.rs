@@ -1,5 +1,7 @@
 //! What a page's function is given: who is there, where, and what was said.
 
+use tiny_http::Method;
+
 use crate::api::Parts;
 use crate::api::console::client::{Target, V1};
 use crate::api::console::form::Form;
@@ -23,6 +25,8 @@ pub(super) struct Visit<'a> {
     pub(super) query: Form,
     /// What a form was filled with.
     pub(super) form: Form,
+    /// What a script sent instead of a form: the bytes of a file.
+    pub(super) file: Vec<u8>,
     /// The path as it came.
     pub(super) path: &'a str,
     pub(super) head: &'a Head,
@@ -37,6 +41,16 @@ impl Visit<'_> {
     /// A variable part of the path.
     pub(super) fn part(&self, index: usize) -> &str {
         self.parts.get(index).map_or("", String::as_str)
+    }
+
+    /// Whether a form was sent.
+    pub(super) fn is_form(&self) -> bool {
+        *self.head.method() == Method::Post
+    }
+
+    /// What a field shows: what was typed into it, if this comes of its form, else what is there.
+    pub(super) fn value<'a>(&'a self, name: &str, there: &'a str) -> &'a str {
+        if self.is_form() { self.form.text(name) } else { there }
     }
 
     /// The namespace looked at.

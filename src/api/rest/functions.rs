@@ -21,7 +21,8 @@ use crate::model::limits;
 use crate::model::runtime::Runtime;
 use crate::service::functions::Code;
 
-const FIELDS: [&str; 17] = [
+/// What a deploy may say, and what a function is shown with, by the same names but for its code.
+pub(in crate::api) const FIELDS: [&str; 17] = [
     "runtime",
     "handler",
     "timeout_s",

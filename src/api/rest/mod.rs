@@ -40,7 +40,7 @@ mod event_config;
 mod event_templates;
 mod events_s3;
 mod fields;
-mod functions;
+pub(in crate::api) mod functions;
 mod instant;
 mod invocations;
 mod invoke;
