@@ -7,6 +7,7 @@ mod cli;
 mod cli_events;
 mod client;
 mod clocks;
+mod console;
 mod custom;
 mod delegated;
 mod deploy;

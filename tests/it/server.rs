@@ -31,6 +31,8 @@ pub(crate) struct Server {
     address: Address,
     /// Where the object storage alone listens, if anywhere.
     cos_address: Option<Address>,
+    /// The link into the console that it has shown.
+    console_url: String,
 }
 
 /// Where a server keeps its files, and the key that its first start made.
@@ -45,6 +47,7 @@ pub(crate) struct Place {
 struct Announcement {
     address: String,
     cos_address: Option<String>,
+    console_url: String,
     key: Option<String>,
 }
 
@@ -114,7 +117,8 @@ impl Place {
         };
         self.key = ready.key.unwrap_or(self.key);
         let cos_address = ready.cos_address.map(|url| Address::from_url(&url).unwrap());
-        Server { place: Some(self), child, address: Address::from_url(&ready.address).unwrap(), cos_address }
+        let (address, console_url) = (Address::from_url(&ready.address).unwrap(), ready.console_url);
+        Server { place: Some(self), child, address, cos_address, console_url }
     }
 
     /// What the server has written on standard error.
@@ -142,6 +146,10 @@ impl Server {
             tell_when_a_test_fails(level, server.place().file("server.log"));
             server
         })
+    }
+
+    pub(crate) fn console_url(&self) -> &str {
+        &self.console_url
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -7,6 +7,7 @@
 //!
 //! * The function is told of the client only what the server knows; what it answers cannot end a header.
 //! * Whatever goes wrong, the answer is of the door that was knocked at: gateway and URL each have their own words for it.
+//! * Where functions share a host with the console, browsers are told to keep them apart.
 //! * What has come of it is counted for the trigger, and what ran has a record under the id that the client was told.
 
 mod answer;
@@ -38,6 +39,10 @@ use crate::service::invoke::{Finished, Order};
 use crate::trigger::http::event::{self, Asked};
 use crate::trigger::http::reply::{self, Reply};
 use crate::trigger::http::routes::{Api, Found, Routes, Url};
+
+/// What browsers are told of an answer at a host that functions share with this server's own pages: whatever it is, it is of no
+/// origin, so that no script of a function can ask the console for anything. At a host of its own a page is whole.
+const SANDBOX: &str = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts allow-top-navigation-by-user-activation";
 
 /// How the door behaves.
 #[derive(Clone, Debug)]
@@ -326,6 +331,8 @@ impl Handler for Gateway {
     }
 
     fn handle(&self, request: Request) -> Response {
-        self.serve(request)
+        let shares_its_host = ways::shares_its_host(&request.head, &self.options.appid);
+        let response = self.serve(request);
+        if shares_its_host { response.with_header("Content-Security-Policy", SANDBOX) } else { response }
     }
 }

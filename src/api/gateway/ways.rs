@@ -79,6 +79,12 @@ impl<'a> Way<'a> {
     }
 }
 
+/// Whether a request came to a host that is not its function's alone, so that what it answers would be of one origin with this
+/// server's own pages and other functions'.
+pub(super) fn shares_its_host(head: &Head, appid: &str) -> bool {
+    Way::by_host(head, appid).is_none()
+}
+
 /// What is before the first slash, and the rest with it; a slash where there is none.
 fn cut(path: &str) -> (&str, &str) {
     path.find('/').map_or((path, "/"), |at| path.split_at(at))

@@ -579,6 +579,19 @@ fn pages_fetch_as_from_any_server() {
     assert_eq!(seen, expected);
 }
 
+/// What a function answers at this server's own address is of no origin to a browser, so that it cannot ask the console.
+#[test]
+fn pages_of_functions_are_kept_apart_where_they_share_a_host() {
+    let server = Server::shared();
+    let url = url(server, "kept_apart", &json!({}));
+    let by_path = curl(&[&url]);
+    assert!(by_path.header("content-security-policy").unwrap().starts_with("sandbox "), "{by_path:?}");
+    let id = url.rsplit('/').next().unwrap();
+    let host = format!("Host: 1250000000-{id}.localhost");
+    let by_host = curl(&[&server.url(), "-H", &host]);
+    assert_eq!((by_host.status, by_host.header("content-security-policy")), (200, None), "{by_host:?}");
+}
+
 #[test]
 fn the_gateway_does_not_wait_for_ever() {
     let server = Server::start(&["--gateway-timeout", "1s", "--drain-timeout", "20s"]);

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::api::console::client::JSON;
+use crate::api::console::client::{JSON, Target};
 use crate::api::console::functions::{function, here, tab};
 use crate::api::console::invocations;
 use crate::api::console::page::{Shown, pretty};
@@ -19,7 +19,7 @@ pub(in crate::api::console) fn show(visit: &Visit<'_>) -> Result<Shown, Problem>
 
 fn shown(visit: &Visit<'_>, result: &Markup) -> Result<Shown, Problem> {
     let function = function(visit)?;
-    let templates: EventTemplates = visit.v1.get(&visit.api(&["event-templates"]))?;
+    let templates: EventTemplates = visit.v1.get(&Target::of(&["v1", "event-templates"]))?;
     let body = if visit.may_invoke() {
         html! { (form(visit, &templates.templates)?) (result) }
     } else {

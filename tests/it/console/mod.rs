@@ -1,0 +1,5 @@
+//! The console as a browser sees it without running a script; with a real one: `browser`.
+
+mod door;
+mod functions;
+pub(crate) mod visitor;
