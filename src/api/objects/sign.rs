@@ -6,6 +6,8 @@
 //! * What is signed is what came: the decoded path, header values as they were sent. Clients sign the host with its port or
 //!   without it; both are tried.
 //! * Comparisons take the same time wherever they fail, and an id that is nobody's costs as much as one that is.
+//! * A signature goes no further than this file. It is good for hours and covers no body: whoever reads it could send other
+//!   bytes with it.
 
 use sha1::{Digest as _, Sha1};
 use subtle::{Choice, ConstantTimeEq};
@@ -25,7 +27,7 @@ const SKEW_S: i64 = 15 * 60;
 pub(super) struct Signed {
     /// What its key may do.
     pub(super) scope: Scope,
-    /// The header it came in; empty where it came among the parameters.
+    /// The header it came in, without the signature itself; empty where it came among the parameters.
     pub(super) authorization: String,
 }
 
@@ -62,12 +64,18 @@ pub(super) fn verify(
         None => {
             Err(Fault::new(403, "InvalidAccessKeyId", "The Access Key Id does not exist, or was revoked."))
         }
-        Some(scope) if is_right => Ok(Signed { scope, authorization: authorization.to_owned() }),
+        Some(scope) if is_right => Ok(Signed { scope, authorization: unsigned(authorization) }),
         Some(_) => {
             let sentence = "The signature is not that of this request. Check the key, and what of the request was signed.";
             Err(Fault::new(403, "SignatureDoesNotMatch", sentence))
         }
     }
+}
+
+/// What a header says of who signed and when, as it came, without what was signed.
+fn unsigned(authorization: &str) -> String {
+    let is_told = |pair: &&str| pair.split('=').next() != Some("q-signature");
+    authorization.split('&').filter(is_told).collect::<Vec<_>>().join("&")
 }
 
 impl Claim {
@@ -206,6 +214,30 @@ mod tests {
             let head = list("prefix=in%2F&delimiter=/&max-keys=10&encoding-type=url", &host) + &signed;
             check(&head, NOW_S, Ok(Scope::Invoke));
         }
+    }
+
+    /// Functions are given the header, and records keep it.
+    #[test]
+    fn a_signature_is_not_handed_on() {
+        let secret_of = |_: &str| Some(("edge-secret-key".to_owned(), Scope::Invoke));
+        let told = |head: &str| {
+            let parsed = Head::parse(head.as_bytes()).unwrap();
+            let asked = Asked::read(&parsed, true).unwrap();
+            verify(&parsed, &asked, &secret_of, NOW_S).unwrap().authorization
+        };
+        let whole = authorization("content-length;content-type;host;x-cos-meta-site", "", PUT);
+        let rest = whole.strip_suffix(&format!("&q-signature={PUT}")).unwrap();
+        assert_eq!(told(&put(PUT)), rest);
+        let first = format!("q-signature={PUT}&{rest}");
+        assert_eq!(told(&put(PUT).replace(&whole, &first)), rest);
+        // The last of two is the one that counts here, and neither is told.
+        let twice = format!("q-signature=x&{whole}");
+        assert_eq!(told(&put(PUT).replace(&whole, &twice)), rest);
+        let query = authorization("host", "delimiter;max-keys;prefix", LIST).replace(';', "%3B");
+        assert_eq!(
+            told(&(list(&format!("{query}&prefix=in/&delimiter=%2F&max-keys=10"), HOST) + "\r\n")),
+            ""
+        );
     }
 
     #[test]

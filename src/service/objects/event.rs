@@ -39,7 +39,7 @@ pub struct Asker {
     pub request_id: String,
     /// The address it came from.
     pub source_ip: String,
-    /// How it was signed; empty where that is not known.
+    /// Who signed it and when, without the signature; empty where that is not known.
     pub authorization: String,
 }
 
