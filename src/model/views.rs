@@ -70,7 +70,7 @@ pub static VIEWS: &[View] = &[
             text("alias", "alias it was called by; empty if by version"),
             text(
                 "source",
-                "who called: rest, api (TencentCloud API), or replay and dead-letter for events made from dead letters",
+                "who called: rest, api (TencentCloud API), a trigger's type (timer, http, apigw, cos or ckafka), or replay and dead-letter for events made from dead letters",
             ),
             integer("is_event", "1 if nobody waited for it, else 0"),
             text("state", "queued, running, retrying, succeeded, failed, expired, dead or aborted"),
@@ -340,4 +340,19 @@ const fn real(name: &'static str, says: &'static str) -> Column {
 
 const fn function(call: &'static str, says: &'static str) -> Function {
     Function { call, says }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::invocation::Source;
+
+    #[test]
+    fn every_source_of_runs_is_named() {
+        let column = VIEWS[0].columns.iter().find(|column| column.name == "source").unwrap();
+        let words: Vec<&str> = column.says.split(|of: char| !of.is_ascii_lowercase() && of != '-').collect();
+        for source in Source::ALL {
+            assert!(words.contains(&source.as_str()), "{}: {}", source.as_str(), column.says);
+        }
+    }
 }

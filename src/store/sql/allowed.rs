@@ -115,7 +115,8 @@ const TABLES: &[(&str, &[&str])] = &[
             "modified_us",
         ],
     ),
-    ("upload", &["id", "bucket_id"]),
+    // They are counted by an index that has the names, too, which a list of uploads tells as well.
+    ("upload", &["id", "bucket_id", "key", "upload_id"]),
     ("package", &["id", "sha256", "size_bytes", "complete"]),
     (
         "invocation",

@@ -32,6 +32,32 @@ impl Door {
         Door { store, fixture }
     }
 
+    /// A database in which every view has a row.
+    fn full() -> Door {
+        let door = Door::new();
+        let hello = door.store.function(&Namespace::default(), &name("hello")).unwrap().unwrap();
+        door.store.record(run(&door.store, &hello, &["two"])).unwrap();
+        door.store.record(run(&door.store, &hello, &[])).unwrap();
+        // What a plain deploy leaves empty.
+        let other = door.fixture.other_program();
+        other
+            .execute_batch(
+                "INSERT INTO dead_letter SELECT id, function_id, created_us, 'it failed' FROM invocation LIMIT 1;
+                 INSERT INTO alias VALUES (1, 'prod', '1', '2', 0.5, 'k', 'exact', 'x', '', 1, 1);
+                 INSERT INTO layer_version (name, number, package_id, runtimes, description, license, created_us)
+                 VALUES ('deps', 1, 1, '[]', '', '', 1);
+                 INSERT INTO version_layer SELECT id, 0, 1 FROM version;
+                 INSERT INTO provisioned SELECT id, '$LATEST', 1 FROM function;
+                 INSERT INTO trigger_row VALUES (1, 1, 'timer', 'tick', '$DEFAULT', '{}', 1, '', '', 1, 1);
+                 INSERT INTO trigger_state VALUES (1, 2, 1, 0, 1, 'x', 1, 1, NULL);
+                 INSERT INTO bucket VALUES (1, 'b-1', 1);
+                 INSERT INTO object VALUES (1, 1, x'61', 'f', 1, 'e', 0, 't', '{}', 'STANDARD', 1);
+                 INSERT INTO upload VALUES (1, 1, x'62', 'u', 't', '{}', 'STANDARD', 1);",
+            )
+            .unwrap();
+        door
+    }
+
     fn try_ask(&self, sql: &str) -> Result<Answer> {
         self.try_ask_with(sql, Params::InOrder(Vec::new()), RowLimit::default())
     }
@@ -92,30 +118,12 @@ fn every_column_of_every_view_is_described() {
 
 #[test]
 fn values_are_of_the_types_described() {
-    let door = Door::new();
-    let hello = door.store.function(&Namespace::default(), &name("hello")).unwrap().unwrap();
-    let unlucky = run(&door.store, &hello, &["two"]).record.request_id;
-    door.store.record(run(&door.store, &hello, &[])).unwrap();
+    let door = Door::full();
     let other = door.fixture.other_program();
-    let dead =
-        "INSERT INTO dead_letter SELECT id, function_id, created_us, 'it failed' FROM invocation LIMIT 1";
-    other.execute(dead, []).unwrap();
-    // A row for each view that a plain deploy leaves empty.
-    other
-        .execute_batch(
-            "INSERT INTO alias VALUES (1, 'prod', '1', '2', 0.5, 'k', 'exact', 'x', '', 1, 1);
-             INSERT INTO layer_version (name, number, package_id, runtimes, description, license, created_us)
-             VALUES ('deps', 1, 1, '[]', '', '', 1);
-             INSERT INTO trigger_row VALUES (1, 1, 'timer', 'tick', '$DEFAULT', '{}', 1, '', '', 1, 1);
-             INSERT INTO trigger_state VALUES (1, 2, 1, 0, 1, 'x', 1, 1, NULL);
-             INSERT INTO bucket VALUES (1, 'b-1', 1);
-             INSERT INTO object VALUES (1, 1, x'61', 'f', 1, 'e', 0, 't', '{}', 'STANDARD', 1);",
-        )
-        .unwrap();
     for view in views::VIEWS {
         let mut statement = other.prepare(&format!("SELECT * FROM {}", view.name)).unwrap();
         let mut rows = statement.query([]).unwrap();
-        let row = rows.next().unwrap().unwrap_or_else(|| panic!("{} is empty; {unlucky}", view.name));
+        let row = rows.next().unwrap().unwrap_or_else(|| panic!("{} is empty", view.name));
         for (number, column) in view.columns.iter().enumerate() {
             let expected = match column.kind {
                 views::Kind::Text => Type::Text,
@@ -127,6 +135,23 @@ fn values_are_of_the_types_described() {
             assert!(found == expected || found == Type::Null && column.says.contains("NULL"), "{what}");
         }
     }
+}
+
+/// What SQLite takes of a table depends on the index it finds fit: one that has more columns than the view needs must be allowed,
+/// too.
+#[test]
+fn every_view_is_read_through_the_door() {
+    let door = Door::full();
+    for view in views::VIEWS {
+        assert!(!door.ask(&format!("SELECT * FROM {}", view.name)).is_empty(), "{} is empty", view.name);
+        door.value(&format!("SELECT count(*) FROM {}", view.name));
+        for column in view.columns {
+            door.ask(&format!("SELECT {0} FROM {1} ORDER BY {0}", column.name, view.name));
+        }
+    }
+    let rows = door.ask("SELECT bucket, objects, size_bytes, uploads FROM buckets");
+    let one = Value::Integer(1);
+    assert_eq!(rows, [[text("b-1"), one.clone(), one.clone(), one]]);
 }
 
 #[test]
