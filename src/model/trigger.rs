@@ -205,6 +205,17 @@ impl Apigw {
     pub fn path_of(&self, function: &FunctionName) -> String {
         if self.path.is_empty() { format!("/{function}") } else { self.path.clone() }
     }
+
+    /// The same for comparing: two paths that differ only in what their parts are called answer the same requests.
+    pub fn pattern_of(&self, function: &FunctionName) -> String {
+        let path = self.path_of(function);
+        if path.starts_with('=') {
+            // Nothing varies there, whatever is in braces.
+            return path;
+        }
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    }
 }
 
 /// What is done to which objects.

@@ -241,7 +241,7 @@ fn check_bucket(tx: &Tx<'_>, trigger: &Trigger, own_id: Option<i64>) -> Result<(
     Err(Error::new(Failure::Conflict, sentence).about(About::TriggerRule))
 }
 
-/// One path, method and environment of a service leads to one function (triggers 1.4).
+/// One path, method and environment of a service leads to one function, whatever its parts are called (triggers 1.4).
 fn check_api(tx: &Tx<'_>, function_id: i64, trigger: &Trigger, own_id: Option<i64>) -> Result<()> {
     let Spec::Apigw(apigw) = &trigger.spec else { return Ok(()) };
     let sql = "SELECT name FROM function WHERE id = ?1";
@@ -252,7 +252,7 @@ fn check_api(tx: &Tx<'_>, function_id: i64, trigger: &Trigger, own_id: Option<i6
         let Spec::Apigw(theirs) = &other.trigger.spec else { return false };
         theirs.service.eq_ignore_ascii_case(&apigw.service)
             && theirs.environment == apigw.environment
-            && theirs.path_of(&other.function) == apigw.path_of(&function)
+            && theirs.pattern_of(&other.function) == apigw.pattern_of(&function)
             && (theirs.method == apigw.method
                 || [&theirs.method, &apigw.method].iter().any(|one| *one == "ANY"))
     });

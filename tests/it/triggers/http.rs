@@ -693,6 +693,34 @@ fn the_commands_make_list_switch_and_remove() {
     assert_eq!(said.status.code(), Some(4), "{}", text(&said));
 }
 
+/// Requests could not be told apart by what a part is called: the first would take all of them.
+#[test]
+fn paths_that_differ_only_in_the_names_of_their_parts_are_one() {
+    let server = Server::start(&[]);
+    server.deploy("orders", &folder("hello"));
+    server.deploy("others", &folder("hello"));
+    let add = |function: &str, name: &str, path: &str, method: &str| {
+        let spec = json!({ "path": path, "method": method });
+        let body = json!({ "type": "apigw", "name": name, "spec": spec }).to_string();
+        server.call("POST", &format!("/v1/functions/{function}/triggers"), body.as_bytes()).status
+    };
+    assert_eq!(add("orders", "a", "/orders/{id}", "ANY"), 201);
+    assert_eq!(add("others", "b", "/orders/{nr}", "ANY"), 409);
+    assert_eq!(add("others", "c", "/orders/{nr}", "GET"), 409);
+    assert_eq!(add("orders", "d", "/orders/{nr}", "GET"), 409, "of the same function as well");
+    for (name, path) in
+        [("e", "/orders/{id}/lines"), ("f", "/orders"), ("g", "/{id}/orders"), ("h", "=/orders/{nr}")]
+    {
+        assert_eq!(add("others", name, path, "ANY"), 201, "{path}");
+    }
+    let change = json!({ "spec": { "path": "/orders/{number}" } }).to_string();
+    let changed = |name: &str| {
+        let path = format!("/v1/functions/others/triggers/{name}");
+        server.call("PUT", &path, change.as_bytes()).status
+    };
+    assert_eq!(changed("f"), 409);
+}
+
 /// Whatever was answered is on record, however the server ends.
 #[test]
 fn what_was_answered_is_on_record_when_the_server_dies() {
