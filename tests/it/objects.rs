@@ -315,7 +315,10 @@ fn other_storages_tell_of_theirs() {
         answer.json()
     };
     assert_eq!(tell(&notification("in%2Fcat+01.jpg", "18A5")), json!({ "accepted": 1, "ignored": 0 }));
-    tell(&notification("in%2Fcat+01.jpg", "18A5"));
+    let again = tell(&notification("in%2Fcat+01.jpg", "18A5"));
+    assert_eq!(again, json!({ "accepted": 0, "ignored": 0 }), "it is known");
+    let counted = triggers::show(&server, "told", HOST);
+    assert_eq!((&counted["fired"], &counted["failed"]), (&json!(1), &json!(0)), "{counted}");
     assert_eq!(tell(&notification("out%2Fcat+01.jpg", "18A6")), json!({ "accepted": 0, "ignored": 0 }));
     let touched = notification("in%2Fcat+01.jpg", "18A7").replace("Created:Put", "Created:PutTagging");
     assert_eq!(tell(&touched), json!({ "accepted": 0, "ignored": 1 }));

@@ -70,7 +70,7 @@ struct Object {
 
 #[derive(Serialize)]
 struct Told {
-    /// Events that were queued.
+    /// Events that were queued; those of a notification that came before are not again.
     accepted: u32,
     /// Records that are of another bucket, or of a kind that is no event here.
     ignored: u32,

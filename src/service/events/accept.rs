@@ -25,24 +25,26 @@ impl Events {
     /// another event), `Full` (the queue takes no more for now) and `Busy` (the disk is nearly full, or too
     /// slow).
     pub fn accept(&self, order: Order, key: Option<&str>) -> Result<RequestId> {
-        self.accept_of(order, key, 0)
+        self.accept_of(order, key, 0).map(|accepted| accepted.request_id)
     }
 
     /// The same for the trigger of that row id.
-    pub(crate) fn accept_of(&self, order: Order, key: Option<&str>, trigger_id: i64) -> Result<RequestId> {
+    pub(crate) fn accept_of(&self, order: Order, key: Option<&str>, trigger_id: i64) -> Result<Accepted> {
         self.parts.store.check_room_for_event()?;
         let (known, record) = self.ordered(order)?;
         let record = Record { trigger_id, ..record };
+        let own_id = record.request_id.clone();
         let event_sha256 = || Sha256::digest(&record.event).into();
         let key = key.map(|key| IdempotencyKey { key: key.to_owned(), event_sha256: event_sha256() });
         let kept = self.keep(&known, record, |record| self.parts.store.accept(record, key.clone()));
-        match (kept, &key) {
+        let request_id = match (kept, &key) {
             // A full queue has room for what is in it.
             (Err(error), Some(key)) if error.kind == Kind::Full => {
-                self.parts.store.accepted_under(known.version.function_id, key)?.ok_or(error)
+                self.parts.store.accepted_under(known.version.function_id, key)?.ok_or(error)?
             }
-            (kept, _) => kept,
-        }
+            (kept, _) => kept?,
+        };
+        Ok(Accepted { is_new: request_id == own_id, request_id })
     }
 
     /// A place in the queue for an event that the caller will keep in a transaction of its own, and the record to keep it by. Then
@@ -185,6 +187,15 @@ impl Events {
         let entry = Entry { id: place.id, born_us, due_us: born_us, bytes: place.bytes, is_suspect: false };
         self.enter(place.known.version.function_id, entry, Some(&place.known));
     }
+}
+
+/// An event that is kept.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// What its run is known by.
+    pub(crate) request_id: RequestId,
+    /// Whether it was not kept before, under the same key.
+    pub(crate) is_new: bool,
 }
 
 /// An event that has its place in the queue and is not kept yet.

@@ -6,7 +6,7 @@ use crate::service::objects::event::Happened;
 
 impl Objects {
     /// Queues the events that come of something that happened elsewhere; how many. They survive a power cut when this returns.
-    /// The same `key` within 24 hours is the same happening, whose events are not queued again.
+    /// The same `key` within 24 hours is the same happening, whose events are neither queued nor counted again.
     ///
     /// Fails with `Full` (the queue takes no more for now) and `Busy`; some of the events may be queued then, which are not
     /// queued again when it is told of again.
@@ -16,10 +16,11 @@ impl Objects {
             // More than one trigger of a function may mean it, each for itself.
             let key = key.map(|key| format!("cos {} {key}", trigger.id));
             match self.events.accept_of(self.order(happened, &trigger), key.as_deref(), trigger.id) {
-                Ok(_) => {
+                Ok(accepted) if accepted.is_new => {
                     self.triggers.fired(trigger.id, None);
                     queued += 1;
                 }
+                Ok(_) => {}
                 Err(error) if matches!(error.kind, Kind::NotFound | Kind::Limit | Kind::Conflict) => {
                     self.triggers.fired(trigger.id, Some(&error.message));
                 }
