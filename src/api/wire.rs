@@ -59,6 +59,8 @@ pub(crate) struct Trigger {
     pub(crate) error: String,
     #[serde(default)]
     pub(crate) error_us: i64,
+    #[serde(default)]
+    pub(crate) warning: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@ use crate::model::cron::Cron;
 use crate::model::function::{FunctionName, Namespace, is_word};
 use crate::model::limits;
 use crate::model::namespace::check_description;
+use crate::model::object::BucketName;
 use crate::model::schedule::Zone;
 
 /// A trigger of a function.
@@ -320,6 +321,8 @@ impl Trigger {
 fn check_name(kind: Kind, name: &str) -> Result<()> {
     let is_good = match kind {
         Kind::Timer => name.len() <= TIMER_CHARS_MAX && is_word(name),
+        // Of any other name nothing could ever be told, here or by another store.
+        Kind::Cos => name.len() <= NAME_CHARS_MAX && BucketName::parse(bucket_of(name)).is_ok(),
         _ => (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic()),
     };
     if is_good {
@@ -329,6 +332,7 @@ fn check_name(kind: Kind, name: &str) -> Result<()> {
         Kind::Timer => {
             format!("at most {TIMER_CHARS_MAX} letters, digits, '-' or '_', and begin with a letter")
         }
+        Kind::Cos => "its bucket's, NAME-APPID as photos-1250000000, or the bucket's domain".to_owned(),
         _ => format!("1 to {NAME_CHARS_MAX} visible characters of ASCII"),
     };
     Err(Error::invalid(format!("the trigger's name must be {rule}")).about(About::TriggerName))
@@ -534,10 +538,17 @@ mod tests {
             assert_eq!(trigger(name, timer()).check().is_ok(), good, "{name}");
         }
         let object = || Spec::Cos(cos("cos:ObjectCreated:*", "", ""));
-        for (name, good) in [("b-1.cos.ap-guangzhou.myqcloud.com", true), ("a b", false), ("", false)] {
+        for (name, good) in [
+            ("b-1.cos.ap-guangzhou.myqcloud.com", true),
+            ("b-1", true),
+            ("b", false),
+            ("b.cos.ap-guangzhou.myqcloud.com", false),
+            ("b-1 ", false),
+            ("", false),
+        ] {
             assert_eq!(trigger(name, object()).check().is_ok(), good, "{name}");
         }
-        let argument = Trigger { custom_argument: "x".into(), ..trigger("b", object()) };
+        let argument = Trigger { custom_argument: "x".into(), ..trigger("b-1", object()) };
         assert!(argument.check().is_err(), "only timers hand something over");
         let long = Trigger { custom_argument: "x".repeat(4097), ..trigger("b", timer()) };
         assert!(long.check().is_err());

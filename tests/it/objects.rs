@@ -354,6 +354,51 @@ fn other_storages_tell_of_theirs() {
     assert_eq!(server.call("POST", "/v1/events/s3/photos", b"{\"Records\":1}").status, 400);
 }
 
+/// What can never fire is refused; what does not fire as things are is told of.
+#[test]
+fn triggers_of_buckets_that_are_not_here_say_so() {
+    let server = Server::start(&[]);
+    let (id, key) = signing_key(&server, "objects", "admin");
+    let cos = Cos { address: server.address(), id, key };
+    server.deploy("told", &expression("1"));
+    let body =
+        |name: &str| json!({ "type": "cos", "name": name, "spec": { "event": "cos:ObjectCreated:*" } });
+    let mut client = Client::new(&server, "admin");
+    for name in
+        ["photos", "photos.cos.ap-guangzhou.myqcloud.com", "Photos-1250000000", "http://photos-1250000000"]
+    {
+        let path = "/v1/functions/told/triggers";
+        let refused = server.call("POST", path, body(name).to_string().as_bytes());
+        assert_eq!(refused.status, 400, "{name}: {}", refused.text());
+        assert!(refused.refusal().contains("NAME-APPID"), "{name}: {}", refused.text());
+        let fields = json!({
+            "FunctionName": "told", "TriggerName": name, "Type": "cos", "TriggerDesc": "{\"event\":\"cos:ObjectCreated:*\"}",
+        });
+        let answer = client.call("CreateTrigger", fields);
+        assert_eq!(answer["Error"]["Code"], "InvalidParameterValue.TriggerName", "{name}: {answer}");
+    }
+    let said = server.fnlite(&["trigger", "add", "cos", "told", BUCKET]);
+    let complained = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && complained.contains("warning: there is no bucket"), "{complained}");
+    let listed = server.fnlite(&["trigger", "list", "told"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("there is no bucket"), "{listed:?}");
+    assert_eq!(cos.ask("PUT", "/", b"").status, 200);
+    let told = triggers::show(&server, "told", BUCKET);
+    assert_eq!(told.get("warning"), None, "{told}");
+
+    // Another store may have a bucket that none of this server can be.
+    let elsewhere = triggers::add(&server, "told", &body("photos-7"));
+    assert!(elsewhere["warning"].as_str().unwrap().contains("another store"), "{elsewhere}");
+    let notification = json!({ "Records": [{
+        "eventName": "s3:ObjectCreated:Put", "eventTime": "2025-11-24T02:06:40.123Z",
+        "s3": { "bucket": { "name": "photos-7" }, "object": { "key": "a", "size": 1, "sequencer": "1" } },
+    }] });
+    let told = server.call("POST", "/v1/events/s3/photos-7", notification.to_string().as_bytes()).json();
+    assert_eq!(told["accepted"], 1, "{told}");
+    let fired = triggers::show(&server, "told", "photos-7");
+    assert_eq!((&fired["fired"], fired.get("warning")), (&json!(1), None), "{fired}");
+}
+
 #[test]
 fn files_that_nobody_has_go_and_those_that_are_missed_are_told_of() {
     let server = Server::start(&ALONE);

@@ -80,7 +80,7 @@ impl Client {
         checked(&self.caller.call_with(&headers, "POST", "/", body.as_bytes()))
     }
 
-    fn call(&mut self, action: &str, fields: Value) -> Value {
+    pub(crate) fn call(&mut self, action: &str, fields: Value) -> Value {
         let (body, at_s) = (fields.to_string(), SystemClock.wall_us() / 1_000_000);
         let headers = self.sign(action, &body, at_s);
         self.send(&headers, &body)

@@ -36,6 +36,8 @@ struct Body<'a> {
     fired_us: i64,
     error: &'a str,
     error_us: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -197,5 +199,7 @@ fn body<'a>(rest: &Rest, placed: &'a Placed) -> Body<'a> {
         fired_us: state.fired_us,
         error: &state.error,
         error_us: state.error_us,
+        // What cannot be found out is not said.
+        warning: rest.parts.objects.warning(placed).unwrap_or_default(),
     }
 }

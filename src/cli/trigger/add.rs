@@ -116,7 +116,7 @@ struct Apigw {
 struct Cos {
     /// The function's name
     function: String,
-    /// The bucket, as photos-1250000000
+    /// The bucket, NAME-APPID as photos-1250000000; APPID is the server's (serve --appid)
     bucket: String,
     /// What has to be done to the object
     #[arg(long, value_name = "EVENT", default_value = "cos:ObjectCreated:*")]
@@ -264,5 +264,8 @@ fn add(function: &str, body: &Value, context: &Context) -> Result<Exit, Failure>
     };
     let said = format!("trigger {} of {function} is there{more}", made.name);
     context.out.note(&context.out.foreign(&said));
+    if !made.warning.is_empty() {
+        context.out.note(&context.out.foreign(&format!("warning: {}", made.warning)));
+    }
     Ok(Exit::Done)
 }

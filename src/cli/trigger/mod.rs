@@ -112,7 +112,7 @@ fn list(function: Option<&str>, context: &Context) -> Result<Exit, Failure> {
 fn row(trigger: &Trigger, context: &Context) -> [String; 10] {
     let times = context.times();
     let error = match trigger.error.is_empty() {
-        true => String::new(),
+        true => text::first_line(&trigger.warning),
         false => format!("{}: {}", times.past(trigger.error_us), text::first_line(&trigger.error)),
     };
     let mut counts = trigger.fired.to_string();

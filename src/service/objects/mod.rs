@@ -109,6 +109,27 @@ impl Objects {
         self.store.check_bucket(name)
     }
 
+    /// Why nothing that is done here fires a trigger of object storage, as things are; none where something does. One that has
+    /// fired is another store's, or its bucket was here: it is passed over.
+    pub fn warning(&self, placed: &Placed) -> Result<Option<String>> {
+        if placed.trigger.spec.kind() != trigger::Kind::Cos || placed.state.fired > 0 {
+            return Ok(None);
+        }
+        let bucket = BucketName::parse(trigger::bucket_of(&placed.trigger.name))?;
+        let appid = &self.owner.appid;
+        if bucket.appid() != appid {
+            let why =
+                format!("buckets of this server end with -{appid}: only another store can tell of {bucket}");
+            return Ok(Some(why));
+        }
+        match self.check_bucket(&bucket) {
+            Err(error) if error.kind == Kind::NotFound => {
+                Ok(Some(format!("there is no bucket {bucket} here yet")))
+            }
+            checked => checked.map(|()| None),
+        }
+    }
+
     /// A page of a bucket's objects. Fails with `NotFound`.
     pub fn list(&self, bucket: &BucketName, listing: &Listing) -> Result<Listed<Object>> {
         self.store.list_objects(bucket, listing)
