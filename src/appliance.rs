@@ -117,6 +117,7 @@ impl Server {
         let (front, address) = listen(&options, &parts)?;
         let cos_front = options.cos_listen.map(|at| listen_for_objects(at, &options, &parts)).transpose()?;
         let cos_address = cos_front.as_ref().and_then(|front| front.addresses().first().copied());
+        parts.keys.listens_at(address);
         let public_url = options.triggers.public_url.clone();
         parts.triggers.reached_at(public_url.unwrap_or_else(|| format!("http://{address}")));
         let settling = settle(&parts)?;

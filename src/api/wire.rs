@@ -280,6 +280,7 @@ pub(crate) struct Key {
     pub(crate) key: Option<String>,
     pub(crate) secret_id: Option<String>,
     pub(crate) secret_key: Option<String>,
+    pub(crate) endpoint: Option<String>,
 }
 
 /// A link that signs in to the console.

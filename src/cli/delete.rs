@@ -3,6 +3,7 @@
 use crate::cli::Context;
 use crate::cli::api::function_path;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::wire::Triggers;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -11,7 +12,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let path = function_path(&args.name, "");
-    let answer = context.api()?.send("DELETE", &path, Vec::new(), b"")?.accepted()?;
-    context.done(&answer, &format!("deleted {}; its runs and logs stay", args.name))
+    let mut api = context.api()?;
+    // They go along, which should not go unsaid.
+    let triggers =
+        api.get(&function_path(&args.name, "/triggers"), Vec::new())?.json::<Triggers>()?.triggers.len();
+    let answer = api.send("DELETE", &function_path(&args.name, ""), Vec::new(), b"")?.accepted()?;
+    let along = match triggers {
+        0 => String::new(),
+        1 => " and its trigger".to_owned(),
+        count => format!(" and its {count} triggers"),
+    };
+    context.done(&answer, &format!("deleted {}{along}; its runs and logs stay", args.name))
 }

@@ -128,7 +128,7 @@ enum Command {
     Terminate(terminate::Args),
     /// Look at events that were given up, run them again, or let them go
     Dead(dead::Args),
-    /// Delete a function; its runs and logs stay
+    /// Delete a function with its versions, aliases and triggers; its runs and logs stay
     Delete(delete::Args),
     /// Copy the database into a file while the server runs
     Backup(backup::Args),

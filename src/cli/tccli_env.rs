@@ -12,7 +12,7 @@ pub(super) struct Args {
     /// The name of the key that is made for it
     #[arg(long, value_name = "NAME", default_value = "tccli")]
     key: String,
-    /// Where the server is reached [default: that of --url, else 127.0.0.1:9980]
+    /// Where the server is reached [default: that of --url, else where it says that it listens]
     #[arg(long, value_name = "HOST:PORT")]
     endpoint: Option<String>,
     /// The region to name; it makes no difference
@@ -20,15 +20,11 @@ pub(super) struct Args {
     region: String,
 }
 
-/// Where a server listens that was told nothing.
-const USUAL: &str = "127.0.0.1:9980";
-
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut api = context.api()?;
-    let endpoint = args.endpoint.clone().unwrap_or_else(|| match api.address() {
-        Address::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        Address::Tcp { host, port } => format!("{host}:{port}"),
-        Address::Unix(_) => USUAL.to_owned(),
+    let typed = args.endpoint.clone().or_else(|| match api.address() {
+        address @ Address::Tcp { .. } => Some(address.host()),
+        Address::Unix(_) => None,
     });
     let body = json!({ "name": args.key, "scope": "admin", "tencent": true }).to_string();
     let answer = api.send("POST", "/v1/keys", Vec::new(), body.as_bytes())?.accepted()?;
@@ -36,6 +32,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         return context.out.data(answer.body()).map(|()| Exit::Done);
     }
     let key: Key = answer.json()?;
+    let endpoint = typed.or(key.endpoint).unwrap_or_default();
     let (id, secret) = (key.secret_id.unwrap_or_default(), key.secret_key.unwrap_or_default());
     let said = format!(
         "export TENCENTCLOUD_SECRET_ID={id}\n\

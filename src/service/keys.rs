@@ -4,7 +4,8 @@
 //! in constant time, so that how long a refusal takes says nothing. The keys live in memory; a change goes to the store
 //! first, then here, and counts from the moment its answer leaves.
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,6 +37,8 @@ pub struct Keys {
     known: RwLock<Vec<Key>>,
     /// What opens the door to whoever can read a file of this server's user, while it runs; none where nobody needs it.
     local: RwLock<Option<[u8; 32]>>,
+    /// Where the server listens, once it does.
+    listens_at: OnceLock<SocketAddr>,
     /// Held over a change of both, so that the list in memory is the newest one.
     changing: Mutex<()>,
 }
@@ -44,7 +47,25 @@ impl Keys {
     /// The keys in `store`.
     pub fn new(store: Store, ids: Arc<dyn IdSource>) -> Result<Keys> {
         let known = RwLock::new(store.keys()?);
-        Ok(Keys { store, ids, known, local: RwLock::default(), changing: Mutex::new(()) })
+        let (local, listens_at, changing) = (RwLock::default(), OnceLock::new(), Mutex::new(()));
+        Ok(Keys { store, ids, known, local, listens_at, changing })
+    }
+
+    /// Said once it is known: where the server listens.
+    pub fn listens_at(&self, address: SocketAddr) {
+        // Only the first one to say it is right, and there is only one.
+        let _ = self.listens_at.set(address);
+    }
+
+    /// Where programs of this host send what a pair signs; none before the server listens.
+    pub fn endpoint(&self) -> Option<SocketAddr> {
+        let address = *self.listens_at.get()?;
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Some(SocketAddr::new(ip, address.port()))
     }
 
     /// Makes an admin key if this database never had one; the secret is shown to whoever started the server.
@@ -187,6 +208,19 @@ mod tests {
         let again = keys(&folder);
         assert_eq!(again.ensure_first().unwrap(), None);
         assert_eq!(again.scope_of(&secret), None);
+    }
+
+    #[test]
+    fn an_endpoint_is_an_address_that_can_be_connected_to() {
+        for (listens_at, expected) in
+            [("10.0.0.5:9980", "10.0.0.5:9980"), ("0.0.0.0:81", "127.0.0.1:81"), ("[::]:9980", "[::1]:9980")]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let keys = keys(&folder);
+            assert_eq!(keys.endpoint(), None);
+            keys.listens_at(listens_at.parse().unwrap());
+            assert_eq!(keys.endpoint(), Some(expected.parse().unwrap()));
+        }
     }
 
     #[test]

@@ -225,16 +225,33 @@ fn the_readmes_snippets_do_what_they_say() {
     assert!(said.contains("\"FunctionVersion\": \"1\""), "{said}");
 }
 
+/// Over the socket file the command line does not know where the server listens: the server says so.
+#[test]
+fn what_is_pasted_for_tccli_names_the_servers_own_address() {
+    let server = Server::start(&[]);
+    for (words, endpoint) in [
+        (&["tccli-env"][..], server.address().to_string()),
+        (&["tccli-env", "--key", "other", "--endpoint", "edge.lan:80"][..], "edge.lan:80".to_owned()),
+    ] {
+        let out = server.fnlite(words);
+        check(&out, "tccli-env");
+        let said = String::from_utf8(out.stdout).unwrap();
+        assert!(said.contains(&format!("--endpoint http://{endpoint}'")), "{said}");
+    }
+}
+
 #[test]
 fn the_readmes_object_is_put_and_got() {
     let signed = Signed::on(Place::new().serve(&["--cos-listen", "127.0.0.1:0"]));
     let file = tempfile::NamedTempFile::new().unwrap();
-    let port = format!("Port={}", signed.server.cos_address().port());
-    let text = snippet_of("Object storage", "python").replace("Port=9500", &port);
+    let here = signed.server.cos_address();
+    let text = snippet_of("Object storage", "python")
+        .replace("Port=9500", &format!("Port={}", here.port()))
+        .replace("127.0.0.1:9500", &here.to_string());
     std::fs::write(file.path(), text).unwrap();
     let mut command = program(place("target/sdk/python/bin/python"));
     command.arg("-B").arg(file.path());
-    assert_eq!(as_told(&signed, command), "some bytes\n");
+    assert_eq!(as_told(&signed, command), "some bytes\n['photos-1250000000']\n");
 }
 
 /// `FNLITE_GOLDEN=write` writes it anew.

@@ -1,5 +1,7 @@
 //! `/v1/keys`: who may call.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
 use crate::api::rest::Rest;
@@ -25,6 +27,9 @@ struct KeyBody<'a> {
     /// The secret half; only in the answer that makes the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_key: Option<&'a str>,
+    /// Where programs of this host send what the pair signs; only in the answer that makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<SocketAddr>,
 }
 
 #[derive(Serialize)]
@@ -48,7 +53,8 @@ pub(super) fn create(rest: &Rest, call: Call) -> Result<Response> {
     let answer = if signs {
         let (key, pair) = rest.parts.keys.create_signing(&name, scope)?;
         let secret_key = Some(pair.secret_key.as_str());
-        answer::json(201, &KeyBody { secret_key, ..body_of(&key, None) })
+        let endpoint = rest.parts.keys.endpoint();
+        answer::json(201, &KeyBody { secret_key, endpoint, ..body_of(&key, None) })
     } else {
         let (key, secret) = rest.parts.keys.create(&name, scope)?;
         answer::json(201, &body_of(&key, Some(secret)))
@@ -72,5 +78,6 @@ fn body_of(key: &Key, secret: Option<String>) -> KeyBody<'_> {
         key: secret,
         secret_id: key.signs.as_ref().map(|pair| pair.secret_id.as_str()),
         secret_key: None,
+        endpoint: None,
     }
 }

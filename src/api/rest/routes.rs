@@ -178,7 +178,7 @@ pub(super) static ROUTES: &[Route] = &[
         query: &[NAMESPACE],
         body_max: SMALL_BODY_BYTES,
         id: "deleteFunction",
-        summary: "Delete a function. Its records and logs stay.",
+        summary: "Delete a function with its versions, aliases and triggers. Its records and logs stay.",
         takes: Shape::Nothing,
         tells: &[DELETED, NOT_FOUND, BUSY],
     },

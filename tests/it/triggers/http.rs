@@ -691,6 +691,14 @@ fn the_commands_make_list_switch_and_remove() {
     assert_eq!(all["triggers"].as_array().unwrap().len(), 3);
     let said = server.fnlite(&["trigger", "remove", "hello", "nightly"]);
     assert_eq!(said.status.code(), Some(4), "{}", text(&said));
+    let said = server.fnlite(&["delete", "hello"]);
+    assert!(
+        text(&said).contains("deleted hello and its 3 triggers; its runs and logs stay"),
+        "{}",
+        text(&said)
+    );
+    assert_eq!(server.get("/v1/triggers")["triggers"], json!([]));
+    assert_eq!(curl(&[&url]).status, 404);
 }
 
 /// Requests could not be told apart by what a part is called: the first would take all of them.
