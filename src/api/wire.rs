@@ -46,6 +46,8 @@ pub(crate) struct Trigger {
     #[serde(default)]
     pub(crate) spec: Option<Box<RawValue>>,
     #[serde(default)]
+    pub(crate) spec: TriggerSpec,
+    #[serde(default)]
     pub(crate) next_us: Option<i64>,
     #[serde(default)]
     pub(crate) fired: u64,
@@ -61,6 +63,19 @@ pub(crate) struct Trigger {
     pub(crate) error_us: i64,
     #[serde(default)]
     pub(crate) warning: String,
+}
+
+/// What narrows a trigger down, where its type has it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TriggerSpec {
+    /// The method of an API.
+    pub(crate) method: String,
+    /// What is done to an object.
+    pub(crate) event: String,
+    /// How the object's key begins, and how it ends.
+    pub(crate) prefix: String,
+    pub(crate) suffix: String,
 }
 
 #[derive(Debug, Deserialize)]

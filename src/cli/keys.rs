@@ -20,7 +20,8 @@ enum Action {
     Create {
         /// What it is for
         name: String,
-        /// What it may do
+        /// What it may do: read looks at functions, runs, logs and objects; invoke also runs functions and writes objects; admin
+        /// does everything, deploys and keys included
         #[arg(long, value_enum, default_value_t = Scope::Admin)]
         scope: Scope,
         /// One that signs requests of the TencentCloud API: a SecretId and a SecretKey
@@ -39,9 +40,9 @@ enum Action {
 /// What a key may do; each includes the ones before it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Scope {
-    /// Look at functions, runs and logs
+    /// Look at functions, runs, logs and objects
     Read,
-    /// Also run functions
+    /// Also run functions and write objects
     Invoke,
     /// Everything
     Admin,

@@ -353,7 +353,7 @@ impl Cors {
             return Ok(());
         }
         let sentence = format!(
-            "a list of CorsConfig has at most {CORS_TEXTS_MAX} texts of 1 to {NAME_CHARS_MAX} visible characters of ASCII"
+            "a list of what browsers are told has at most {CORS_TEXTS_MAX} texts of 1 to {NAME_CHARS_MAX} visible characters of ASCII"
         );
         Err(wrong(sentence))
     }
@@ -365,7 +365,7 @@ impl Apigw {
             return Err(wrong(format!("method must be one of {}", METHODS.join(", "))));
         }
         if !["release", "test", "prepub"].contains(&self.environment.as_str()) {
-            return Err(wrong("environmentName must be release, test or prepub".to_owned()));
+            return Err(wrong("environment must be release, test or prepub".to_owned()));
         }
         let is_of_service = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if !(1..=SERVICE_CHARS_MAX).contains(&self.service.len()) || !self.service.bytes().all(is_of_service)
@@ -400,10 +400,10 @@ impl Cos {
             return Err(wrong("event must be one of object storage, such as cos:ObjectCreated:*".to_owned()));
         }
         if !self.suffix.is_empty() && !self.suffix.starts_with('.') {
-            return Err(wrong("Suffix must begin with a full stop".to_owned()));
+            return Err(wrong("suffix must begin with a full stop".to_owned()));
         }
         if self.prefix.len() > KEY_BYTES_MAX || self.suffix.len() > KEY_BYTES_MAX {
-            return Err(wrong(format!("Prefix and Suffix must be at most {KEY_BYTES_MAX} bytes")));
+            return Err(wrong(format!("prefix and suffix must be at most {KEY_BYTES_MAX} bytes")));
         }
         Ok(())
     }
@@ -455,16 +455,16 @@ impl Ckafka {
             return Err(wrong("offset must be latest, earliest, or milliseconds since 1970".to_owned()));
         }
         for (name, value, (min, max)) in [
-            ("maxMsgNum", self.max_msg_num, (1, 10_000)),
-            ("retry", self.retry, (0, 10_000)),
-            ("timeOut", self.timeout_s, (1, 60)),
+            ("the most messages of one event", self.max_msg_num, (1, 10_000)),
+            ("how often an event is tried again", self.retry, (0, 10_000)),
+            ("the seconds that messages are gathered", self.timeout_s, (1, 60)),
         ] {
             if !(min..=max).contains(&value) {
                 return Err(wrong(format!("{name} must be {min} to {max}, not {value}")));
             }
         }
         if !self.brokers.iter().all(|broker| is_broker(broker)) {
-            return Err(wrong("bootstrapServers must be HOST:PORT".to_owned()));
+            return Err(wrong("brokers must be HOST:PORT".to_owned()));
         }
         if !self.topic.is_empty() && !is_topic(&self.topic) {
             return Err(wrong(format!("topic must be {TOPIC_RULE}")));

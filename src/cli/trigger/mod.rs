@@ -130,9 +130,19 @@ fn row(trigger: &Trigger, context: &Context) -> [String; 10] {
         counts,
         if trigger.fired_us > 0 { times.past(trigger.fired_us) } else { "never".to_owned() },
         trigger.next_us.map(|next_us| times.future(next_us)).unwrap_or_default(),
-        text::first_line(&trigger.address),
+        text::first_line(&narrowed(trigger)),
         error,
     ]
+}
+
+/// The address, and what of it is meant.
+fn narrowed(trigger: &Trigger) -> String {
+    let (address, spec) = (&trigger.address, &trigger.spec);
+    match trigger.kind.as_str() {
+        "apigw" => format!("{} {address}", spec.method),
+        "cos" => format!("{address}/{}*{} {}", spec.prefix, spec.suffix, spec.event),
+        _ => address.clone(),
+    }
 }
 
 fn state(trigger: &Trigger, context: &Context) -> String {
