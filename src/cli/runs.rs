@@ -17,6 +17,9 @@ pub(super) struct Args {
     /// With that ending only: queued, running, retrying, succeeded, failed, expired, dead, or a status code such as 433
     #[arg(long)]
     pub(super) status: Option<String>,
+    /// Caused by that only: timer, http, apigw, cos or ckafka (triggers), rest, api, replay or dead-letter
+    #[arg(long)]
+    source: Option<String>,
     /// Not older than that: 15m, 2h, 7d, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
@@ -53,6 +56,7 @@ fn query(args: &Args, now_us: i64) -> Query {
     vec![
         ("function", args.function.clone()),
         ("status", args.status.clone()),
+        ("source", args.source.clone()),
         ("since", args.since.as_ref().map(|moment| moment.asked(now_us))),
         ("until", args.until.as_ref().map(|moment| moment.asked(now_us))),
         ("limit", Some(args.limit.to_string())),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::id::RequestId;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::function::{FunctionName, Namespace, Version};
 use crate::model::trigger::Kind;
 
@@ -71,6 +71,12 @@ impl Source {
     /// The source of that word.
     pub fn parse(word: &str) -> Option<Source> {
         Source::ALL.into_iter().find(|source| source.as_str() == word)
+    }
+
+    /// The same of a caller's word.
+    pub fn asked(word: &str) -> Result<Source> {
+        let words = || Source::ALL.map(Source::as_str).join(", ");
+        Source::parse(word).ok_or_else(|| Error::invalid(format!("source must be one of {}", words())))
     }
 }
 

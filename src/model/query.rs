@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
-use crate::model::invocation::State;
+use crate::model::invocation::{Source, State};
 use crate::model::limits;
 use crate::model::log::LogLine;
 
@@ -130,6 +130,8 @@ pub struct InvocationQuery {
     pub namespace: Option<String>,
     /// With that ending only.
     pub status: Option<StatusFilter>,
+    /// Caused by that only. No index knows it: where it is rare, a page walks far back, as one of a namespace does.
+    pub source: Option<Source>,
     /// Created then or later, microseconds since the epoch.
     pub since_us: Option<i64>,
     /// Created then or earlier, microseconds since the epoch.

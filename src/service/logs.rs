@@ -13,7 +13,7 @@ use crate::base::id::RequestId;
 use crate::error::{Error, Result};
 use crate::model::event::Attempt;
 use crate::model::function::{FunctionName, Namespace, no_function};
-use crate::model::invocation::{Record, State};
+use crate::model::invocation::{Record, Source, State};
 use crate::model::limits;
 use crate::model::log::LogLine;
 use crate::model::query::{InvocationQuery, LogQuery, Order, Page, PageLimit, StatusFilter, StoredLine};
@@ -32,6 +32,8 @@ pub struct RunsAsked {
     pub function: Option<FunctionName>,
     /// With that ending only.
     pub status: Option<StatusFilter>,
+    /// Caused by that only.
+    pub source: Option<Source>,
     /// Created then or later, microseconds since the epoch.
     pub since_us: Option<i64>,
     /// Created then or earlier, microseconds since the epoch.
@@ -62,6 +64,7 @@ impl Logs {
             function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
             namespace: Some(asked.namespace.to_string()),
             status: asked.status,
+            source: asked.source,
             since_us: asked.since_us,
             until_us: asked.until_us,
             before: asked.before,
@@ -181,6 +184,7 @@ fn asks_for(query: &InvocationQuery, record: &Record) -> bool {
     };
     named
         && query.status.is_none_or(|status| status.admits(record.state, record.status))
+        && query.source.is_none_or(|source| source.as_str() == record.source)
         && query.since_us.is_none_or(|since_us| record.created_us >= since_us)
         && query.until_us.is_none_or(|until_us| record.created_us <= until_us)
         && query.before.is_none_or(|before| record.id < before)
@@ -284,6 +288,7 @@ mod tests {
         for query in [
             InvocationQuery { status: Some(StatusFilter::parse("failed").unwrap()), ..all() },
             InvocationQuery { function_id: Some(2), ..all() },
+            InvocationQuery { source: Some(Source::Timer), ..all() },
             InvocationQuery { namespace: Some("other".to_owned()), ..all() },
             InvocationQuery { since_us: Some(11), ..all() },
             InvocationQuery { until_us: Some(9), ..all() },

@@ -116,6 +116,7 @@ fn select(query: &InvocationQuery, first: i64, last: i64) -> Select {
             select.bind(" AND i.state IN (2, 5, 6) AND i.status = ?", i64::from(code));
         }
     }
+    select.bind_some(" AND i.source = ?", query.source.map(|source| source.as_str().to_owned()));
     select.bind_some(" AND i.created_us >= ?", query.since_us);
     select.bind_some(" AND i.created_us <= ?", query.until_us);
     select.bind(" ORDER BY i.id DESC LIMIT ?", i64::from(query.limit.get()) + 1);

@@ -322,7 +322,11 @@ fn other_storages_tell_of_theirs() {
     assert_eq!(tell(&notification("out%2Fcat+01.jpg", "18A6")), json!({ "accepted": 0, "ignored": 0 }));
     let touched = notification("in%2Fcat+01.jpg", "18A7").replace("Created:Put", "Created:PutTagging");
     assert_eq!(tell(&touched), json!({ "accepted": 0, "ignored": 1 }));
-    let found = server.get("/v1/invocations?function=told");
+    server.invoke("told", "1").returned();
+    let of_rest = server.get("/v1/invocations?source=rest");
+    assert_eq!(of_rest["invocations"].as_array().unwrap().len(), 1, "{of_rest}");
+    assert_eq!(server.call("GET", "/v1/invocations?source=x", b"").status, 400);
+    let found = server.get("/v1/invocations?function=told&source=cos");
     let found = found["invocations"].as_array().unwrap();
     assert_eq!(found.len(), 1, "told twice, it is one: {found:?}");
     assert_eq!(found[0]["source"], "cos");

@@ -16,7 +16,7 @@ use crate::http::head::Head;
 use crate::http::request::LineWatch;
 use crate::http::response::Response;
 use crate::model::event::{Attempt, Death};
-use crate::model::invocation::{Record, State};
+use crate::model::invocation::{Record, Source, State};
 use crate::model::query::StatusFilter;
 use crate::service::logs::RunsAsked;
 
@@ -102,6 +102,7 @@ pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
         namespace: call.namespace()?,
         function: call.function_asked()?,
         status: call.query.text("status").map(StatusFilter::parse).transpose()?,
+        source: call.query.text("source").map(Source::asked).transpose()?,
         since_us: call.instant("since", now_us)?,
         until_us: call.instant("until", now_us)?,
         before: call.cursor()?,

@@ -570,6 +570,11 @@ pub(super) static ROUTES: &[Route] = &[
                 "queued, running, retrying, succeeded, failed, expired, dead, aborted, or a status code such as 433.",
                 r#"{"type":"string","pattern":"^(queued|running|retrying|succeeded|failed|expired|dead|aborted|[2-5][0-9]{2})$"}"#,
             ),
+            Param::new(
+                "source",
+                "Caused by that: a type of trigger, or rest, api, replay or dead-letter.",
+                r#"{"type":"string","enum":["rest","api","replay","dead-letter","timer","http","apigw","cos","ckafka"]}"#,
+            ),
             SINCE,
             UNTIL,
             LIMIT,
