@@ -42,9 +42,6 @@ pub(crate) struct Trigger {
     pub(crate) qualifier: String,
     pub(crate) enabled: bool,
     pub(crate) address: String,
-    /// What it waits for.
-    #[serde(default)]
-    pub(crate) spec: Option<Box<RawValue>>,
     #[serde(default)]
     pub(crate) spec: TriggerSpec,
     #[serde(default)]

@@ -1,9 +1,9 @@
 //! `fnlite delete`.
 
+use crate::api::wire::Triggers;
 use crate::cli::Context;
 use crate::cli::api::function_path;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::wire::Triggers;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

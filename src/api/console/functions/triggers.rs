@@ -132,7 +132,7 @@ fn listed(visit: &Visit<'_>, triggers: &[Trigger]) -> Markup {
                 td { (trigger.name) }
                 td { (trigger.kind) }
                 td { span class={ "state " (if trigger.enabled { "good" } else { "busy" }) } { (if trigger.enabled { "on" } else { "off" }) } }
-                td.message { (address(trigger)) }
+                td.message { (address(trigger)) @if !trigger.warning.is_empty() { " " span.busy { (trigger.warning) } } }
                 td { (trigger.qualifier) }
                 td.number { (counts(trigger)) }
                 td { (ago(visit, trigger.fired_us)) @if let Some(next_us) = trigger.next_us { " next " (text::until(visit.now_us, next_us)) } }
@@ -163,14 +163,15 @@ fn counts(trigger: &Trigger) -> String {
 }
 
 fn buttons(visit: &Visit<'_>, trigger: &Trigger) -> Markup {
-    let event = event_of(trigger);
+    // What tells triggers of one bucket apart.
+    let event = trigger.spec.event.as_str();
     let says = |what| {
         [
             ("do", what),
             ("name", trigger.name.as_str()),
             ("type", &trigger.kind),
             ("qualifier", &trigger.qualifier),
-            ("event", &event),
+            ("event", event),
         ]
     };
     let (switch, called) = if trigger.enabled { ("off", "Switch off") } else { ("on", "Switch on") };
@@ -178,13 +179,6 @@ fn buttons(visit: &Visit<'_>, trigger: &Trigger) -> Markup {
         (small_form(visit, &says(switch), called, ""))
         " " (small_form(visit, &says("delete"), "Delete", &format!("Delete the trigger {}?", trigger.name)))
     }
-}
-
-/// What tells triggers of one bucket apart.
-fn event_of(trigger: &Trigger) -> String {
-    let spec = trigger.spec.as_ref().map(|spec| spec.get());
-    let spec: Value = spec.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-    if trigger.kind == "cos" { spec["event"].as_str().unwrap_or_default().to_owned() } else { String::new() }
 }
 
 fn new_form(visit: &Visit<'_>, form: &Form) -> Markup {
