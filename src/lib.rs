@@ -14,7 +14,7 @@
 //! | floor | what it is |
 //! |---|---|
 //! | [`cli`], [`appliance`], [`config`] | command line to exit code; opening and stopping the parts in order; what was typed and what it means |
-//! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], [`api::tencent`] and [`api::objects`] for the cloud's own SDKs, and [`api::gateway`] for whoever sends a function requests |
+//! | [`api`] | the doors: each turns one wire format into calls of the services: [`api::rest`], [`api::tencent`] and [`api::objects`] for the cloud's own SDKs, [`api::gateway`] for whoever sends a function requests, and [`api::console`] for people |
 //! | [`http`] | the transport: an event loop, whole requests, strict framing. Knows nothing of functions |
 //! | [`trigger`] | something happened outside: it becomes an event and goes to the services |
 //! | [`service`] | what the product can do, whoever asks. [`service::invoke`] is where all ways to invoke meet, [`service::events`] the queue of those that can wait |
@@ -92,6 +92,14 @@
 //! 3. [`store::Store::put_object`] writes the object's row and its events in one transaction. Then the events enter the line, and
 //!    the file of what was there before is removed.
 //! 4. At a start files are removed that no row names: whoever wrote them was never answered.
+//!
+//! # The life of a visit to the console
+//!
+//! 1. [`api::console`] looks at the name of the host and at where the request comes from, and finds out what the visitor's session
+//!    ([`service::sessions`]) may do.
+//! 2. The page's function asks `/v1` as any client would, without a socket: [`api::rest`] serves the request by the session's
+//!    right.
+//! 3. What it answers is read by the types that commands read it with (`api/wire`), and becomes HTML, text by text.
 //!
 //! # The life of a log line
 //!

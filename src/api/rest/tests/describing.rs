@@ -182,6 +182,7 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("sql", "POST /v1/sql", r#"{"sql":"SELECT 1, 2.5, 'x', NULL","params":[],"limit":10}"#),
         request("sql", "POST /v1/sql", r#"{"sql":"SELEC"}"#),
         request("listKeys", "GET /v1/keys", ""),
+        request("createSignInLink", "POST /v1/sign-in-links", ""),
         request("createKey", "POST /v1/keys", key),
         request("createKey", "POST /v1/keys", key),
         request("revokeKey", "DELETE /v1/keys/2", ""),
