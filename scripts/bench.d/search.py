@@ -32,6 +32,7 @@ def search(bench):
         for what, most_ms, path in log.questions():
             yield asked(server, what, most_ms, path, 20 if bench.quick else 50)
         yield log.scan()
+        yield log.pages(20 if bench.quick else 50)
         yield log.export(20 if not bench.quick else 3)
         yield from log.beside_grep(bench.folder)
 
@@ -112,6 +113,24 @@ class Log:
             Figure("answer is whole (1) or says it is partial (0)", 0 if answer["partial"] else 1),
         ], answer["lines"][:3])
 
+    def pages(self, times):
+        """Pages of the console, signed in, as a browser asks for them."""
+        link = json.loads(get(self.server, "/v1/sign-in-links", "POST", status=201)[0])["path"]
+        with connected(self.server) as connection:
+            connection.request("GET", link)
+            answer = connection.getresponse()
+            answer.read()
+            cookie = {"Cookie": answer.getheader("Set-Cookie").split(";")[0]}
+            took = {}
+            for path in ["/console/", "/console/?span=7d", "/console/functions", "/console/functions/shop/test",
+                         "/console/invocations", "/console/logs", "/console/logs?q=haystack"]:
+                took[path] = [get(self.server, path, connection=connection, headers=cookie)[1] for _ in range(times)]
+        first, *others = took
+        return Row("the console's first page, as the server makes it", [
+            Figure("", median(took[first]), "ms", at_most=100),
+            *[Figure(path.removeprefix("/console/"), median(took[path]), "ms") for path in others],
+        ], took)
+
     def export(self, seconds):
         peak_kb, taken, began = memory_kb(self.server.pid, "status", "VmRSS"), 0, time.perf_counter()
         at_start_kb = peak_kb
@@ -168,14 +187,14 @@ def authorized(server):
     return {"Authorization": f"Bearer {server.key}"}
 
 
-def get(server, path, method="GET", connection=None):
+def get(server, path, method="GET", connection=None, headers=None, status=200):
     """The answer's body and how long it took, in ms."""
     with contextlib.nullcontext(connection) if connection else connected(server) as connection:
         began = time.perf_counter()
-        connection.request(method, path, headers=authorized(server))
+        connection.request(method, path, headers=authorized(server) if headers is None else headers)
         answer = connection.getresponse()
         body = answer.read()
         took_ms = (time.perf_counter() - began) * 1000
-    if answer.status != 200:
+    if answer.status != status:
         raise RuntimeError(f"{path} answered {answer.status}: {body[:300]}")
     return body, took_ms
