@@ -173,6 +173,17 @@ impl Run {
         matches!(self.state.as_str(), "failed" | "expired" | "dead")
     }
 
+    /// Why it failed, with the trace of the user's own code where there is one.
+    pub(crate) fn failure(&self) -> String {
+        let body =
+            self.result.as_ref().and_then(|result| serde_json::from_str::<RunError>(result.get()).ok());
+        match body {
+            Some(error) if !error.trace.is_empty() => error.trace,
+            Some(error) => error.message,
+            None => self.error.clone(),
+        }
+    }
+
     /// The parts of its time, in order: until an Instance began with the event, less what loading the code took; the handler;
     /// and from there until the record was handed to the database: reading the last of what was printed and, unless it
     /// returned, ending its processes. The commit comes after that and cannot be told in what it commits. With retries, of the

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::api::wire::{Attempt, Run, RunError};
+use crate::api::wire::{Attempt, Run};
 use crate::base::length::Length;
 use crate::base::text;
 use crate::cli::exit::{Exit, Failure};
@@ -85,7 +85,7 @@ pub(super) fn render(run: &Run, times: Times, out: &Out) -> String {
     }
     match (&run.result, run.has_failed()) {
         (Some(result), false) => field("returned", &value(result, out)),
-        (Some(result), true) => field("error", &error(run, result, out)),
+        (Some(_), true) => field("error", &out.foreign(&run.failure())),
         (None, _) => {}
     }
     if !run.log.is_empty() {
@@ -127,14 +127,6 @@ fn value(json: &RawValue, out: &Out) -> String {
             format!("{}... ({}; see --json)", out.foreign(&text[..end]), text::size(text.len() as u64))
         }
         None => out.foreign(text),
-    }
-}
-
-fn error(run: &Run, result: &RawValue, out: &Out) -> String {
-    match serde_json::from_str::<RunError>(result.get()) {
-        Ok(error) if !error.trace.is_empty() => out.foreign(&error.trace),
-        Ok(error) => out.foreign(&error.message),
-        Err(_) => out.foreign(&run.error),
     }
 }
 

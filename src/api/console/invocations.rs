@@ -91,8 +91,7 @@ pub(super) fn one(visit: &Visit<'_>) -> Result<Shown, Problem> {
             @if is_under_way { p.quiet data-reload="2000" { "This page shows how things were when it was loaded." } }
             (summary(visit, &run))
             @if !run.attempts.is_empty() { (attempts(&run.attempts)) }
-            @if !run.error.is_empty() { h2 { "Error" } pre.problem { (run.error) } }
-            @if let Some(result) = &run.result { h2 { "Result" } pre { (pretty(result.get())) } }
+            (outcome(&run))
             @if let Some(event) = &run.event { h2 { "Event" } pre { (pretty(event.get())) } }
             h2 { "Log" }
             (log(&run.log))
@@ -101,6 +100,21 @@ pub(super) fn one(visit: &Visit<'_>) -> Result<Shown, Problem> {
             }
         },
     )
+}
+
+/// What came of a run: the value it returned, or why it failed.
+pub(super) fn outcome(run: &Run) -> Markup {
+    let result = run.result.as_ref().map(|result| pretty(result.get()));
+    html! {
+        @if run.has_failed() {
+            h2 { "Error" }
+            pre.problem { (run.failure()) }
+            @if let Some(body) = result { details { summary { "As its caller is told" } pre { (body) } } }
+        } @else if let Some(value) = result {
+            h2 { "Return value" }
+            pre { (value) }
+        }
+    }
 }
 
 /// How a run went, in short.

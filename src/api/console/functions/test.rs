@@ -82,15 +82,11 @@ pub(in crate::api::console) fn run(visit: &Visit<'_>) -> Result<Shown, Problem> 
 }
 
 fn result(visit: &Visit<'_>, run: &Run) -> Markup {
-    let is_good = !run.has_failed();
     html! {
         section.result aria-labelledby="result" {
-            h2 id="result" tabindex="-1" { @if is_good { "It returned" } @else { "It failed" } }
+            h2 id="result" tabindex="-1" { @if run.has_failed() { "It failed" } @else { "It returned" } }
             (invocations::summary(visit, run))
-            @if let Some(result) = &run.result {
-                h2 { @if is_good { "Return value" } @else { "Error" } }
-                pre class=[(!is_good).then_some("problem")] { (pretty(result.get())) }
-            }
+            (invocations::outcome(run))
             h2 { "Log" }
             (invocations::log(&run.log))
         }
