@@ -2,6 +2,7 @@
 //! so that all doors refuse alike.
 
 pub mod alias;
+pub mod buckets;
 pub mod cron;
 pub mod event;
 pub mod finished;

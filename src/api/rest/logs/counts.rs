@@ -8,6 +8,7 @@ use crate::api::rest::call::Call;
 use crate::api::rest::logs::asked;
 use crate::error::{Error, Result};
 use crate::http::response::Response;
+use crate::model::buckets::Buckets;
 use crate::service::search::counts::{Facets, Histogram};
 
 /// Stretches of time unless asked otherwise, and at most.
@@ -53,10 +54,12 @@ pub(in crate::api::rest) fn histogram(rest: &Rest, call: Call) -> Result<Respons
         buckets => return Err(Error::invalid(format!("buckets must be 1 to {BUCKETS_MAX}, not {buckets}"))),
     };
     let asked = asked(rest, &call)?;
-    let Histogram { from_us, bucket_us, buckets, is_partial, stopped_us } =
+    let Histogram { buckets, lines, is_partial, stopped_us } =
         rest.parts.logs.histogram(&asked, buckets, rest.parts.clock.wall_us())?;
-    let (lines, partial) = (buckets.iter().sum(), is_partial);
-    Ok(answer::json(200, &HistogramBody { from_us, bucket_us, lines, buckets, partial, stopped_us }))
+    let Buckets { from_us, bucket_us, .. } = buckets;
+    let (all, partial) = (lines.iter().sum(), is_partial);
+    let body = HistogramBody { from_us, bucket_us, lines: all, buckets: lines, partial, stopped_us };
+    Ok(answer::json(200, &body))
 }
 
 pub(in crate::api::rest) fn facets(rest: &Rest, call: Call) -> Result<Response> {
