@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::base::id::RequestId;
 use crate::error::{Error, Result};
+use crate::model::buckets::Buckets;
 use crate::model::event::Attempt;
 use crate::model::function::{FunctionName, Namespace, no_function};
 use crate::model::invocation::{Record, Source, State};
@@ -19,9 +20,15 @@ use crate::model::log::LogLine;
 use crate::model::query::{InvocationQuery, LogQuery, Order, Page, PageLimit, StatusFilter, StoredLine};
 use crate::service::invoke::Invoker;
 use crate::store::Store;
+use crate::store::runs_by_time::{RunBucket, RunsByTimeQuery};
 
 /// How often it is looked whether somebody still waits: his place is wanted by others.
 const GLANCE: Duration = Duration::from_secs(1);
+
+/// How far back runs are shown by time unless said.
+const HOUR_US: i64 = 3600 * 1_000_000;
+/// The shortest stretch of time they are shown by: the store knows which ids a minute has.
+const MINUTE_S: i64 = 60;
 
 /// Which records a caller asks for, by names.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +49,30 @@ pub struct RunsAsked {
     pub before: Option<i64>,
     /// Page size.
     pub limit: PageLimit,
+}
+
+/// Which runs a caller wants to see by time, by names.
+#[derive(Clone, Debug)]
+pub struct RunsByTimeAsked {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// Of that function only.
+    pub function: Option<FunctionName>,
+    /// Created then or later, microseconds since the epoch; an hour ago unless said.
+    pub since_us: Option<i64>,
+    /// Created then or earlier, microseconds since the epoch; now unless said.
+    pub until_us: Option<i64>,
+    /// In at most so many stretches of time.
+    pub buckets: u32,
+}
+
+/// Runs by time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunsByTime {
+    /// The stretches of time, of whole minutes.
+    pub buckets: Buckets,
+    /// The runs of each.
+    pub runs: Vec<RunBucket>,
 }
 
 /// Records and logs; cheap to clone. Lines are found in `service/search.rs`.
@@ -79,6 +110,23 @@ impl Logs {
         let rows = stored.rows.into_iter().filter(|stored| stored.state.is_over() || !is_other(stored));
         let stored = Page { rows: rows.collect(), next: stored.next };
         Ok(merged(mine, stored, asked.limit))
+    }
+
+    /// How many runs began, how many of them failed, and how long they took, by time. Fails with `NotFound` as
+    /// [`runs`](Logs::runs) does.
+    pub fn runs_by_time(&self, asked: &RunsByTimeAsked, now_us: i64) -> Result<RunsByTime> {
+        let until_us = asked.until_us.unwrap_or(now_us);
+        let since_us = asked.since_us.unwrap_or(now_us - HOUR_US);
+        let buckets = Buckets::covering(since_us, until_us, asked.buckets, MINUTE_S);
+        let query = RunsByTimeQuery {
+            namespace: asked.namespace.clone(),
+            function_id: function_id(&self.store, &asked.namespace, asked.function.as_ref())?,
+            since_us,
+            until_us,
+            buckets,
+            running: self.invoker.running(),
+        };
+        Ok(RunsByTime { buckets, runs: self.store.runs_by_time(&query)? })
     }
 
     /// The run of that request id with event and result; fails with `NotFound`.

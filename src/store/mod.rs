@@ -66,6 +66,7 @@ mod records;
 mod reply;
 pub mod retention;
 pub mod room;
+pub mod runs_by_time;
 mod sealing;
 pub mod search;
 mod select;

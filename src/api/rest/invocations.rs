@@ -20,6 +20,8 @@ use crate::model::invocation::{Record, Source, State};
 use crate::model::query::StatusFilter;
 use crate::service::logs::RunsAsked;
 
+pub(super) mod counts;
+
 /// What the path of one invocation begins with.
 pub(super) const PATH: &str = "/v1/invocations/";
 

@@ -98,6 +98,19 @@ pub(super) const COUNTED_BY_TIME: &[Param] = &[
     ),
 ];
 
+/// Which runs are counted, and in how many stretches of time.
+pub(super) const RUNS_BY_TIME: &[Param] = &[
+    NAMESPACE,
+    FUNCTION,
+    SINCE,
+    UNTIL,
+    Param::new(
+        "buckets",
+        "At most so many; their length is a round one, of whole minutes.",
+        r#"{"type":"integer","minimum":1,"maximum":500,"default":61}"#,
+    ),
+];
+
 /// With a zip as the body the rest of a layer is in the query.
 pub(super) const PUBLISH_LAYER: &[Param] = &[
     NAMESPACE,

@@ -132,7 +132,10 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
         if verb == Some(route.verb) {
             return Found::Route(route, parts);
         }
-        others.push(route.verb.allow());
+        // A path may be of two patterns.
+        if !others.contains(&route.verb.allow()) {
+            others.push(route.verb.allow());
+        }
     }
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others.join(", ")) }
 }
@@ -175,6 +178,8 @@ mod tests {
         check(Method::Post, "/v1/functions/hello/invoke", "invoke hello");
         check(Method::Get, "/v1/functions/a%2Fb", "getFunction a%2Fb");
         check(Method::Get, "/v1/functions", "listFunctions -");
+        check(Method::Get, "/v1/invocations/histogram", "countInvocationsByTime -");
+        check(Method::Get, "/v1/invocations/x", "getInvocation x");
         check(Method::Delete, "/v1/keys/7", "revokeKey 7");
         check(Method::Put, "/v1/functions/hello/aliases/prod", "putAlias hello prod");
         check(Method::Delete, "/v1/functions/hello/versions/3", "deleteVersion hello 3");
@@ -186,6 +191,7 @@ mod tests {
         check(Method::Post, "/v1/functions/hello", "PUT, GET, HEAD, DELETE");
         check(Method::Get, "/v1/functions/hello/invoke", "POST");
         check(Method::Options, "/v1/keys", "GET, HEAD, POST");
+        check(Method::Post, "/v1/invocations/histogram", "GET, HEAD");
         for path in [
             "/",
             "*",

@@ -3,7 +3,7 @@
 
 use crate::api::rest::params::{
     CASE, COUNTED, COUNTED_BY_TIME, CURSOR, DEPLOY, FUNCTION, LIMIT, LINES, NAMESPACE, PUBLISH_LAYER, Q,
-    QUALIFIER, REQUEST_ID, SINCE, TRIGGER_EVENT, TRIGGER_QUALIFIER, TRIGGER_TYPE, UNTIL,
+    QUALIFIER, REQUEST_ID, RUNS_BY_TIME, SINCE, TRIGGER_EVENT, TRIGGER_QUALIFIER, TRIGGER_TYPE, UNTIL,
 };
 use crate::api::rest::route::{Access, Param, Route, Shape, Told, Verb};
 use crate::api::rest::{
@@ -585,6 +585,24 @@ pub(super) static ROUTES: &[Route] = &[
         summary: "What ran and what runs, newest first, without events and results.",
         takes: Shape::Nothing,
         tells: &[(200, "A page.", Shape::Json("Invocations")), NOT_FOUND],
+    },
+    // Before what has a variable in its place.
+    Route {
+        verb: Verb::Get,
+        path: "/v1/invocations/histogram",
+        access: READ,
+        handle: invocations::counts::histogram,
+        query: RUNS_BY_TIME,
+        body_max: SMALL_BODY_BYTES,
+        id: "countInvocationsByTime",
+        summary: "How many runs began, how many of them failed, and how long their handlers ran, by time. Of an hour unless \
+                  said. Where many runs are kept, what is told of a stretch of time is estimated from some hundreds of them.",
+        takes: Shape::Nothing,
+        tells: &[
+            (200, "The runs of each stretch of time.", Shape::Json("InvocationHistogram")),
+            NOT_FOUND,
+            BUSY,
+        ],
     },
     Route {
         verb: Verb::Get,

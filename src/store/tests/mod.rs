@@ -20,6 +20,7 @@ use crate::store::{Options, Store};
 
 mod backing;
 mod checking;
+mod counting;
 mod deploying;
 mod finding;
 mod objects;

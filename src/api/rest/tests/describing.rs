@@ -167,6 +167,8 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("getInvocation", &format!("GET /v1/invocations/{letter}?wait=1s"), ""),
         request("listInvocations", "GET /v1/invocations?since=1h&status=succeeded", ""),
         request("listInvocations", "GET /v1/invocations?function=nobody", ""),
+        request("countInvocationsByTime", "GET /v1/invocations/histogram?since=2h&buckets=7", ""),
+        request("countInvocationsByTime", "GET /v1/invocations/histogram?buckets=501", ""),
         request("getInvocation", &format!("GET /v1/invocations/{id}"), ""),
         request("getInvocation", "GET /v1/invocations/x", ""),
         request("listLogs", &format!("GET /v1/logs?request_id={id}"), ""),

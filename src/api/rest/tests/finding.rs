@@ -124,3 +124,35 @@ fn what_is_not_there_and_what_cannot_be_asked_are_told_apart() {
         assert!(message.contains(part), "{line}: {message}");
     }
 }
+
+#[test]
+fn runs_are_counted_by_time() {
+    let door = Door::new();
+    door.deploy("hello");
+    door.deploy("other");
+    (0..3).for_each(|_| drop(door.record("hello", &[])));
+    door.dead_letter("hello");
+    let count = |query: &str| {
+        let told = door.ask(&format!("GET /v1/invocations/histogram?{query}"), "").json();
+        let buckets = told["buckets"].as_array().unwrap().clone();
+        let sum = |field: &str| buckets.iter().map(|bucket| bucket[field].as_u64().unwrap()).sum();
+        let (runs, failed): (u64, u64) = (sum("runs"), sum("failed"));
+        assert_eq!(told["sampled"], false);
+        assert_eq!(told["bucket_us"].as_i64().unwrap() % 60_000_000, 0);
+        (buckets.len(), runs, failed)
+    };
+    assert_eq!(count(""), (61, 4, 1));
+    assert_eq!(count("function=hello&since=1m&buckets=1").1, 4);
+    assert_eq!(count("function=other").1, 0);
+    assert_eq!(count("since=2h&until=1h").1, 0);
+    let told = door.ask("GET /v1/invocations/histogram?since=6d&buckets=7", "").json();
+    let mut buckets = told["buckets"].as_array().unwrap().iter();
+    let bucket = buckets.rfind(|bucket| bucket["runs"] != 0).unwrap();
+    let expected = json!({"runs": 4, "failed": 1, "p50_us": 1234, "p99_us": 1234, "max_us": 1234});
+    assert_eq!((bucket, &told["bucket_us"]), (&expected, &json!(86_400_000_000_i64)));
+    assert_eq!(buckets.next().unwrap()["p50_us"], json!(null));
+    for (wrong, said) in [("buckets=0", "1 to 500"), ("since=x", "since"), ("q=x", "q")] {
+        assert!(door.ask(&format!("GET /v1/invocations/histogram?{wrong}"), "").refused(400).contains(said));
+    }
+    assert!(door.ask("GET /v1/invocations/histogram?function=nobody", "").refused(404).contains("nobody"));
+}
