@@ -188,6 +188,8 @@ pub struct Parts {
     pub doctor: Doctor,
     /// Now.
     pub clock: Arc<dyn Clock>,
+    /// When the server started, microseconds since the epoch.
+    pub started_us: i64,
     /// Ids of requests.
     pub ids: Arc<dyn IdSource>,
     /// Set when the server begins to stop; `/readyz` then says no.
@@ -248,6 +250,7 @@ impl Parts {
             store,
             pool,
             host,
+            started_us: clock.wall_us(),
             clock,
             ids,
             stopping,

@@ -175,6 +175,15 @@ impl Store {
         })
     }
 
+    /// How many functions there are, in all namespaces.
+    pub fn functions_count(&self) -> Result<u64> {
+        self.read(|tx| {
+            let sql = "SELECT count(*) FROM function WHERE deleted_us IS NULL";
+            let count: i64 = tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
+    }
+
     /// What each function has reserved, MB, by function id; those that reserved nothing are left out.
     pub fn reservations(&self) -> Result<Vec<(i64, u32)>> {
         self.read(|tx| {

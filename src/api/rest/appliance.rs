@@ -1,9 +1,10 @@
-//! The server itself: health, version, doctor, backup, and this API's description.
+//! The server itself: health, version, how it is, doctor, backup, and this API's description.
 
 use serde::Serialize;
 
 use crate::api::rest::answer;
 use crate::api::rest::call::Call;
+use crate::api::rest::gauges::Gauges;
 use crate::api::rest::{Rest, openapi};
 use crate::error::Result;
 use crate::http::response::Response;
@@ -22,6 +23,19 @@ struct VersionBody<'a> {
     name: &'a str,
     version: &'a str,
     sqlite: &'a str,
+}
+
+/// What this server is, and how it is now.
+#[derive(Serialize)]
+struct ApplianceBody<'a> {
+    release: &'a str,
+    sqlite: &'a str,
+    started_us: i64,
+    now_us: i64,
+    url: Option<&'a str>,
+    isolation_level: u8,
+    #[serde(flatten)]
+    gauges: Gauges,
 }
 
 #[derive(Serialize)]
@@ -52,6 +66,20 @@ pub(super) fn readyz(rest: &Rest, _: Call) -> Result<Response> {
 pub(super) fn version(_: &Rest, _: Call) -> Result<Response> {
     let (version, sqlite) = (env!("CARGO_PKG_VERSION"), store::sqlite_version());
     Ok(answer::json(200, &VersionBody { name: "fnlite", version, sqlite }))
+}
+
+pub(super) fn appliance(rest: &Rest, _: Call) -> Result<Response> {
+    let parts = &rest.parts;
+    let body = ApplianceBody {
+        release: env!("CARGO_PKG_VERSION"),
+        sqlite: store::sqlite_version(),
+        started_us: parts.started_us,
+        now_us: parts.clock.wall_us(),
+        url: parts.triggers.base_url(),
+        isolation_level: parts.host.sandbox.level,
+        gauges: Gauges::read(rest)?,
+    };
+    Ok(answer::json(200, &body))
 }
 
 pub(super) fn doctor(rest: &Rest, _: Call) -> Result<Response> {

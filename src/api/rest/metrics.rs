@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::api::rest::Rest;
 use crate::api::rest::call::Call;
+use crate::api::rest::gauges::Gauges;
 use crate::error::Result;
 use crate::http::response::Response;
 use crate::service::metrics::{Counters, DURATION_BOUNDS_S};
@@ -60,69 +61,57 @@ fn durations(text: &mut String, functions: &[std::sync::Arc<Counters>]) {
 }
 
 fn gauges(text: &mut String, rest: &Rest) -> Result<()> {
-    let (sizes, pool) = (rest.parts.store.sizes()?, rest.parts.pool.numbers());
-    let (running, events) = (rest.parts.invoker.running().len(), rest.parts.events.numbers());
-    let room = rest.parts.store.room() as u8;
-    let indexed = rest.parts.store.indexed()?;
-    let gauges: [(&str, &str, String); 17] = [
-        ("fnlite_runs_running", "Runs that have not ended.", running.to_string()),
-        (
-            "fnlite_events_waiting",
-            "Events that wait for a run.",
-            events.events.saturating_sub(events.running).to_string(),
-        ),
-        ("fnlite_events_running", "Events that run.", events.running.to_string()),
-        ("fnlite_events_bytes", "Size of the events that wait or run.", events.bytes.to_string()),
-        (
-            "fnlite_dead_letters",
-            "Events given up that nobody replayed or dropped.",
-            rest.parts.store.dead_letters_count()?.to_string(),
-        ),
-        ("fnlite_store_queue_orders", "Writes waiting for the recorder.", sizes.queued.to_string()),
-        ("fnlite_store_queue_orders_max", "Most writes that can wait.", sizes.queued_max.to_string()),
-        ("fnlite_store_db_bytes", "Size of the database file.", sizes.db_bytes.to_string()),
-        ("fnlite_store_wal_bytes", "Size of its write-ahead log.", sizes.wal_bytes.to_string()),
-        ("fnlite_store_disk_free_bytes", "Free space on its disk.", sizes.disk_free_bytes.to_string()),
-        (
-            "fnlite_store_disk_low_bytes",
-            "Free space below which things are given up.",
-            sizes.disk_low_bytes.to_string(),
-        ),
+    let now = Gauges::read(rest)?;
+    let gauges: [(&str, &str, u64); 20] = [
+        ("fnlite_functions", "Functions that are deployed.", now.functions),
+        ("fnlite_runs_running", "Runs that have not ended.", now.runs_running),
+        ("fnlite_events_waiting", "Events that wait for a run.", now.events_waiting),
+        ("fnlite_events_running", "Events that run.", now.events_running),
+        ("fnlite_events_max", "Most events that wait or run.", now.events_max),
+        ("fnlite_events_bytes", "Size of the events that wait or run.", now.events_bytes),
+        ("fnlite_events_bytes_max", "Most of that.", now.events_bytes_max),
+        ("fnlite_dead_letters", "Events given up that nobody replayed or dropped.", now.dead_letters),
+        ("fnlite_store_queue_orders", "Writes waiting for the recorder.", now.writes_waiting),
+        ("fnlite_store_queue_orders_max", "Most writes that can wait.", now.writes_waiting_max),
+        ("fnlite_store_db_bytes", "Size of the database file.", now.db_bytes),
+        ("fnlite_store_wal_bytes", "Size of its write-ahead log.", now.wal_bytes),
+        ("fnlite_store_disk_free_bytes", "Free space on its disk.", now.disk_free_bytes),
+        ("fnlite_store_disk_low_bytes", "Free space below which things are given up.", now.disk_low_bytes),
         (
             "fnlite_store_disk_level",
             "0: plenty of space; 1: log lines of users are not stored; 2: nor are events and deploys; 3: nor runs.",
-            room.to_string(),
+            now.disk_level.into(),
         ),
         (
             "fnlite_log_lines_unindexed",
             "Log lines whose words could be indexed and are not.",
-            indexed.missing_lines().to_string(),
+            now.log_lines_unindexed,
         ),
-        ("fnlite_pool_zygotes", "Loaded versions that fork.", pool.zygotes.to_string()),
-        ("fnlite_pool_instances_parked", "Instances waiting for an event.", pool.parked.to_string()),
-        ("fnlite_pool_memory_used_mb", "Memory of what runs, as configured.", pool.used_mb.to_string()),
-        ("fnlite_pool_memory_total_mb", "Memory of what may run at once.", pool.total_mb.to_string()),
+        ("fnlite_pool_zygotes", "Loaded versions that fork.", now.zygotes),
+        ("fnlite_pool_instances_parked", "Instances waiting for an event.", now.instances_parked),
+        ("fnlite_pool_memory_used_mb", "Memory of what runs, as configured.", now.memory_used_mb.into()),
+        ("fnlite_pool_memory_total_mb", "Memory of what may run at once.", now.memory_total_mb.into()),
     ];
     for (name, help, value) in gauges {
         describe(text, name, "gauge", help);
         line(text, name, "", value);
     }
     let counters: [(&str, &str, u64); 7] = [
-        ("fnlite_events_accepted_total", "Events accepted.", events.accepted),
-        ("fnlite_events_retried_total", "Attempts that were followed by another one.", events.retried),
-        ("fnlite_events_given_up_total", "Events given up.", events.given_up),
+        ("fnlite_events_accepted_total", "Events accepted.", now.events_accepted),
+        ("fnlite_events_retried_total", "Attempts that were followed by another one.", now.events_retried),
+        ("fnlite_events_given_up_total", "Events given up.", now.events_given_up),
         (
             "fnlite_log_lines_dropped_total",
             "Log lines dropped because the disk was too slow.",
-            sizes.lines_dropped,
+            now.log_lines_dropped,
         ),
         (
             "fnlite_log_lines_shed_total",
             "Log lines dropped because the disk was nearly full.",
-            sizes.lines_shed,
+            now.log_lines_shed,
         ),
-        ("fnlite_retention_runs_total", "Runs deleted because they were old.", sizes.runs_deleted),
-        ("fnlite_retention_log_lines_total", "Log lines deleted with them.", sizes.lines_deleted),
+        ("fnlite_retention_runs_total", "Runs deleted because they were old.", now.runs_deleted),
+        ("fnlite_retention_log_lines_total", "Log lines deleted with them.", now.log_lines_deleted),
     ];
     for (name, help, value) in counters {
         describe(text, name, "counter", help);

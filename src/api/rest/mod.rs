@@ -41,6 +41,7 @@ mod event_templates;
 mod events_s3;
 mod fields;
 pub(in crate::api) mod functions;
+mod gauges;
 mod instant;
 mod invocations;
 mod invoke;

@@ -860,6 +860,18 @@ pub(super) static ROUTES: &[Route] = &[
     },
     Route {
         verb: Verb::Get,
+        path: "/v1/appliance",
+        access: READ,
+        handle: appliance::appliance,
+        query: &[NAMESPACE],
+        body_max: SMALL_BODY_BYTES,
+        id: "getAppliance",
+        summary: "What this server is and how it is now, in numbers.",
+        takes: Shape::Nothing,
+        tells: &[(200, "Now.", Shape::Json("Appliance")), BUSY],
+    },
+    Route {
+        verb: Verb::Get,
         path: "/v1/doctor",
         access: READ,
         handle: appliance::doctor,

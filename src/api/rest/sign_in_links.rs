@@ -22,7 +22,7 @@ struct LinkBody<'a> {
 pub(super) fn create(rest: &Rest, _: Call) -> Result<Response> {
     let path = path_of_ticket(&rest.parts.sessions.ticket());
     let expires_us = rest.parts.clock.wall_us().saturating_add(us(LINK_LIFE));
-    let url = format!("{}{path}", rest.parts.triggers.base_url());
+    let url = format!("{}{path}", rest.parts.triggers.base_url().unwrap_or_default());
     Ok(answer::json(201, &LinkBody { url, path: &path, expires_us }).with_header("Cache-Control", "no-store"))
 }
 

@@ -83,9 +83,13 @@ pub struct Parts {
 pub struct Numbers {
     /// Events that wait or run.
     pub events: u64,
+    /// Most of them.
+    pub events_max: u64,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// Of them, those that run.
+    /// Most of those.
+    pub bytes_max: u64,
+    /// Of the events, those that run.
     pub running: u64,
     /// Accepted since the start.
     pub accepted: u64,
@@ -210,7 +214,9 @@ impl Events {
         let counts = &self.counts;
         Numbers {
             events: read(&counts.events),
+            events_max: self.options.events_max,
             bytes: read(&counts.bytes),
+            bytes_max: self.options.bytes_max,
             running: read(&counts.running),
             accepted: read(&counts.accepted),
             retried: read(&counts.retried),

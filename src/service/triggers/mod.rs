@@ -62,14 +62,14 @@ impl Triggers {
         let _ = self.base_url.set(base_url);
     }
 
-    /// Where others reach this server, without a slash at its end; empty before it listens.
-    pub fn base_url(&self) -> &str {
-        self.base_url.get().map_or("", String::as_str)
+    /// Where this server is reached; none before it listens.
+    pub fn base_url(&self) -> Option<&str> {
+        self.base_url.get().map(String::as_str)
     }
 
     /// Where what fires a trigger comes from or goes to: an expression, a URL, a bucket, a topic.
     pub fn address(&self, placed: &Placed) -> String {
-        let base = self.base_url();
+        let base = self.base_url().unwrap_or_default();
         match &placed.trigger.spec {
             Spec::Timer(timer) => format!("{} {}", timer.cron, self.zone_of(timer)),
             Spec::Http(http) => format!("{base}/url/{}/", http.url_id),

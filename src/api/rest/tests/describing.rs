@@ -191,6 +191,8 @@ fn requests(door: &Door) -> Vec<(&'static str, String, String)> {
         request("revokeKey", "DELETE /v1/keys/99", ""),
         request("backup", "POST /v1/backup", ""),
         request("check", "POST /v1/check", ""),
+        request("getAppliance", "GET /v1/appliance", ""),
+        request("getAppliance", "GET /v1/appliance?x=1", ""),
         request("doctor", "GET /v1/doctor", ""),
         request("healthz", "GET /healthz", ""),
         request("readyz", "GET /readyz", ""),

@@ -27,6 +27,40 @@ fn the_version_is_this_releases() {
 }
 
 #[test]
+fn the_appliance_tells_how_it_is() {
+    let door = Door::new();
+    door.deploy("hello");
+    door.deploy("other");
+    door.ask("DELETE /v1/functions/other", "");
+    door.dead_letter("hello");
+    door.ask("POST /v1/functions/hello/invoke?type=event", "{}");
+    let told = door.ask("GET /v1/appliance", "").json();
+    for (field, expected) in [
+        ("release", json!(env!("CARGO_PKG_VERSION"))),
+        ("url", json!(null)),
+        ("isolation_level", json!(1)),
+        ("functions", json!(1)),
+        ("runs_running", json!(0)),
+        ("memory_total_mb", json!(1024)),
+        ("events_running", json!(0)),
+        ("events_max", json!(3)),
+        ("events_bytes_max", json!(1024 * 1024)),
+        ("events_accepted", json!(2)),
+        ("dead_letters", json!(1)),
+        ("disk_level", json!(0)),
+    ] {
+        assert_eq!(told[field], expected, "{field}");
+    }
+    let number = |field: &str| told[field].as_i64().unwrap();
+    assert!(number("db_bytes") + number("wal_bytes") > 0 && number("disk_free_bytes") > 0, "{told}");
+    assert!(0 < number("started_us") && number("started_us") <= number("now_us"), "{told}");
+    let metrics = String::from_utf8(door.ask("GET /metrics", "").body).unwrap();
+    for line in ["fnlite_functions 1", "fnlite_dead_letters 1", "fnlite_events_max 3"] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+}
+
+#[test]
 fn the_doctor_tells_what_was_found() {
     let told = Door::new().ask("GET /v1/doctor", "").json();
     let checks = told["checks"].as_array().unwrap();
