@@ -1,8 +1,8 @@
 //! Who is signed in to the console.
 //!
 //! A session is in memory only: a server that starts again knows none, and everybody signs in again. It is worth what the key
-//! is worth that it began with, at each request anew, so revoking a key ends its sessions; one that began with a link, which
-//! only the administrator can have made, is worth an admin key.
+//! is worth that it began with, at each request anew: revoking a key ends its sessions, those included that began with a link made by
+//! it. A link that was made without a key, which only the administrator of this host can do, is worth an admin key.
 //!
 //! What must stay true: neither tokens nor tickets are kept, only their SHA-256, so that how long a look-up takes tells nothing
 //! of them; a ticket is good once; and however many sign in, memory stays bounded.
@@ -40,8 +40,7 @@ pub struct Sessions {
 
 #[derive(Default)]
 struct State {
-    /// When each link was made.
-    links: HashMap<Hash, Instant>,
+    links: HashMap<Hash, Link>,
     sessions: HashMap<Hash, Session>,
 }
 
@@ -50,12 +49,18 @@ struct Session {
     used: Instant,
 }
 
-/// What a session began with.
+/// A way to a session that nobody has gone yet.
+struct Link {
+    right: Right,
+    made: Instant,
+}
+
+/// What a session is worth.
 enum Right {
-    /// The secret of a key.
+    /// What the key of that secret is worth.
     Key(String),
-    /// A link.
-    Link,
+    /// What the administrator of this host may do.
+    Host,
 }
 
 impl Sessions {
@@ -64,20 +69,22 @@ impl Sessions {
         Sessions { keys, ids, clock, state: Mutex::default() }
     }
 
-    /// A ticket that is worth a session, once, within [`LINK_LIFE`].
-    pub fn ticket(&self) -> String {
-        let (ticket, now) = (self.secret(), self.clock.now());
+    /// A ticket that is worth a session, once, within [`LINK_LIFE`]: for whoever has shown that secret of a key, or, without
+    /// one, for the administrator of this host.
+    pub fn ticket(&self, secret: Option<&str>) -> String {
+        let (ticket, made) = (self.secret(), self.clock.now());
+        let right = secret.map_or(Right::Host, |secret| Right::Key(secret.to_owned()));
         let mut state = self.state();
-        state.links.retain(|_, made| now - *made < LINK_LIFE);
-        make_room(&mut state.links, |made| *made);
-        state.links.insert(hash(&ticket), now);
+        state.links.retain(|_, link| made - link.made < LINK_LIFE);
+        make_room(&mut state.links, |link| link.made);
+        state.links.insert(hash(&ticket), Link { right, made });
         ticket
     }
 
     /// The token of a new session for whoever brings a ticket; none where it is not good, or not good any more.
     pub fn enter(&self, ticket: &str) -> Option<String> {
-        let made = self.state().links.remove(&hash(ticket))?;
-        (self.clock.now() - made < LINK_LIFE).then(|| self.begin(Right::Link))
+        let Link { right, made } = self.state().links.remove(&hash(ticket))?;
+        (self.clock.now() - made < LINK_LIFE).then(|| self.begin(right))
     }
 
     /// The token of a new session for whoever brings the secret of a key; none where it is no key's.
@@ -94,7 +101,7 @@ impl Sessions {
         let scope = match &session.right {
             _ if now - session.used >= IDLE_LIFE => None,
             Right::Key(secret) => self.keys.scope_of(secret),
-            Right::Link => Some(Scope::Admin),
+            Right::Host => Some(Scope::Admin),
         };
         match scope {
             Some(_) => session.used = now,
@@ -168,20 +175,24 @@ mod tests {
         let token = sessions.sign_in(&secret).unwrap();
         assert_eq!(sessions.scope_of(&token), Some(Scope::Read));
         assert_eq!(sessions.scope_of(&secret), None, "a key is no token");
+        let linked = sessions.enter(&sessions.ticket(Some(&secret))).unwrap();
+        assert_eq!(sessions.scope_of(&linked), Some(Scope::Read));
+        let unused = sessions.ticket(Some(&secret));
         keys.revoke(key.id).unwrap();
-        assert_eq!(sessions.scope_of(&token), None);
+        assert_eq!([&token, &linked].map(|token| sessions.scope_of(token)), [None, None]);
         assert_eq!(sessions.sign_in(&secret), None);
+        assert_eq!(sessions.enter(&unused).and_then(|token| sessions.scope_of(&token)), None);
     }
 
     #[test]
     fn a_ticket_is_good_once_and_not_for_long() {
         let folder = tempfile::tempdir().unwrap();
         let (_, clock, sessions) = sessions(&folder);
-        let ticket = sessions.ticket();
+        let ticket = sessions.ticket(None);
         let token = sessions.enter(&ticket).unwrap();
         assert_eq!(sessions.scope_of(&token), Some(Scope::Admin));
         assert_eq!(sessions.enter(&ticket), None);
-        let late = sessions.ticket();
+        let late = sessions.ticket(None);
         clock.advance(LINK_LIFE);
         assert_eq!(sessions.enter(&late), None);
     }
@@ -190,7 +201,7 @@ mod tests {
     fn a_session_ends_by_itself_and_by_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let (_, clock, sessions) = sessions(&folder);
-        let [idle, used, left] = [(); 3].map(|()| sessions.enter(&sessions.ticket()).unwrap());
+        let [idle, used, left] = [(); 3].map(|()| sessions.enter(&sessions.ticket(None)).unwrap());
         sessions.sign_out(&left);
         assert_eq!(sessions.scope_of(&left), None);
         clock.advance(IDLE_LIFE / 2);
@@ -203,10 +214,10 @@ mod tests {
     fn however_many_sign_in_memory_stays_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let (_, clock, sessions) = sessions(&folder);
-        let first = sessions.enter(&sessions.ticket()).unwrap();
+        let first = sessions.enter(&sessions.ticket(None)).unwrap();
         for _ in 0..SESSIONS_MAX {
             clock.advance(Duration::from_millis(1));
-            sessions.enter(&sessions.ticket()).unwrap();
+            sessions.enter(&sessions.ticket(None)).unwrap();
         }
         assert_eq!(sessions.state().sessions.len(), SESSIONS_MAX);
         assert_eq!(sessions.scope_of(&first), None);

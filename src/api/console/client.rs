@@ -17,6 +17,9 @@ use crate::model::key::Scope;
 /// What bodies of ours are.
 pub(super) const JSON: &str = "application/json";
 
+/// What no session may ask for: it would have another begin that does not end with its key.
+const LINKS: &str = "/v1/sign-in-links";
+
 /// `/v1` for one visit.
 #[derive(Debug)]
 pub(super) struct V1<'a> {
@@ -149,6 +152,9 @@ impl Target {
 /// The head of a request to `/console/v1/…` as `/v1/…` is to see it: the same but for the path, and without the cookie.
 pub(super) fn inside(head: &Head) -> Result<Head, Problem> {
     let target = head.path().strip_prefix("/console").unwrap_or_default();
+    if target == LINKS {
+        return Err(Problem::new(403, "Links are made with a key, or on this host: `fnlite console`."));
+    }
     let query = head.query().map_or_else(String::new, |query| format!("?{query}"));
     let mut bytes = format!("{} {target}{query} HTTP/1.1\r\n", head.method()).into_bytes();
     let known = |name: &str| {

@@ -27,7 +27,7 @@ impl Problem {
     pub(super) fn for_scripts(&self) -> &'static str {
         match self.status {
             401 => "you are not signed in, or not any more: open /console/ and sign in",
-            403 => "this must come from a page of this server",
+            403 => "this must come from a page of this server, and must not ask for a way to sign in",
             404 => "nothing is at this path",
             _ => "the request cannot be understood",
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::api::auth;
 use crate::api::console::path_of_ticket;
 use crate::api::rest::Rest;
 use crate::api::rest::answer;
@@ -19,8 +20,9 @@ struct LinkBody<'a> {
     expires_us: i64,
 }
 
-pub(super) fn create(rest: &Rest, _: Call) -> Result<Response> {
-    let path = path_of_ticket(&rest.parts.sessions.ticket());
+/// A session that began with the link ends with the key it was made with.
+pub(super) fn create(rest: &Rest, call: Call) -> Result<Response> {
+    let path = path_of_ticket(&rest.parts.sessions.ticket(auth::secret(&call.head)));
     let expires_us = rest.parts.clock.wall_us().saturating_add(us(LINK_LIFE));
     let url = format!("{}{path}", rest.parts.triggers.base_url().unwrap_or_default());
     Ok(answer::json(201, &LinkBody { url, path: &path, expires_us }).with_header("Cache-Control", "no-store"))
