@@ -111,6 +111,17 @@ npm_package() {
     curl -fsSL --retry 3 "https://registry.npmjs.org/$2/-/$2-$3.tgz" | tar -xz --strip-components 1 -C "$1/$2"
 }
 
+# need_axe: in target/browser, the rules by which pages serve those who see, hear or move otherwise than most.
+need_axe() {
+    local version=4.14.1 place="$ROOT/target/browser"
+    [ "$(cat "$place/version.txt" 2>/dev/null)" = "$version" ] && return
+    need curl curl
+    echo "installing axe-core $version into target/browser"
+    rm -rf "$place"
+    npm_package "$place" axe-core "$version" || die "axe-core $version cannot be installed in target/browser"
+    echo "$version" >"$place/version.txt"
+}
+
 # The unmodified SDKs of Tencent Cloud in target/sdk: that for Python in an environment of its own, that for Node.js by the list of
 # packages that belong to it, since Debian's npm is not asked for.
 need_sdks() {
