@@ -8,6 +8,7 @@ use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
 use crate::api::wire::{Attempt, Line, Run, Runs};
 use crate::base::text;
+use crate::model::invocation::Source;
 
 /// How far back the list can be cut.
 const SPANS: [(&str, &str); 5] =
@@ -29,30 +30,48 @@ pub(super) fn list(visit: &Visit<'_>) -> Result<Shown, Problem> {
     if let Some(id) = Some(asked("id")).filter(|id| !id.is_empty()) {
         return Ok(Shown::On(visit.link(&["invocations", id]).text().to_owned()));
     }
-    let names = ["function", "status", "since"];
+    let names = ["function", "status", "source", "since"];
     let filtered = |target: Target| names.iter().fold(target, |target, name| target.with(name, asked(name)));
-    let runs: Runs = visit.v1.get(&filtered(visit.api(&["invocations"])).with("cursor", asked("cursor")))?;
-    let older = runs.next_cursor.map(|cursor| filtered(visit.link(&["invocations"])).with("cursor", &cursor));
-    Shown::page(
-        "Invocations",
-        html! {
-            h1 { "Invocations" }
-            form.filters action="/console/invocations" {
-                (namespace_field(visit))
-                label { "Function" input name="function" value=(asked("function")) size="16" autocapitalize="off" spellcheck="false"; }
-                label { "State" select name="status" { @for (value, shown) in STATES { (choice(value, shown, asked("status"))) } } }
-                label { "Within" select name="since" { @for (value, shown) in SPANS { (choice(value, shown, asked("since"))) } } }
-                label { "Request ID" input name="id" size="36" autocapitalize="off" spellcheck="false"; }
-                button { "Show" }
+    let found = visit.v1.get::<Runs>(&filtered(visit.api(&["invocations"])).with("cursor", asked("cursor")));
+    let listed = match &found {
+        Ok(runs) => {
+            let older = runs.next_cursor.as_ref();
+            let older = older.map(|cursor| filtered(visit.link(&["invocations"])).with("cursor", cursor));
+            html! {
+                @if runs.invocations.is_empty() {
+                    p.quiet { "No run is like that. Runs are kept as long as the server was told to keep them." }
+                } @else {
+                    (listed(visit, &runs.invocations))
+                }
+                @if let Some(older) = older { p { a.button href=(older.text()) rel="next" { "Older" } } }
             }
-            @if runs.invocations.is_empty() {
-                p.quiet { "No run is like that. Runs are kept as long as the server was told to keep them." }
-            } @else {
-                (listed(visit, &runs.invocations))
-            }
-            @if let Some(older) = older { p { a.button href=(older.text()) rel="next" { "Older" } } }
-        },
-    )
+        }
+        Err(_) => html! {},
+    };
+    let page = Shown::page("Invocations", html! { h1 { "Invocations" } (filters(visit)) (listed) })?;
+    Ok(match found {
+        Ok(_) => page,
+        // Whoever has mistyped something types it again.
+        Err(problem) => page.refused(&problem),
+    })
+}
+
+fn filters(visit: &Visit<'_>) -> Markup {
+    let asked = |name| visit.query.word(name);
+    html! {
+        form.filters action="/console/invocations" {
+            (namespace_field(visit))
+            label { "Function" input name="function" value=(asked("function")) size="16" autocapitalize="off" spellcheck="false"; }
+            label { "State" select name="status" { @for (value, shown) in STATES { (choice(value, shown, asked("status"))) } } }
+            label { "Source" select name="source" {
+                (choice("", "any", asked("source")))
+                @for source in Source::ALL { (choice(source.as_str(), source.as_str(), asked("source"))) }
+            } }
+            label { "Within" select name="since" { @for (value, shown) in SPANS { (choice(value, shown, asked("since"))) } } }
+            label { "Request ID" input name="id" size="36" autocapitalize="off" spellcheck="false"; }
+            button { "Show" }
+        }
+    }
 }
 
 /// Keeps the namespace when a form is sent.
@@ -78,7 +97,7 @@ pub(super) fn listed(visit: &Visit<'_>, runs: &[Run]) -> Markup {
             }
         }
     };
-    table("Runs", &["Request ID", "Function", "State", "When", "Took", "Memory", "Source", "Error"], &rows)
+    table("Runs", &["Request ID", "Function", "State", "When", "Took#", "Memory#", "Source", "Error"], &rows)
 }
 
 pub(super) fn one(visit: &Visit<'_>) -> Result<Shown, Problem> {
@@ -176,7 +195,7 @@ fn attempts(attempts: &[Attempt]) -> Markup {
     };
     html! {
         h2 { "Earlier attempts" }
-        (table("Earlier attempts", &["Retry", "Status", "Ended (UTC)", "Took", "Error"], &rows))
+        (table("Earlier attempts", &["Retry#", "Status", "Ended (UTC)", "Took#", "Error"], &rows))
     }
 }
 

@@ -139,8 +139,11 @@ impl Console {
             server: &self.parts,
             now_us: self.parts.clock.wall_us(),
         };
-        let shown = (page.show)(&visit).unwrap_or_else(Shown::from);
-        Ok(shown.answer(&visit))
+        // The frame around a page is for whoever is signed in.
+        match (page.show)(&visit) {
+            Err(problem) if page.is_open => Err(problem),
+            shown => Ok(shown.unwrap_or_else(Shown::from).answer(&visit)),
+        }
     }
 
     /// What whoever asks may do: by his session, and, where something changes, only from a page of ours.

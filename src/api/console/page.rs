@@ -198,12 +198,17 @@ pub(super) fn choice(value: &str, shown: &str, chosen: &str) -> Markup {
     html! { option value=(value) selected[value == chosen] { (shown) } }
 }
 
-/// A table that may be wider than the screen; it can be reached and moved by the keyboard.
+/// A table that may be wider than the screen; it can be reached and moved by the keyboard. A head that ends in `#` is that of
+/// numbers.
 pub(super) fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
     html! {
         div.wide role="region" aria-label=(label) tabindex="0" {
             table {
-                thead { tr { @for head in heads { th scope="col" { (head) } } } }
+                thead { tr {
+                    @for head in heads {
+                        th.number[head.ends_with('#')] scope="col" { (head.trim_end_matches('#')) }
+                    }
+                } }
                 tbody { (rows) }
             }
         }

@@ -87,7 +87,7 @@ impl Visitor {
         let head =
             format!("{method} {path} HTTP/1.1\r\n{host}{cookie}{more}Content-Length: {}\r\n\r\n", body.len());
         let mut raw = Raw::connect(self.address);
-        raw.send(&[head.as_bytes(), body].concat());
+        raw.send([head.as_bytes(), body].concat());
         raw.answer()
     }
 }

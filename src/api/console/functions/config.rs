@@ -58,9 +58,9 @@ fn form(visit: &Visit<'_>, settings: &Settings) -> Markup {
                 label { "Handler" input name="handler" value=(shown("handler")) required autocapitalize="off" spellcheck="false"; }
             }
             label.wide-field { "Description" input name="description" value=(shown("description")) maxlength="1000"; }
-            @for (name, called, unit) in NUMBERS {
+            div.grid { @for (name, called, unit) in NUMBERS {
                 label { (called) input name=(name) value=(shown(name)) inputmode="numeric" size="8"; span.quiet { (unit) } }
-            }
+            } }
             label { "Network" select name="network" {
                 @for (value, called) in NETWORKS { option value=(value) selected[value == shown("network")] { (value) ": " (called) } }
             } }

@@ -63,7 +63,7 @@ fn listed(visit: &Visit<'_>, functions: &[Function]) -> Markup {
             }
         }
     };
-    let heads = ["Name", "Status", "Runtime", "Handler", "Memory", "Time-out", "Deployed", "Description"];
+    let heads = ["Name", "Status", "Runtime", "Handler", "Memory#", "Time-out#", "Deployed", "Description"];
     table("Functions", &heads, &rows)
 }
 
@@ -105,7 +105,7 @@ fn tab(visit: &Visit<'_>, function: &Function, here: &str, body: &Markup) -> Res
                 " · " a href=(visit.link(&["invocations"]).with("function", name).text()) { "runs" }
                 " · " a href=(visit.link(&["logs"]).with("function", name).text()) { "logs" }
             }
-            @for note in &function.notes { p.note { (note) } }
+            @if here.is_empty() { @for note in &function.notes { p.note { (note) } } }
             @if !function.status_reason.is_empty() { p.problem role="alert" { (function.status_reason) } }
             nav.tabs aria-label="Parts of the function" {
                 @for (path, called) in TABS {

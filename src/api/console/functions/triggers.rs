@@ -141,7 +141,7 @@ fn listed(visit: &Visit<'_>, triggers: &[Trigger]) -> Markup {
             }
         }
     };
-    let heads = ["Name", "Type", "State", "Address", "Runs", "Fired", "Last", "Last error", ""];
+    let heads = ["Name", "Type", "State", "Address", "Runs", "Fired#", "Last", "Last error", ""];
     table("Triggers", &heads, &rows)
 }
 

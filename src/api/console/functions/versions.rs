@@ -45,7 +45,7 @@ fn version_table(visit: &Visit<'_>, versions: &[FunctionVersion]) -> Markup {
     };
     table(
         "Versions",
-        &["Version", "Runtime", "Memory", "Time-out", "Code", "Since (UTC)", "Description", ""],
+        &["Version", "Runtime", "Memory#", "Time-out#", "Code#", "Since (UTC)", "Description", ""],
         &rows,
     )
 }
