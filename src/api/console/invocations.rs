@@ -8,23 +8,11 @@ use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
 use crate::api::wire::{Attempt, Line, Run, Runs};
 use crate::base::text;
-use crate::model::invocation::Source;
+use crate::model::invocation::{Source, State};
 
 /// How far back the list can be cut.
 const SPANS: [(&str, &str); 5] =
     [("", "any time"), ("15m", "15 minutes"), ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days")];
-/// Which runs.
-const STATES: [(&str, &str); 8] = [
-    ("", "any"),
-    ("succeeded", "succeeded"),
-    ("failed", "failed"),
-    ("running", "running"),
-    ("queued", "queued"),
-    ("retrying", "retrying"),
-    ("expired", "expired"),
-    ("dead", "dead"),
-];
-
 pub(super) fn list(visit: &Visit<'_>) -> Result<Shown, Problem> {
     let asked = |name| visit.query.word(name);
     if let Some(id) = Some(asked("id")).filter(|id| !id.is_empty()) {
@@ -62,7 +50,7 @@ fn filters(visit: &Visit<'_>) -> Markup {
         form.filters action="/console/invocations" {
             (namespace_field(visit))
             label { "Function" input name="function" value=(asked("function")) size="16" autocapitalize="off" spellcheck="false"; }
-            label { "State" select name="status" { @for (value, shown) in STATES { (choice(value, shown, asked("status"))) } } }
+            label { "State" select name="status" { (choice("", "any", asked("status"))) @for state in State::ALL { (choice(state.as_str(), state.as_str(), asked("status"))) } } }
             label { "Source" select name="source" {
                 (choice("", "any", asked("source")))
                 @for source in Source::ALL { (choice(source.as_str(), source.as_str(), asked("source"))) }
