@@ -351,6 +351,16 @@ pub(crate) struct Rows {
     pub(crate) truncated: bool,
 }
 
+/// What a server is and how it is now, as far as it is shown.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Appliance {
+    pub(crate) release: String,
+    pub(crate) sqlite: String,
+    pub(crate) started_us: i64,
+    pub(crate) isolation_level: u8,
+    pub(crate) db_bytes: u64,
+}
+
 /// What a server found out about its host.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Doctor {

@@ -19,6 +19,10 @@ export const PAGES = [
   { name: "run", path: (there) => `/console/invocations/${there.good}`, heading: "Run of greet" },
   { name: "run-failed", path: (there) => `/console/invocations/${there.failed}`, heading: "Run of greet" },
   { name: "run-unknown", path: () => "/console/invocations/00000000-0000-4000-8000-000000000000", heading: "Not here", status: 404 },
+  { name: "dead-letters", path: () => "/console/dead-letters", heading: "Dead letters" },
+  { name: "run-given-up", path: (there) => `/console/invocations/${there.dead}`, heading: "Run of greet" },
+  { name: "keys", path: () => "/console/keys", heading: "Keys" },
+  { name: "about", path: () => "/console/about", heading: "About this server" },
   { name: "no-page", path: () => "/console/nothing/here", heading: "Not here", status: 404 },
 ];
 
@@ -46,5 +50,8 @@ export async function furnish() {
   await v1("PUT", "/functions/greet/aliases/live", { version: "1", description: "What everybody is greeted by" });
   await v1("POST", "/functions/greet/triggers", TIMER);
   for (let count = 0; count < 5; count++) await invoke("greet", { name: `number ${count}` });
-  return { good, failed };
+  await v1("PUT", "/functions/greet/event-config", { retry_num: 0 });
+  const dead = (await v1("POST", "/functions/greet/invoke?type=event", {})).requestId;
+  await v1("GET", `/invocations/${dead}?wait=20s`);
+  return { good, failed, dead };
 }

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::api::console::client::Target;
+use crate::api::console::dead_letters;
 use crate::api::console::page::{Shown, ago, choice, instant, pretty, state, table};
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
@@ -97,6 +98,7 @@ pub(super) fn one(visit: &Visit<'_>) -> Result<Shown, Problem> {
             h1 { "Run of " a href=(visit.link(&["functions", &run.function]).text()) { (run.function) } }
             @if is_under_way { p.quiet data-reload="2000" { "This page shows how things were when it was loaded." } }
             (summary(visit, &run))
+            @if run.died_us > 0 && visit.may_change() { (dead_letters::buttons(visit, &run)) }
             @if !run.attempts.is_empty() { (attempts(&run.attempts)) }
             (outcome(&run))
             @if let Some(event) = &run.event { h2 { "Event" } pre { (pretty(event.get())) } }

@@ -34,13 +34,16 @@ use crate::http::request::{Peer, Request};
 use crate::http::response::Response;
 use crate::model::key::Scope;
 
+mod about;
 mod assets;
 mod client;
 mod cookie;
+mod dead_letters;
 mod form;
 mod functions;
 mod guard;
 mod invocations;
+mod keys;
 mod page;
 mod pages;
 mod problem;

@@ -78,10 +78,19 @@ const DONE: &[(&str, &str)] = &[
     ("published", "A version is published."),
     ("changed", "It is changed."),
     ("added", "The trigger is there."),
+    ("replayed", "What was replayed runs as new invocations."),
+    ("dropped", "What was dropped is gone; the runs stay."),
+    ("revoked", "The key is revoked: it is worth nothing any more."),
 ];
 
 /// Where the pages are.
-const NAV: &[(&str, &str)] = &[("functions", "Functions"), ("invocations", "Invocations")];
+const NAV: &[(&str, &str)] = &[
+    ("functions", "Functions"),
+    ("invocations", "Invocations"),
+    ("dead-letters", "Dead letters"),
+    ("keys", "Keys"),
+    ("about", "About"),
+];
 
 fn framed(visit: &Visit<'_>, title: &str, wrong: &str, body: &Markup) -> Markup {
     let here = visit.path.trim_start_matches("/console/").split('/').next().unwrap_or_default();

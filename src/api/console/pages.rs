@@ -6,7 +6,7 @@ use tiny_http::Method;
 use crate::api::console::page::Shown;
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
-use crate::api::console::{functions, invocations, sign_in};
+use crate::api::console::{about, dead_letters, functions, invocations, keys, sign_in};
 use crate::api::rest::route::match_path;
 use crate::http::head::Head;
 use crate::model::limits;
@@ -80,6 +80,12 @@ static PAGES: &[Page] = &[
     form("/console/functions/{name}/triggers", functions::triggers::change),
     look("/console/invocations", invocations::list),
     look("/console/invocations/{request_id}", invocations::one),
+    look("/console/dead-letters", dead_letters::list),
+    form("/console/dead-letters", dead_letters::change),
+    look("/console/keys", keys::list),
+    form("/console/keys", keys::change),
+    look("/console/about", about::show),
+    form("/console/about", about::check),
     look("/console/sign-in", sign_in::show).open(),
     form("/console/sign-in", sign_in::by_key).open(),
     look("/console/enter", sign_in::by_ticket).open(),

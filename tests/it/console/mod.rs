@@ -2,4 +2,5 @@
 
 mod door;
 mod functions;
+mod others;
 pub(crate) mod visitor;
