@@ -358,7 +358,39 @@ pub(crate) struct Appliance {
     pub(crate) sqlite: String,
     pub(crate) started_us: i64,
     pub(crate) isolation_level: u8,
+    pub(crate) functions: u64,
+    pub(crate) runs_running: u64,
+    pub(crate) memory_used_mb: u32,
+    pub(crate) memory_total_mb: u32,
+    pub(crate) instances_parked: u64,
+    pub(crate) events_waiting: u64,
+    pub(crate) events_running: u64,
+    pub(crate) events_max: u64,
+    pub(crate) dead_letters: u64,
     pub(crate) db_bytes: u64,
+    pub(crate) wal_bytes: u64,
+    pub(crate) disk_free_bytes: u64,
+    pub(crate) disk_level: u8,
+}
+
+/// What ran, by time.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RunHistogram {
+    pub(crate) from_us: i64,
+    pub(crate) bucket_us: i64,
+    /// Whether the numbers are estimates.
+    pub(crate) sampled: bool,
+    pub(crate) buckets: Vec<RunBucket>,
+}
+
+/// What ran in one stretch of time.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RunBucket {
+    pub(crate) runs: u64,
+    pub(crate) failed: u64,
+    /// None where nothing ended.
+    pub(crate) p50_us: Option<i64>,
+    pub(crate) p99_us: Option<i64>,
 }
 
 /// What a server found out about its host.

@@ -6,11 +6,12 @@ import { deploy, invoke, v1 } from "./common.mjs";
 export const PAGES = [
   { name: "sign-in", path: () => "/console/sign-in", heading: "fnlite", isOpen: true },
   { name: "link-used", path: () => "/console/enter?ticket=used", heading: "Not allowed", status: 403, isOpen: true },
-  { name: "home", path: () => "/console/", heading: "Invocations" },
+  { name: "overview", path: () => "/console/", heading: "Overview" },
   { name: "functions", path: () => "/console/functions", heading: "Functions" },
   { name: "function-code", path: () => "/console/functions/greet", heading: "greet" },
   { name: "function-test", path: () => "/console/functions/greet/test", heading: "greet" },
   { name: "function-configuration", path: () => "/console/functions/greet/configuration", heading: "greet" },
+  { name: "function-monitoring", path: () => "/console/functions/greet/monitoring", heading: "greet" },
   { name: "function-versions", path: () => "/console/functions/greet/versions", heading: "greet" },
   { name: "function-triggers", path: () => "/console/functions/greet/triggers", heading: "greet" },
   { name: "function-unknown", path: () => "/console/functions/nobody", heading: "Not here", status: 404 },

@@ -36,6 +36,7 @@ use crate::model::key::Scope;
 
 mod about;
 mod assets;
+mod chart;
 mod client;
 mod cookie;
 mod dead_letters;
@@ -44,6 +45,7 @@ mod functions;
 mod guard;
 mod invocations;
 mod keys;
+mod overview;
 mod page;
 mod pages;
 mod problem;

@@ -85,6 +85,7 @@ const DONE: &[(&str, &str)] = &[
 
 /// Where the pages are.
 const NAV: &[(&str, &str)] = &[
+    ("", "Overview"),
     ("functions", "Functions"),
     ("invocations", "Invocations"),
     ("dead-letters", "Dead letters"),

@@ -6,7 +6,7 @@ use tiny_http::Method;
 use crate::api::console::page::Shown;
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
-use crate::api::console::{about, dead_letters, functions, invocations, keys, sign_in};
+use crate::api::console::{about, dead_letters, functions, invocations, keys, overview, sign_in};
 use crate::api::rest::route::match_path;
 use crate::http::head::Head;
 use crate::model::limits;
@@ -63,7 +63,7 @@ impl Page {
 
 /// Every page.
 static PAGES: &[Page] = &[
-    look("/console/", invocations::list),
+    look("/console/", overview::show),
     look("/console/functions", functions::list),
     form("/console/functions", functions::create::by_template),
     form("/console/functions/{name}/upload", functions::create::by_archive).sent(ARCHIVE),
@@ -74,6 +74,7 @@ static PAGES: &[Page] = &[
     form("/console/functions/{name}/test", functions::test::run).sent(EVENT),
     look("/console/functions/{name}/configuration", functions::config::show),
     form("/console/functions/{name}/configuration", functions::config::save),
+    look("/console/functions/{name}/monitoring", functions::monitoring::show),
     look("/console/functions/{name}/versions", functions::versions::show),
     form("/console/functions/{name}/versions", functions::versions::change),
     look("/console/functions/{name}/triggers", functions::triggers::show),

@@ -3,4 +3,5 @@
 mod door;
 mod functions;
 mod others;
+mod overview;
 pub(crate) mod visitor;

@@ -13,7 +13,7 @@ def main_handler(event, context):
 ";
 
 /// An event that was given up; its request id.
-fn dead_letter(server: &Server, name: &str) -> String {
+pub(super) fn dead_letter(server: &Server, name: &str) -> String {
     server.deploy(name, &source(FAILING));
     let place = format!("/v1/functions/{name}/event-config");
     assert_eq!(server.call("PUT", &place, br#"{"retry_num":0}"#).status, 200);
@@ -32,7 +32,10 @@ fn dead_letters_are_replayed_and_dropped() {
     assert!(page.contains(&first) && page.contains(&second), "{page}");
     let run = admin.page(&format!("/console/invocations/{first}"));
     let said = words(&run);
-    assert!(said.contains("Replay it") && said.contains("<b>not good</b>") && !run.contains("<b>not"), "{said}");
+    assert!(
+        said.contains("Replay it") && said.contains("<b>not good</b>") && !run.contains("<b>not"),
+        "{said}"
+    );
 
     let none = admin.post(place, &[("do", "drop")]);
     assert_eq!(none.status, 400);
@@ -62,11 +65,15 @@ fn keys_are_made_shown_once_and_revoked() {
     let answer = reader.post("/console/sign-in", &[("key", &secret)]);
     reader.keep_cookie(&answer);
     assert!(words(&reader.page("/console/keys")).contains("shown to admin keys only"));
-    assert_eq!(reader.post("/console/keys", &[("do", "create"), ("name", "x"), ("scope", "admin")]).status, 403);
+    assert_eq!(
+        reader.post("/console/keys", &[("do", "create"), ("name", "x"), ("scope", "admin")]).status,
+        403
+    );
 
     let again = admin.post("/console/keys", &[("do", "create"), ("name", "<till>"), ("scope", "read")]);
     assert_eq!(again.status, 409);
-    let pair = admin.post("/console/keys", &[("do", "create"), ("name", "pair"), ("scope", "invoke"), ("tencent", "1")]);
+    let pair = admin
+        .post("/console/keys", &[("do", "create"), ("name", "pair"), ("scope", "invoke"), ("tencent", "1")]);
     assert!(pair.text().contains("TENCENTCLOUD_SECRET_ID=AKID"), "{pair:?}");
     let keys = server.get("/v1/keys");
     let key = keys["keys"].as_array().unwrap().iter().find(|key| key["name"] == "<till>").unwrap();
@@ -81,7 +88,10 @@ fn the_server_tells_of_itself() {
     assert_eq!(server.call("PUT", "/v1/namespaces/shop", br#"{"description":"<tills>"}"#).status, 201);
     let page = admin.page("/console/about");
     let said = words(&page);
-    assert!(said.contains(env!("CARGO_PKG_VERSION")) && said.contains("isolation") && said.contains("<tills>"), "{said}");
+    assert!(
+        said.contains(env!("CARGO_PKG_VERSION")) && said.contains("isolation") && said.contains("<tills>"),
+        "{said}"
+    );
     assert!(page.contains("/console/functions?namespace=shop"));
     let checked = admin.post("/console/about", &[]);
     assert!(words(checked.text()).contains("It is sound."), "{checked:?}");

@@ -16,17 +16,19 @@ pub(super) mod code;
 pub(super) mod config;
 pub(super) mod create;
 mod deploy;
+pub(super) mod monitoring;
 pub(super) mod test;
 pub(super) mod triggers;
 pub(super) mod versions;
 
 /// What a function's page is divided into: the path behind its name, and what it is called.
-const TABS: [(&str, &str); 5] = [
+const TABS: [(&str, &str); 6] = [
     ("", "Code"),
     ("test", "Test"),
     ("configuration", "Configuration"),
     ("versions", "Versions and aliases"),
     ("triggers", "Triggers"),
+    ("monitoring", "Monitoring"),
 ];
 
 pub(super) fn list(visit: &Visit<'_>) -> Result<Shown, Problem> {
