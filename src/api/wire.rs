@@ -349,6 +349,8 @@ pub(crate) struct Rows {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<Box<RawValue>>>,
     pub(crate) truncated: bool,
+    #[serde(default)]
+    pub(crate) took_us: i64,
 }
 
 /// What a server is and how it is now, as far as it is shown.

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod crc64;
+pub mod csv;
 pub mod failpoint;
 pub mod hex;
 pub mod id;

@@ -76,13 +76,14 @@ pub fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect()
 }
 
-/// A size: `17 B`, `1.2 KB`, `9.8 MB`; rounded, as `invoke` rounds what the server tells it.
+/// A size: `17 B`, `1.2 KB`, `9.8 MB`, `51.5 GB`; rounded, as `invoke` rounds what the server tells it.
 pub fn size(bytes: u64) -> String {
     let tenths = |unit: u64| bytes.saturating_mul(10).saturating_add(unit / 2) / unit;
-    match (tenths(1024), tenths(1_048_576)) {
+    match (tenths(1024), tenths(1_048_576), tenths(1_073_741_824)) {
         _ if bytes < 1024 => format!("{bytes} B"),
-        (kb @ ..10_240, _) => format!("{}.{} KB", kb / 10, kb % 10),
-        (_, mb) => format!("{}.{} MB", mb / 10, mb % 10),
+        (kb @ ..10_240, ..) => format!("{}.{} KB", kb / 10, kb % 10),
+        (_, mb @ ..10_240, _) => format!("{}.{} MB", mb / 10, mb % 10),
+        (_, _, gb) => format!("{}.{} GB", gb / 10, gb % 10),
     }
 }
 
@@ -104,6 +105,7 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([length(850), length(1240), length(2_504_000)], ["850 µs", "1.24 ms", "2.50 s"]);
         assert_eq!([size(17), size(1230), size(10_276_100)], ["17 B", "1.2 KB", "9.8 MB"]);
+        assert_eq!([size(1_073_741_824), size(55_350_000_000)], ["1.0 GB", "51.5 GB"]);
         assert_eq!([size(1_048_575), size(13_086_720), size(0)], ["1.0 MB", "12.5 MB", "0 B"]);
         assert_eq!([memory(0), memory(2048)], [None, Some("2.0 MB".to_owned())]);
         assert_eq!(instant(1_767_323_045_678_901), "2026-01-02 03:04:05.678");

@@ -10,12 +10,12 @@ use crate::api::wire::{RunBucket, RunHistogram};
 use crate::base::text;
 
 /// The size of a chart, in units of its own, and where in it things are drawn.
-const WIDTH: i64 = 720;
-const HEIGHT: i64 = 170;
-const LEFT: i64 = 56;
-const RIGHT: i64 = 712;
-const TOP: i64 = 10;
-const BOTTOM: i64 = 144;
+const WIDTH: i64 = 1000;
+const HEIGHT: i64 = 190;
+const LEFT: i64 = 84;
+const RIGHT: i64 = 990;
+const TOP: i64 = 12;
+const BOTTOM: i64 = 160;
 /// Labels of time below a chart, at most.
 const LABELS: usize = 6;
 const DAY_US: i64 = 86_400_000_000;

@@ -143,6 +143,13 @@ impl Target {
         self
     }
 
+    /// The same with a parameter that is there and empty.
+    pub(super) fn with_empty(mut self, name: &str) -> Target {
+        let mark = if self.0.contains('?') { '&' } else { '?' };
+        write!(self.0, "{mark}{name}=").expect("a String takes everything");
+        self
+    }
+
     /// As text, for a link.
     pub(super) fn text(&self) -> &str {
         &self.0

@@ -39,6 +39,11 @@ impl Form {
         !self.text(name).is_empty()
     }
 
+    /// Whether a name is there, with a value or without.
+    pub(super) fn is_said(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
     /// All values of a name.
     pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -45,11 +45,13 @@ mod functions;
 mod guard;
 mod invocations;
 mod keys;
+mod logs;
 mod overview;
 mod page;
 mod pages;
 mod problem;
 mod sign_in;
+mod sql;
 mod visit;
 
 /// Where it is.

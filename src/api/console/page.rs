@@ -88,6 +88,8 @@ const NAV: &[(&str, &str)] = &[
     ("", "Overview"),
     ("functions", "Functions"),
     ("invocations", "Invocations"),
+    ("logs", "Logs"),
+    ("sql", "SQL"),
     ("dead-letters", "Dead letters"),
     ("keys", "Keys"),
     ("about", "About"),

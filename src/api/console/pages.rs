@@ -6,7 +6,7 @@ use tiny_http::Method;
 use crate::api::console::page::Shown;
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
-use crate::api::console::{about, dead_letters, functions, invocations, keys, overview, sign_in};
+use crate::api::console::{about, dead_letters, functions, invocations, keys, logs, overview, sign_in, sql};
 use crate::api::rest::route::match_path;
 use crate::http::head::Head;
 use crate::model::limits;
@@ -16,6 +16,8 @@ const SMALL: u64 = 64 * 1024;
 
 /// An event, of which a form may make up to three bytes each.
 const EVENT: u64 = 3 * limits::EVENT_BYTES_MAX as u64 + SMALL;
+/// The same of a statement.
+const STATEMENT: u64 = 3 * limits::SQL_BYTES_MAX as u64 + SMALL;
 /// The same of the sources of a function that can be edited.
 const SOURCES: u64 = 3 * functions::code::EDITED_BYTES_MAX + SMALL;
 /// An archive.
@@ -55,6 +57,11 @@ impl Page {
         Page { body_max, ..self }
     }
 
+    /// It may look at much.
+    const fn patient(self) -> Page {
+        Page { is_patient: true, ..self }
+    }
+
     /// For everybody.
     const fn open(self) -> Page {
         Page { is_open: true, ..self }
@@ -81,6 +88,10 @@ static PAGES: &[Page] = &[
     form("/console/functions/{name}/triggers", functions::triggers::change),
     look("/console/invocations", invocations::list),
     look("/console/invocations/{request_id}", invocations::one),
+    look("/console/logs", logs::show).patient(),
+    look("/console/logs/tail", logs::tail::show),
+    look("/console/sql", sql::show),
+    form("/console/sql", sql::run).sent(STATEMENT).patient(),
     look("/console/dead-letters", dead_letters::list),
     form("/console/dead-letters", dead_letters::change),
     look("/console/keys", keys::list),

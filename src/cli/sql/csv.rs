@@ -1,10 +1,11 @@
 //! Rows as comma-separated values (RFC 4180, with line feeds): NULL is nothing, an empty text is `""`.
 
+use crate::base::csv;
 use crate::cli::grid::Cell;
 
 /// The head and the rows.
 pub(super) fn render(head: &[String], rows: &[Vec<Cell>]) -> String {
-    let head = head.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",") + "\n";
+    let head = head.iter().map(|name| csv::field(name)).collect::<Vec<_>>().join(",") + "\n";
     let rows = rows.iter().map(|row| row.iter().map(value).collect::<Vec<_>>().join(",") + "\n");
     head + &rows.collect::<String>()
 }
@@ -13,15 +14,7 @@ fn value(cell: &Cell) -> String {
     match cell {
         Cell::Null => String::new(),
         Cell::Number(digits) => digits.clone(),
-        Cell::Text(text) => quoted(text),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
+        Cell::Text(text) => csv::field(text).into_owned(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod door;
 mod functions;
+mod logs;
 mod others;
 mod overview;
+mod sql;
 pub(crate) mod visitor;

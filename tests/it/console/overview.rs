@@ -27,7 +27,10 @@ fn a_new_box_says_how_to_begin_and_a_used_one_what_it_did() {
     server.invoke("another", "{}").returned();
     for span in ["", "?span=24h", "?span=7d", "?span=never"] {
         let page = admin.page(&format!("/console/{span}"));
-        assert!(page.contains("5 runs by time, 1 of them failed") && page.contains(&failed), "{span}: {page}");
+        assert!(
+            page.contains("5 runs by time, 1 of them failed") && page.contains(&failed),
+            "{span}: {page}"
+        );
     }
     assert!(!words(&admin.page("/console/")).contains("Nothing is deployed"));
 

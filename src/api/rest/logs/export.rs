@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use crate::api::rest::logs::HitBody;
+use crate::base::csv;
 use crate::error::{Kind, Result};
 use crate::http::request::LineWatch;
 use crate::http::response::Response;
@@ -45,7 +46,7 @@ impl Written {
                     .expect("a vector takes everything, and names and numbers become JSON");
                 bytes.push(b'\n');
             }
-            Written::Csv => csv(hit, bytes),
+            Written::Csv => comma_separated(hit, bytes),
         }
     }
 }
@@ -131,7 +132,7 @@ impl Read for Lines {
     }
 }
 
-fn csv(hit: &Hit, bytes: &mut Vec<u8>) {
+fn comma_separated(hit: &Hit, bytes: &mut Vec<u8>) {
     let line = &hit.line;
     let time = jiff::Timestamp::from_microsecond(line.line.ts_us).map(|time| format!("{time:.6}"));
     let request_id = line.request_id.as_ref().map_or("", |id| id.as_str());
@@ -145,13 +146,6 @@ fn csv(hit: &Hit, bytes: &mut Vec<u8>) {
         line.line.level.as_str()
     );
     bytes.extend(start.as_bytes());
-    let message = &line.line.message;
-    if message.contains(['"', ',', '\r', '\n']) {
-        bytes.push(b'"');
-        bytes.extend(message.replace('"', "\"\"").as_bytes());
-        bytes.push(b'"');
-    } else {
-        bytes.extend(message.as_bytes());
-    }
+    bytes.extend(csv::field(&line.line.message).as_bytes());
     bytes.extend(b"\r\n");
 }

@@ -1,0 +1,74 @@
+//! Lines found, counted, and on their way to being followed.
+
+use super::visitor::{Visitor, words};
+use crate::function::source;
+use crate::server::Server;
+
+const PRINTING: &str = "
+def main_handler(event, context):
+    print('needle', event.get('n'))
+    print('<script>alert(1)</script>\"><img src=x onerror=alert(2)>')
+    if event.get('bad'):
+        raise ValueError('bad')
+    return 1
+";
+
+#[test]
+fn lines_are_found_counted_and_narrowed() {
+    let server = Server::shared();
+    server.deploy("printing", &source(PRINTING));
+    let admin = Visitor::admin(server);
+    for n in 0..3 {
+        server.invoke("printing", format!(r#"{{"n":{n}}}"#));
+    }
+    let failed = server.invoke("printing", r#"{"n":"last","bad":1}"#).request_id;
+    let page = admin.page("/console/logs?function=printing");
+    let said = words(&page);
+    assert!(said.contains("needle 0") && said.contains("<script>alert(1)</script>"), "{said}");
+    assert!(!page.contains("<script>alert") && !page.contains("<img"), "what is printed is text");
+    let found = admin.page("/console/logs?function=printing&q=needle");
+    let said = words(&found);
+    assert!(said.contains("4 lines, from") && said.contains("needle last") && !said.contains("<script>"), "{said}");
+    assert!(found.contains("<svg class=\"lines\"") && found.contains(&format!("/console/invocations/{failed}")));
+
+    // The links that narrow lead to fewer lines: a level, a stretch of time, the lines around, a file.
+    let link = |page: &str, part: &str| {
+        let links = page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+        links.into_iter().find(|link| link.contains(part)).unwrap_or_else(|| panic!("{part}: {page}"))
+    };
+    let errors = admin.page(&link(&page, "SCF_Level%3A%22ERROR"));
+    assert!(words(&errors).contains("1 line, from") && errors.contains("Traceback"), "{errors}");
+    let stretch = admin.page(&link(&found, "until="));
+    assert!(words(&stretch).contains("needle"), "{stretch}");
+    let around = admin.page(&link(&found, "context=3"));
+    assert!(words(&around).contains("<script>alert(1)") && around.contains("around"), "{around}");
+    let file = admin.get(&link(&found, "format=csv"));
+    assert_eq!((file.status, file.text().lines().count()), (200, 5), "{file:?}");
+
+    let run = words(&admin.page(&format!("/console/logs?q={failed}")));
+    assert!(run.contains("needle last") && !run.contains("needle 0"), "{run}");
+    let none = words(&admin.page("/console/logs?q=nowhere-at-all&since="));
+    assert!(none.contains("No line is like that."), "{none}");
+}
+
+#[test]
+fn a_mistaken_query_is_told_and_kept() {
+    let server = Server::shared();
+    let admin = Visitor::admin(server);
+    let wrong = admin.get("/console/logs?q=%28error+OR");
+    assert_eq!(wrong.status, 400);
+    assert!(words(wrong.text()).contains("column") && wrong.text().contains("value=\"(error OR\""), "{wrong:?}");
+    let wrong = admin.get("/console/logs?since=yesterday");
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text().contains("value=\"yesterday\""), "{wrong:?}");
+}
+
+#[test]
+fn whoever_may_look_may_follow() {
+    let server = Server::shared();
+    let reader = Visitor::with_key(server, "log reader", "read");
+    let page = reader.page("/console/logs/tail?q=a%26b&function=printing");
+    assert!(page.contains("data-tail=\"/console/v1/logs/tail?q=a%26b&amp;function=printing\""), "{page}");
+    assert!(words(&page).contains("without JavaScript"));
+    assert!(reader.page("/console/logs").contains("How to ask"));
+}
