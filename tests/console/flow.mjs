@@ -51,6 +51,33 @@ await run(async (browser) => {
     await tab.see("a parcel for test value 1");
   });
 
+  await step("its line is found by searching, and leads back to the run", async () => {
+    await tab.follow(() => tab.click("link", "Logs"));
+    await tab.fill("Query", '"a parcel"', "combobox");
+    await tab.press("Escape");
+    await tab.follow(() => tab.click("button", "Find"));
+    await tab.see("a parcel for test value 1");
+    await tab.see("1 line, from");
+    await tab.follow(() => tab.click("link", "parcels"));
+    await tab.see("a parcel for test value 1");
+  });
+
+  await step("it is on the chart of the overview, and of the function", async () => {
+    await tab.follow(() => tab.click("link", "Overview"));
+    await tab.find("image", "1 run by time, 0 of them failed");
+    await tab.follow(() => tab.click("link", "24 hours"));
+    await tab.find("image", "1 run by time, 0 of them failed");
+    await tab.goto("/console/functions/parcels/monitoring");
+    await tab.find("image", "1 run by time, 0 of them failed");
+  });
+
+  await step("a statement of SQL counts it, and is drawn", async () => {
+    await tab.follow(() => tab.click("link", "SQL"));
+    await tab.fill("Statement", "SELECT function, count(*) AS runs FROM invocations GROUP BY function");
+    await tab.follow(() => tab.click("button", "As bars"));
+    await tab.find("cell", "parcels");
+  });
+
   await step("an event that fails is told as such, and kept in the field", async () => {
     await tab.goto("/console/functions/parcels/test");
     await tab.fill("Event, JSON", '{"key2": 1}');

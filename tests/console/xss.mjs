@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 
-import { IS_LONG, URL_OF_SERVER, deploy, invoke, run, signIn, step, v1 } from "./common.mjs";
+import { IS_LONG, URL_OF_SERVER, deploy, invoke, run, signIn, step, until, v1 } from "./common.mjs";
 
 const OWN = readFileSync(new URL("xss.txt", import.meta.url), "utf8").trimEnd().split("\n");
 const NAUGHTY = process.env.FNLITE_BLNS && existsSync(process.env.FNLITE_BLNS) ? JSON.parse(readFileSync(process.env.FNLITE_BLNS, "utf8")) : [];
@@ -40,6 +40,37 @@ await run(async (browser) => {
   await step("as lines of which each is found by searching", async () => {
     await tab.goto(`/console/logs?q=${encodeURIComponent("script")}`);
     await checkHarmless(tab, "logs");
+    const shown = await tab.evaluate(() => [...document.querySelectorAll(".log .text")].map((one) => one.textContent));
+    const told = OWN.filter((text) => /(^|[^\w.-])script([^\w.-]|$)/i.test(text));
+    for (const text of told.slice(-20)) assert(shown.includes(text), `not shown as it is: ${text}`);
+    await tab.goto("/console/logs?function=echo&context=3");
+    await checkHarmless(tab, "logs with lines around");
+  });
+
+  await step("as they are printed", async () => {
+    await tab.goto("/console/logs/tail?function=echo");
+    await tab.see("Following: 0 lines");
+    await invoke("echo", { lines: OWN });
+    await until("the lines come", () => tab.evaluate((last) => document.querySelector(".log").textContent.includes(last), OWN.at(-1)));
+    await checkHarmless(tab, "live log");
+  });
+
+  await step("as cells, names of columns and statements of SQL", async () => {
+    const quoted = (text) => `'${text.replaceAll("'", "''").replaceAll("\u0000", "")}'`;
+    for (const texts of batches(OWN, 15)) {
+      const name = texts[0].replaceAll('"', '""');
+      const statement = `SELECT ${quoted(texts.join(" "))} AS "${name}", 1 AS n` + texts.map((text) => ` UNION ALL SELECT ${quoted(text)}, 2`).join("");
+      for (const button of ["Run", "As bars"]) {
+        await tab.goto("/console/sql");
+        await tab.fill("Statement", statement);
+        await tab.follow(() => tab.click("button", button));
+        await checkHarmless(tab, "SQL");
+        await tab.see(texts.at(-1).trim().slice(0, 60));
+      }
+      await tab.fill("Statement", `SELEC ${texts.join(" ")}`);
+      await tab.follow(() => tab.click("button", "Run"));
+      await checkHarmless(tab, "SQL that was refused");
+    }
   });
 
   await step("as errors", async () => {
@@ -93,7 +124,7 @@ await run(async (browser) => {
   await step("in the address", async () => {
     for (const texts of batches(IS_LONG ? STRINGS : OWN, TOGETHER)) {
       const said = encodeURIComponent(texts.join(" ").slice(0, 1500));
-      const paths = [`invocations?function=${said}`, `invocations?status=${said}`, `functions/${said}`, `functions/echo?file=${said}`];
+      const paths = [`invocations?function=${said}`, `invocations?status=${said}`, `logs?q=${said}`, `logs?since=${said}`, `logs/tail?q=${said}`, `sql?statement=${said}`, `dead-letters?function=${said}`, `functions/${said}`, `functions/echo?file=${said}`];
       for (const path of paths) {
         await tab.goto(`/console/${path}`);
         await checkHarmless(tab, path);

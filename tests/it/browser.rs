@@ -69,3 +69,8 @@ fn every_page_for_every_screen_and_every_hand() {
 fn from_a_template_to_a_run_found_again() {
     run("flow.mjs");
 }
+
+#[test]
+fn a_thousand_lines_a_second_freeze_no_page() {
+    run("tail.mjs");
+}

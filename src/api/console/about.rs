@@ -28,7 +28,7 @@ fn shown(visit: &Visit<'_>, checked: &Markup) -> Result<Shown, Problem> {
             (listed(visit, &namespaces))
             @if visit.may_change() {
                 h2 { "Backup" }
-                form.stack method="post" action="/console/v1/backup" {
+                form.stack method="post" action="/console/v1/backup" data-download {
                     p {
                         "A copy of the whole database, of one moment: functions, code, runs, logs, what waits, keys. It opens with "
                         code { "sqlite3" } " and is served with " code { "fnlite serve --db FILE" }

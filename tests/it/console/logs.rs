@@ -28,12 +28,18 @@ fn lines_are_found_counted_and_narrowed() {
     assert!(!page.contains("<script>alert") && !page.contains("<img"), "what is printed is text");
     let found = admin.page("/console/logs?function=printing&q=needle");
     let said = words(&found);
-    assert!(said.contains("4 lines, from") && said.contains("needle last") && !said.contains("<script>"), "{said}");
-    assert!(found.contains("<svg class=\"lines\"") && found.contains(&format!("/console/invocations/{failed}")));
+    assert!(
+        said.contains("4 lines, from") && said.contains("needle last") && !said.contains("<script>"),
+        "{said}"
+    );
+    assert!(
+        found.contains("<svg class=\"lines\"") && found.contains(&format!("/console/invocations/{failed}"))
+    );
 
     // The links that narrow lead to fewer lines: a level, a stretch of time, the lines around, a file.
     let link = |page: &str, part: &str| {
-        let links = page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+        let links =
+            page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
         links.into_iter().find(|link| link.contains(part)).unwrap_or_else(|| panic!("{part}: {page}"))
     };
     let errors = admin.page(&link(&page, "SCF_Level%3A%22ERROR"));
@@ -57,7 +63,10 @@ fn a_mistaken_query_is_told_and_kept() {
     let admin = Visitor::admin(server);
     let wrong = admin.get("/console/logs?q=%28error+OR");
     assert_eq!(wrong.status, 400);
-    assert!(words(wrong.text()).contains("column") && wrong.text().contains("value=\"(error OR\""), "{wrong:?}");
+    assert!(
+        words(wrong.text()).contains("column") && wrong.text().contains("value=\"(error OR\""),
+        "{wrong:?}"
+    );
     let wrong = admin.get("/console/logs?since=yesterday");
     assert_eq!(wrong.status, 400);
     assert!(wrong.text().contains("value=\"yesterday\""), "{wrong:?}");

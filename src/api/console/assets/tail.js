@@ -1,9 +1,11 @@
-// The live log: lines come as server-sent events, and are put into the page once for each picture that the browser paints.
+// The live log: lines come as server-sent events, and are put into the page a hundred at a time.
 "use strict";
 
 for (const place of document.querySelectorAll("[data-tail]")) {
   /** Lines kept in the page; older ones go. */
   const KEPT = 5000;
+  /** Lines put into the page for one picture that the browser paints. */
+  const AT_ONCE = 100;
   const [log, state, pause, follow, clear] = [".log", "[data-state]", "[data-pause]", "[data-follow]", "[data-clear]"].map(
     (what) => place.querySelector(what),
   );
@@ -11,6 +13,7 @@ for (const place of document.querySelectorAll("[data-tail]")) {
   let isAsked = false;
   let isPaused = false;
   let count = 0;
+  let shown = 0;
   let missed = 0;
   place.hidden = false;
 
@@ -44,21 +47,29 @@ for (const place of document.querySelectorAll("[data-tail]")) {
       say(told());
       return;
     }
-    const fresh = waiting.slice(-KEPT);
-    waiting = [];
-    const rows = document.createDocumentFragment();
-    rows.append(...fresh.map(drawn));
-    log.append(rows);
-    while (log.childElementCount > KEPT) log.firstElementChild.remove();
+    // Lines come in bursts; a burst at once would leave whoever uses the page waiting.
+    if (waiting.length > KEPT) waiting.splice(0, waiting.length - KEPT);
+    const fresh = waiting.splice(0, AT_ONCE);
+    // What comes together goes together: the browser lays out only those parts that are in sight.
+    if (fresh.length) {
+      const together = part("div", "together", "");
+      together.append(...fresh.map(drawn));
+      log.append(together);
+    }
+    shown += fresh.length;
+    while (shown > KEPT) {
+      shown -= log.firstElementChild.childElementCount;
+      log.firstElementChild.remove();
+    }
     if (follow.checked) log.scrollTop = log.scrollHeight;
     say(told());
+    if (waiting.length) ask();
   };
   const ask = () => {
     if (!isAsked) {
       isAsked = true;
-      // A page that nobody sees is not painted, but goes on.
-      if (document.hidden) setTimeout(draw, 500);
-      else requestAnimationFrame(draw);
+      // A page that nobody sees is not painted; it goes on when somebody looks.
+      requestAnimationFrame(draw);
     }
   };
 
@@ -85,7 +96,7 @@ for (const place of document.querySelectorAll("[data-tail]")) {
   });
   clear.addEventListener("click", () => {
     log.replaceChildren();
-    count = missed = 0;
+    count = missed = shown = 0;
     ask();
   });
 }

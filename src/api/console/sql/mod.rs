@@ -63,7 +63,7 @@ fn shown(visit: &Visit<'_>, result: &Markup) -> Result<Shown, Problem> {
                 div.row {
                     button name="as" value="table" { "Run" }
                     button.plain name="as" value="bars" { "As bars" }
-                    button.plain name="as" value="csv" { "As CSV" }
+                    button.plain name="as" value="csv" data-download { "As CSV" }
                 }
             }
             (result)
