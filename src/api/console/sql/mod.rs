@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use crate::api::console::page::{Shown, table};
 use crate::api::console::problem::Problem;
@@ -149,10 +148,7 @@ fn as_table(rows: &Rows) -> Markup {
 fn as_csv(rows: &Rows) -> Response {
     let line = |fields: Vec<String>| fields.join(",") + "\r\n";
     let head = line(rows.columns.iter().map(|name| csv::spreadsheet_field(name).into_owned()).collect());
-    let body = rows
-        .rows
-        .iter()
-        .map(|row| line(row.iter().map(|value: &Box<RawValue>| Cell::of(value).csv()).collect()));
+    let body = rows.rows.iter().map(|row| line(row.iter().map(|value| Cell::of(value).csv()).collect()));
     let text: String = std::iter::once(head).chain(body).collect();
     crate::api::console::guard::sealed(
         Response::new(200)
