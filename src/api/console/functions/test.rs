@@ -42,6 +42,7 @@ fn form(visit: &Visit<'_>, templates: &[EventTemplate]) -> Result<Markup, Proble
             @if !visit.other_namespace().is_empty() { input type="hidden" name="namespace" value=(visit.namespace()); }
             label { "Template"
                 select name="template" {
+                    @if visit.is_form() { option value="" selected { "your own" } }
                     @for template in templates {
                         option value=(template.name) selected[template.name == chosen && !visit.is_form()] data-event=(pretty(template.event.get())) { (template.title) }
                     }
