@@ -26,6 +26,14 @@ fn a_function_is_made_edited_and_tried() {
     let page = admin.done(place, &[("was", "index.py"), ("path", "index.py"), ("content", code)]);
     assert!(page.contains("import helper\ndef main_handler"), "line ends are the file's own: {page}");
 
+    let stale =
+        admin.post(place, &[("of", "0000"), ("was", "index.py"), ("path", "index.py"), ("content", "lost?")]);
+    assert_eq!(stale.status, 409);
+    assert!(
+        words(stale.text()).contains("Somebody has deployed other code") && stale.text().contains("lost?"),
+        "{stale:?}"
+    );
+
     let event = r#"{"n": 9007199254740993, "s": "<i>"}"#;
     let answer =
         admin.post(&format!("{place}/test"), &[("event", event), ("qualifier", "$LATEST"), ("how", "sync")]);
