@@ -17,6 +17,15 @@ def main_handler(event, context):
 `;
 /** Longest that a page may leave whoever uses it without an answer. */
 const FROZEN_MS = 200;
+/** Lets a program have the page hear what a server says when it is slow or gone. */
+const KEEP_SOURCE = `
+  window.EventSource = class extends EventSource {
+    constructor(...given) {
+      super(...given);
+      window.source = this;
+    }
+  };
+`;
 
 await run(async (browser) => {
   await deploy("prints", PRINTS, { timeout_s: 60 });
@@ -41,6 +50,12 @@ await run(async (browser) => {
     const ran = v1("POST", "/functions/prints/invoke", { seconds: SECONDS });
     await until("lines come", async () => (await lines()) > 100);
     await tab.evaluate(() => (window.late.length = 0));
+    // What is read out is how it goes, and that stays as it is.
+    await tab.evaluate(() => {
+      window.readOut = [];
+      const state = document.querySelector("[role=status][data-state]");
+      new MutationObserver(() => window.readOut.push(state.textContent)).observe(state, { childList: true, characterData: true, subtree: true });
+    });
     // Nothing is asked of the page meanwhile.
     await ran;
     const late = (await tab.evaluate(() => window.late)).sort((one, other) => one - other);
@@ -51,6 +66,7 @@ await run(async (browser) => {
     const kept = await lines();
     assert(kept > 1000 && kept <= 5000, `${kept} lines are kept`);
     await tab.see(`Following: ${SECONDS * 1000 + 1 + 5} lines`);
+    assert.deepEqual(await tab.evaluate(() => window.readOut), []);
   });
 
   await step("what is held back is shown when it goes on", async () => {
@@ -63,6 +79,29 @@ await run(async (browser) => {
     await tab.click("button", "Go on");
     await until("what was held back is there", () => shows("the last of them"));
     assert.deepEqual(tab.complaints, []);
+  });
+
+  await step("what was missed is told, and that the line is cut, until it is there again", async () => {
+    const { identifier } = await tab.send("Page.addScriptToEvaluateOnNewDocument", { source: KEEP_SOURCE });
+    await tab.goto("/console/logs/tail?function=prints");
+    await tab.see("Following: 0 lines");
+    await tab.evaluate(() => window.source.dispatchEvent(new MessageEvent("missed", { data: '{"lines":300}' })));
+    await tab.see("Following, though 300 lines could not be sent in time: 0 lines");
+    await tab.evaluate(() => {
+      Object.defineProperty(window.source, "readyState", { value: EventSource.CONNECTING, configurable: true });
+      window.source.dispatchEvent(new Event("error"));
+    });
+    await tab.see("Connecting again…");
+    // Whatever else is done meanwhile, it is not said that lines come.
+    await tab.click("button", "Pause");
+    await tab.click("button", "Go on");
+    await tab.see("Connecting again…");
+    await tab.evaluate(() => {
+      delete window.source.readyState;
+      window.source.dispatchEvent(new Event("open"));
+    });
+    await tab.see("Following");
+    await tab.send("Page.removeScriptToEvaluateOnNewDocument", { identifier });
   });
 
   await step("a query that is wrong is told", async () => {

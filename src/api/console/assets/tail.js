@@ -6,7 +6,7 @@ for (const place of document.querySelectorAll("[data-tail]")) {
   const KEPT = 5000;
   /** Lines put into the page for one picture that the browser paints. */
   const AT_ONCE = 100;
-  const [log, state, pause, follow, clear] = [".log", "[data-state]", "[data-pause]", "[data-follow]", "[data-clear]"].map(
+  const [log, state, number, pause, follow, clear] = [".log", "[data-state]", "[data-count]", "[data-pause]", "[data-follow]", "[data-clear]"].map(
     (what) => place.querySelector(what),
   );
   let waiting = [];
@@ -15,16 +15,33 @@ for (const place of document.querySelectorAll("[data-tail]")) {
   let count = 0;
   let shown = 0;
   let missed = 0;
+  /** Lines that a pause holds back. */
+  let held = 0;
+  let wasOpen = false;
   place.hidden = false;
 
-  const say = (text) => {
-    if (state.textContent !== text) state.textContent = text;
+  const source = new EventSource(place.dataset.tail);
+
+  const say = (where, text) => {
+    if (where.textContent !== text) where.textContent = text;
+  };
+  const going = () => {
+    if (source.readyState === EventSource.CLOSED) return "The server refused: is the query right, and are you still signed in?";
+    if (source.readyState === EventSource.CONNECTING) return wasOpen ? "Connecting again…" : "Connecting…";
+    const lost = missed ? `, though ${missed} lines could not be sent in time` : "";
+    return `${isPaused ? "Paused" : "Following"}${lost}`;
   };
   const told = () => {
-    const lines = `${count} ${count === 1 ? "line" : "lines"}`;
-    const behind = isPaused && waiting.length ? `, ${waiting.length} held back` : "";
-    const lost = missed ? `, ${missed} could not be sent in time` : "";
-    return `${isPaused ? "Paused" : "Following"}: ${lines}${behind}${lost}`;
+    const kept = held > KEPT ? `, of which the newest ${KEPT} are kept` : "";
+    const behind = isPaused && held ? `, ${held} held back${kept}` : "";
+    return `: ${count} ${count === 1 ? "line" : "lines"}${behind}`;
+  };
+  /** How it goes is written only where it has changed, so that it is read out once. */
+  const tell = () => {
+    const isOpen = source.readyState === EventSource.OPEN;
+    wasOpen ||= isOpen;
+    say(state, going());
+    say(number, isOpen ? told() : "");
   };
   const part = (name, className, text) => {
     const made = document.createElement(name);
@@ -35,18 +52,18 @@ for (const place of document.querySelectorAll("[data-tail]")) {
   const drawn = (line) => {
     const row = part("div", `line ${line.stream}${line.level === "ERROR" ? " error" : ""}`, "");
     const time = new Date(line.ts_us / 1000).toISOString().slice(11, 23);
-    const run = part("a", "where", line.function);
-    run.href = place.dataset.runs.replace("ID", encodeURIComponent(line.request_id));
-    run.title = line.request_id;
+    // A crash may have left lines of a run that has no ID yet.
+    const run = part(line.request_id ? "a" : "span", "where", line.function);
+    if (line.request_id) {
+      run.href = place.dataset.runs.replace("ID", encodeURIComponent(line.request_id));
+      run.title = line.request_id;
+    }
     row.append(part("span", "time", time), run, part("span", "text", line.message));
     return row;
   };
   const draw = () => {
     isAsked = false;
-    if (isPaused) {
-      say(told());
-      return;
-    }
+    if (isPaused) return tell();
     // Lines come in bursts; a burst at once would leave whoever uses the page waiting.
     if (waiting.length > KEPT) waiting.splice(0, waiting.length - KEPT);
     const fresh = waiting.splice(0, AT_ONCE);
@@ -62,7 +79,7 @@ for (const place of document.querySelectorAll("[data-tail]")) {
       log.firstElementChild.remove();
     }
     if (follow.checked) log.scrollTop = log.scrollHeight;
-    say(told());
+    tell();
     if (waiting.length) ask();
   };
   const ask = () => {
@@ -73,11 +90,11 @@ for (const place of document.querySelectorAll("[data-tail]")) {
     }
   };
 
-  const source = new EventSource(place.dataset.tail);
-  source.addEventListener("open", () => say(told()));
+  source.addEventListener("open", tell);
   source.addEventListener("message", (event) => {
     waiting.push(JSON.parse(event.data));
     count += 1;
+    held += 1;
     // What is held back is bounded as well.
     if (waiting.length > 2 * KEPT) waiting.splice(0, waiting.length - KEPT);
     ask();
@@ -86,11 +103,10 @@ for (const place of document.querySelectorAll("[data-tail]")) {
     missed += JSON.parse(event.data).lines;
     ask();
   });
-  source.addEventListener("error", () => {
-    say(source.readyState === EventSource.CLOSED ? "The server refused: is the query right, and are you still signed in?" : "Connecting again…");
-  });
+  source.addEventListener("error", tell);
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
+    held = waiting.length;
     pause.textContent = isPaused ? "Go on" : "Pause";
     ask();
   });

@@ -29,7 +29,8 @@ pub(in crate::api::console) fn show(visit: &Visit<'_>) -> Result<Shown, Problem>
                     button.plain type="button" data-pause { "Pause" }
                     label.tick { input type="checkbox" data-follow checked; "Keep the newest in sight" }
                     button.plain type="button" data-clear { "Clear" }
-                    span.quiet role="status" data-state { "Connecting…" }
+                    // Read out is how it goes, and not how many lines there are: that changes with every one.
+                    span.quiet { span role="status" data-state { "Connecting…" } span data-count {} }
                 }
                 div.log.tail role="log" aria-live="off" aria-label="Lines as they are printed" tabindex="0" {}
             }
