@@ -255,6 +255,9 @@ pub(crate) struct Line {
 /// A page of log lines.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Lines {
+    /// The one run they are of, where one was asked for.
+    #[serde(default)]
+    pub(crate) invocation: Option<Run>,
     pub(crate) lines: Vec<Line>,
     pub(crate) next_cursor: Option<String>,
     /// Whether looking for them took too long.

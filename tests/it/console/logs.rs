@@ -51,10 +51,30 @@ fn lines_are_found_counted_and_narrowed() {
     let file = admin.get(&link(&found, "format=csv"));
     assert_eq!((file.status, file.text().lines().count()), (200, 5), "{file:?}");
 
-    let run = words(&admin.page(&format!("/console/logs?q={failed}")));
-    assert!(run.contains("needle last") && !run.contains("needle 0"), "{run}");
+    let by_status = words(&admin.page(&link(&found, "SCF_StatusCode%3A%22430")));
+    assert!(by_status.contains("1 line, from") && by_status.contains("needle last"), "{by_status}");
+    let none = admin.page("/console/logs?q=nowhere-at-all");
+    assert!(words(&none).contains("No line is like that since then."), "{none}");
+    assert!(none.contains("href=\"/console/logs?q=nowhere-at-all&amp;since=\""), "{none}");
     let none = words(&admin.page("/console/logs?q=nowhere-at-all&since="));
     assert!(none.contains("No line is like that."), "{none}");
+}
+
+#[test]
+fn a_request_id_finds_the_run_and_its_lines() {
+    let server = Server::shared();
+    server.deploy("printing-once", &source(PRINTING));
+    let admin = Visitor::admin(server);
+    let id = server.invoke("printing-once", r#"{"n":"one"}"#).request_id;
+    server.invoke("printing-once", r#"{"n":"two"}"#);
+    let page = admin.page(&format!("/console/logs?q={id}"));
+    let said = words(&page);
+    assert!(
+        said.contains("The run of printing-once with that request ID") && said.contains("succeeded"),
+        "{said}"
+    );
+    assert!(page.contains(&format!("<a class=\"id\" href=\"/console/invocations/{id}\">")), "{page}");
+    assert!(said.contains("needle one") && !said.contains("needle two"), "{said}");
 }
 
 #[test]

@@ -76,8 +76,12 @@ pub(super) fn by_kind(visit: &Visit<'_>, asked: &Asked<'_>, facets: &Facets) -> 
     html! {
         dl.facets {
             @for (called, field, values) in kinds {
+                // What all of them have narrows nothing.
                 @if values.len() > 1 { div { dt { (called) } @for value in values { dd { (one(visit, asked, field, value)) } } } }
             }
+        }
+        @if let Some(stopped_us) = facets.stopped_us {
+            p.quiet { "Of these, only the lines since " (text::second(stopped_us)) " are counted." }
         }
     }
 }

@@ -3,11 +3,13 @@
 use maud::{Markup, html};
 
 use crate::api::console::client::Target;
+use crate::api::console::form::Form;
 use crate::api::console::invocations::namespace_field;
-use crate::api::console::page::{Shown, instant};
+use crate::api::console::page::{Shown, instant, state};
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
-use crate::api::wire::{Facets, Histogram, Line, Lines};
+use crate::api::wire::{Facets, Histogram, Line, Lines, Run};
+use crate::base::id::RequestId;
 
 mod counts;
 mod help;
@@ -38,12 +40,10 @@ pub(super) struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(visit: &'a Visit<'_>) -> Asked<'a> {
         let word = |name| visit.query.word(name);
-        // An empty field says that the beginning does not matter; no field at all, that nothing was said.
-        let since = if visit.query.is_said("since") { word("since") } else { SINCE };
         Asked {
             q: word("q"),
             function: word("function"),
-            since,
+            since: since(&visit.query),
             until: word("until"),
             context: word("context"),
             cursor: word("cursor"),
@@ -63,13 +63,26 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// From when on. An empty field says that the beginning does not matter; no field at all, that nothing was said: then a run is
+/// looked for however long ago it was, and all else lately.
+fn since(query: &Form) -> &str {
+    if query.is_said("since") {
+        query.word("since")
+    } else if RequestId::parse(query.word("q")).is_some() {
+        ""
+    } else {
+        SINCE
+    }
+}
+
 pub(super) fn show(visit: &Visit<'_>) -> Result<Shown, Problem> {
     let asked = Asked::of(visit);
     let target = asked.at(visit.api(&["logs"])).with("context", asked.context).with("cursor", asked.cursor);
     let found = visit.v1.get::<Lines>(&target.with("limit", LINES));
     let body = match &found {
         Ok(lines) => html! {
-            (counted(visit, &asked)?)
+            @if let Some(run) = &lines.invocation { (of_run(visit, run)) }
+            @if asked.cursor.is_empty() { (counted(visit, &asked)) }
             (listed(visit, &asked, lines))
         },
         Err(_) => html! {},
@@ -93,7 +106,7 @@ fn bar(visit: &Visit<'_>, asked: &Asked<'_>) -> Markup {
                     placeholder="error AND NOT timeout";
             }
             label { "Function" input name="function" value=(asked.function) size="14" autocapitalize="off" spellcheck="false"; }
-            label { "Since" input name="since" value=(asked.since) list="spans" size="10" autocapitalize="off" spellcheck="false"; }
+            label { "Since" input name="since" value=(asked.since) list="spans" size="10" placeholder="any time" autocapitalize="off" spellcheck="false"; }
             label { "Until" input name="until" value=(asked.until) size="10" placeholder="now" autocapitalize="off" spellcheck="false"; }
             datalist id="spans" { @for span in ["15m", "1h", "24h", "7d"] { option value=(span) {} } }
             button { "Find" }
@@ -111,17 +124,28 @@ fn bar(visit: &Visit<'_>, asked: &Asked<'_>) -> Markup {
     }
 }
 
-fn counted(visit: &Visit<'_>, asked: &Asked<'_>) -> Result<Markup, Problem> {
-    if !asked.cursor.is_empty() {
-        return Ok(html! {});
+/// The run whose ID was asked for.
+fn of_run(visit: &Visit<'_>, run: &Run) -> Markup {
+    html! {
+        p {
+            "The run of " (run.function) " with that request ID: "
+            a.id href=(visit.link(&["invocations", &run.request_id]).text()) { (run.request_id) } " "
+            (state(&run.state, run.status))
+        }
     }
-    let counted = |what| asked.at(visit.api(&["logs", what])).with("deadline", PATIENCE);
-    let histogram: Histogram = visit.v1.get(&counted("histogram").with("buckets", STRETCHES))?;
-    let facets: Facets = visit.v1.get(&counted("facets"))?;
-    Ok(html! {
-        (counts::by_time(visit, asked, &histogram))
-        (counts::by_kind(visit, asked, &facets))
-    })
+}
+
+/// How many lines there are. The lines are worth showing where they cannot be counted.
+fn counted(visit: &Visit<'_>, asked: &Asked<'_>) -> Markup {
+    let target = |what| asked.at(visit.api(&["logs", what])).with("deadline", PATIENCE);
+    let by_time = visit.v1.get::<Histogram>(&target("histogram").with("buckets", STRETCHES));
+    match by_time.and_then(|histogram| Ok((histogram, visit.v1.get::<Facets>(&target("facets"))?))) {
+        Ok((histogram, facets)) => html! {
+            (counts::by_time(visit, asked, &histogram))
+            (counts::by_kind(visit, asked, &facets))
+        },
+        Err(problem) => html! { p.note { "The lines could not be counted: " (problem.sentence) } },
+    }
 }
 
 fn listed(visit: &Visit<'_>, asked: &Asked<'_>, lines: &Lines) -> Markup {
@@ -134,7 +158,13 @@ fn listed(visit: &Visit<'_>, asked: &Asked<'_>, lines: &Lines) -> Markup {
             }
         }
         @if lines.lines.is_empty() {
-            p.quiet { "No line is like that" @if !asked.since.is_empty() { " since then" } "." }
+            p.quiet {
+                @if lines.partial { "None was found so far" } @else { "No line is like that" }
+                @if asked.since.is_empty() { "." } @else {
+                    " since then. "
+                    a href=(Asked { since: "", cursor: "", ..*asked }.page(visit).text()) { "Look at any time" }
+                }
+            }
         } @else {
             div.log role="region" aria-label="Lines" tabindex="0" {
                 @for line in &lines.lines {
@@ -149,13 +179,47 @@ fn listed(visit: &Visit<'_>, asked: &Asked<'_>, lines: &Lines) -> Markup {
     }
 }
 
-/// A line, with the way to its run.
+/// A line, with the way to its run. A crash may have left lines of a run that has no ID yet.
 fn one(visit: &Visit<'_>, line: &Line, place: &str) -> Markup {
     html! {
         div class={ "line " (line.stream) " " (place) @if line.level == "ERROR" { " error" } } {
             span.time { (instant(line.ts_us)) }
-            a.where href=(visit.link(&["invocations", &line.request_id]).text()) title=(line.request_id) { (line.function) }
+            @if line.request_id.is_empty() { span.where { (line.function) } }
+            @else {
+                a.where href=(visit.link(&["invocations", &line.request_id]).text()) title=(line.request_id) { (line.function) }
+            }
             span.text { (line.message) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::field::Field;
+
+    #[test]
+    fn a_run_is_looked_for_at_any_time() {
+        let id = "01a218de-e982-7d4f-9279-09d59559c9d8";
+        for (query, expected) in [
+            (String::new(), SINCE),
+            ("q=timeout".to_owned(), SINCE),
+            ("since=".to_owned(), ""),
+            ("since=1h".to_owned(), "1h"),
+            (format!("q={id}"), ""),
+            (format!("q={}", id.replace('-', "")), ""),
+            (format!("q={id}&since=1h"), "1h"),
+        ] {
+            assert_eq!(since(&Form::parse(&query).unwrap()), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn every_field_is_offered_while_a_query_is_typed() {
+        let script = include_str!("../assets/completion.js");
+        for field in Field::ALL {
+            let name = field.name().trim_start_matches("SCF_");
+            assert!(script.contains(&format!("\"{name}\"")), "{name}");
         }
     }
 }
