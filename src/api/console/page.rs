@@ -213,13 +213,21 @@ pub(super) fn choice(value: &str, shown: &str, chosen: &str) -> Markup {
 /// A table that may be wider than the screen; it can be reached and moved by the keyboard. A head that ends in `#` is that of
 /// numbers.
 pub(super) fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
+    let heads = heads.iter().map(|head| (head.trim_end_matches('#'), head.ends_with('#')));
+    table_of(label, heads, rows)
+}
+
+/// The same, where heads may be any text: each with whether it is that of numbers.
+pub(super) fn table_of<'a>(
+    label: &str,
+    heads: impl Iterator<Item = (&'a str, bool)>,
+    rows: &Markup,
+) -> Markup {
     html! {
         div.wide role="region" aria-label=(label) tabindex="0" {
             table {
                 thead { tr {
-                    @for head in heads {
-                        th.number[head.ends_with('#')] scope="col" { (head.trim_end_matches('#')) }
-                    }
+                    @for (head, is_of_numbers) in heads { th.number[is_of_numbers] scope="col" { (head) } }
                 } }
                 tbody { (rows) }
             }

@@ -30,6 +30,14 @@ fn a_statement_is_run_and_shown_in_three_ways() {
     assert_eq!(answer.text(), "a,b,c\r\n'=1+1,\"x,y\",-2\r\n");
     assert!(answer.header("Content-Type").unwrap().starts_with("text/csv"));
 
+    let answer = ask("SELECT 'a' AS name, 3 AS runs, 9.5 AS ms", "bars");
+    assert_eq!(answer.text().matches("<rect").count(), 2, "every column of numbers: {}", answer.text());
+    assert!(words(ask("SELECT 'a' AS name, 1 AS n WHERE 0", "bars").text()).contains("no rows"));
+    let answer = ask("SELECT 'x' AS \"b#\", 1 AS \"a#\"", "table");
+    for head in ["\"\" scope=\"col\">b#</th>", "\"number\" scope=\"col\">a#</th>"] {
+        assert!(answer.text().contains(head), "{head}: {}", answer.text());
+    }
+
     let answer = ask("SELECT 'only words' AS a", "bars");
     assert_eq!(answer.status, 400);
     assert!(
@@ -43,11 +51,24 @@ fn a_statement_is_run_and_shown_in_three_ways() {
             "{answer:?}"
         );
     }
-    let many = ask(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000) SELECT i FROM n",
-        "table",
-    );
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let reader = Visitor::with_key(Server::shared(), "sql reader of much", "read");
+    let ask = |count: u32, shown: &str| {
+        let statement = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {count}) SELECT i FROM n"
+        );
+        reader.post("/console/sql", &[("statement", &statement), ("as", shown)])
+    };
+    let many = ask(5000, "table");
     assert!(words(many.text()).contains("there are more"), "{}", many.status);
+    for (count, lines, name) in [(5000, 5001, "\"rows.csv\""), (10_001, 10_001, "\"first-10000-rows.csv\"")] {
+        let file = ask(count, "csv");
+        assert_eq!(file.text().lines().count(), lines, "the head and the rows");
+        assert!(file.header("Content-Disposition").unwrap().contains(name), "{name}: {}", file.status);
+    }
 }
 
 #[test]
@@ -70,5 +91,5 @@ fn statements_to_begin_with_all_run() {
         assert_eq!(answer.status, 200, "{statement}: {}", words(answer.text()));
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }

@@ -18,7 +18,11 @@ for (const form of document.querySelectorAll("form[data-sql]")) {
   const write = (change) => {
     const kept = read();
     change(kept);
-    localStorage.setItem(PLACE, JSON.stringify(kept));
+    try {
+      localStorage.setItem(PLACE, JSON.stringify(kept));
+    } catch {
+      alert("This browser keeps nothing for this page, or has no room left: keep the statement elsewhere.");
+    }
     show();
   };
   const button = (text, act) => {

@@ -3,13 +3,15 @@
 use maud::{Markup, html};
 use serde_json::json;
 
-use crate::api::console::page::{Shown, table};
+use crate::api::console::guard;
+use crate::api::console::page::{Shown, table_of};
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
 use crate::api::wire::Rows;
 use crate::base::csv;
 use crate::base::text;
 use crate::http::response::Response;
+use crate::model::limits;
 use crate::model::views::{FUNCTIONS, VIEWS};
 
 mod bars;
@@ -18,14 +20,14 @@ mod cell;
 use cell::Cell;
 
 /// Statements to begin with: what they tell, and how they are written.
-const STATEMENTS: [(&str, &str); 6] = [
+const STATEMENTS: [(&str, &str); 7] = [
     (
         "Slowest runs of today",
         "SELECT created, function, duration_ms, request_id\nFROM invocations\nWHERE created >= date('now')\nORDER BY duration_ms DESC LIMIT 20",
     ),
     (
         "Failures by function, this week",
-        "SELECT function, status, count(*) AS runs, max(created) AS last\nFROM invocations\nWHERE state IN ('failed', 'expired', 'dead') AND created >= date('now', '-7 days')\nGROUP BY function, status ORDER BY runs DESC",
+        "SELECT function || ' ' || status AS failure, count(*) AS runs, max(created) AS last\nFROM invocations\nWHERE state IN ('failed', 'expired', 'dead') AND created >= date('now', '-7 days')\nGROUP BY failure ORDER BY runs DESC",
     ),
     (
         "Busiest minutes",
@@ -34,6 +36,10 @@ const STATEMENTS: [(&str, &str); 6] = [
     (
         "Memory by function",
         "SELECT function, max(memory_used_mb) AS used_mb, max(memory_mb) AS limit_mb\nFROM invocations\nGROUP BY function ORDER BY used_mb DESC",
+    ),
+    (
+        "Lines by function",
+        "SELECT SCF_FunctionName AS function, count(*) AS lines, sum(SCF_Level = 'ERROR') AS errors\nFROM logs\nGROUP BY function ORDER BY lines DESC",
     ),
     (
         "How long runs take",
@@ -83,7 +89,7 @@ fn schema() -> Markup {
         @for view in VIEWS {
             details {
                 summary { code { (view.name) } ": " (view.row) }
-                dl.facts { @for column in view.columns { dt { code { (column.name) } } dd { (column.says) } } }
+                dl.facts { @for column in view.columns { dt { code { (column.name) } } dd { (column.says) span.quiet { " (" (column.kind.as_str()) ")" } } } }
             }
         }
         details {
@@ -96,12 +102,14 @@ fn schema() -> Markup {
 
 pub(super) fn run(visit: &Visit<'_>) -> Result<Shown, Problem> {
     // Line ends within texts of the statement are those that were typed.
-    let body = json!({ "sql": visit.form.lines("statement") });
+    let is_file = visit.form.text("as") == "csv";
+    let limit = if is_file { limits::SQL_ROWS_MAX } else { limits::SQL_ROWS_DEFAULT };
+    let body = json!({ "sql": visit.form.lines("statement"), "limit": limit });
     let answered =
         visit.v1.put_json("POST", &visit.api(&["sql"]), &body).and_then(|answer| answer.json::<Rows>());
     match answered {
         Err(problem) => Ok(show(visit)?.refused(&problem)),
-        Ok(rows) if visit.form.text("as") == "csv" => Ok(Shown::Whole(Box::new(as_csv(&rows)))),
+        Ok(rows) if is_file => Ok(Shown::Whole(Box::new(as_csv(&rows)))),
         Ok(rows) if visit.form.text("as") == "bars" => match bars::of(&rows) {
             Ok(bars) => shown(visit, &html! { (told(&rows)) (bars) }),
             Err(problem) => Ok(shown(visit, &as_table(&rows))?.refused(&problem)),
@@ -132,28 +140,25 @@ fn as_table(rows: &Rows) -> Markup {
             .iter()
             .any(|row| matches!(row.get(index).map(|value| Cell::of(value)), Some(Cell::Number(_))))
     };
-    let heads: Vec<String> = rows
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(index, name)| format!("{name}{}", if is_number(index) { "#" } else { "" }))
-        .collect();
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let heads = rows.columns.iter().enumerate().map(|(index, name)| (name.as_str(), is_number(index)));
     html! {
         (told(rows))
-        @if !rows.rows.is_empty() { (table("Rows", &heads, &body)) }
+        @if !rows.rows.is_empty() { (table_of("Rows", heads, &body)) }
     }
 }
 
+/// A file has no place to say that there are more rows than it holds but its name.
 fn as_csv(rows: &Rows) -> Response {
     let line = |fields: Vec<String>| fields.join(",") + "\r\n";
     let head = line(rows.columns.iter().map(|name| csv::spreadsheet_field(name).into_owned()).collect());
     let body = rows.rows.iter().map(|row| line(row.iter().map(|value| Cell::of(value).csv()).collect()));
     let text: String = std::iter::once(head).chain(body).collect();
-    crate::api::console::guard::sealed(
+    let name =
+        if rows.truncated { format!("first-{}-rows.csv", rows.rows.len()) } else { "rows.csv".to_owned() };
+    guard::sealed(
         Response::new(200)
             .with_header("Content-Type", "text/csv; charset=utf-8; header=present")
-            .with_header("Content-Disposition", "attachment; filename=\"rows.csv\"")
+            .with_header("Content-Disposition", format!("attachment; filename=\"{name}\""))
             .with_bytes(text.into_bytes()),
     )
 }
