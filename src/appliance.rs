@@ -44,6 +44,7 @@ use crate::service::loading::{self, Loading};
 use crate::service::objects::Objects;
 use crate::service::objects::event::Owner;
 use crate::service::retention::Retention;
+use crate::service::sessions;
 use crate::service::triggers::Triggers;
 use crate::store::objects::files::ObjectFiles;
 use crate::store::{self, Store};
@@ -129,7 +130,7 @@ impl Server {
         let first_key = parts.keys.ensure_first()?;
         parts.events.start()?;
         let isolation_level = parts.host.sandbox.level;
-        let ticket = api::console::path_of_ticket(&parts.doors.sessions.ticket(None));
+        let ticket = sessions::path_of(&parts.doors.sessions.ticket(None));
         let console_url = format!("{}{ticket}", parts.triggers.base_url().unwrap_or_default());
         let ready = Ready { address, cos_address, console_url, isolation_level, first_key };
         let loading = Loading::start(&parts.loads, &parts.calls)?;

@@ -28,6 +28,11 @@ pub const IDLE_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 /// Most sessions, and most links, at once; beyond, the one that was used longest ago goes.
 const SESSIONS_MAX: usize = 1000;
 
+/// Where whoever has that ticket brings it.
+pub fn path_of(ticket: &str) -> String {
+    format!("/console/enter?ticket={ticket}")
+}
+
 type Hash = [u8; 32];
 
 /// All sessions.

@@ -66,11 +66,6 @@ pub struct Console {
     guard: Guard,
 }
 
-/// Where somebody who has that ticket is signed in.
-pub(crate) fn path_of_ticket(ticket: &str) -> String {
-    format!("/console/enter?ticket={ticket}")
-}
-
 impl Console {
     /// A door before `parts`, which reaches `/v1` through `rest` and answers to `hosts` beside addresses and this host's own name.
     pub fn new(parts: Arc<Parts>, rest: Arc<Rest>, hosts: Vec<String>) -> Console {
