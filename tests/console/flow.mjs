@@ -44,6 +44,27 @@ await run(async (browser) => {
     await tab.see("Took");
   });
 
+  await step("an event and a statement are kept in the browser", async () => {
+    tab.answer = "mine";
+    await tab.fill("Event, JSON", '{"key1": "kept"}');
+    await tab.click("button", "Keep this event…");
+    await until("it is among the templates", () => tab.evaluate(() => [...document.querySelector("[name=template]").options].some((one) => one.text === "mine")));
+    await tab.goto("/console/functions/parcels/test");
+    await tab.choose("Template", "mine");
+    assert.equal(await tab.evaluate(() => document.querySelector("[name=event]").value), '{"key1": "kept"}');
+    await tab.click("button", "Forget it");
+    await tab.goto("/console/sql");
+    await tab.fill("Statement", "SELECT 'kept'");
+    await tab.click("button", "Keep this statement…");
+    await tab.find("button", "mine");
+    await tab.goto("/console/sql");
+    await tab.click("button", "mine");
+    assert.equal(await tab.evaluate(() => document.querySelector("[name=statement]").value), "SELECT 'kept'");
+    await tab.click("button", "Forget mine");
+    await until("it is gone", async () => (await tab.all("button", "mine")).length === 0);
+    tab.dialogs.length = 0;
+  });
+
   await step("the run is among the runs", async () => {
     const { json } = await v1("GET", "/invocations?function=parcels");
     await tab.follow(() => tab.click("link", "Invocations"));

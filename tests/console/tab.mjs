@@ -24,8 +24,9 @@ export class Tab {
   dialogs = [];
   /** What went wrong in scripts, and what the browser complained of. */
   complaints = [];
-  /** What a dialog is answered with. */
+  /** What a dialog is answered with, and what is typed into it. */
   consents = true;
+  answer = "";
   #loaded = new Set();
 
   constructor(devtools, sessionId, targetId, context) {
@@ -58,7 +59,7 @@ export class Tab {
     if (method === "Page.javascriptDialogOpening") {
       // Leaving a form half filled is asked about by the browser itself; this is no page's doing.
       if (params.type !== "beforeunload") this.dialogs.push(params.message);
-      this.send("Page.handleJavaScriptDialog", { accept: this.consents }).catch(() => {});
+      this.send("Page.handleJavaScriptDialog", { accept: this.consents, promptText: this.answer }).catch(() => {});
     }
   }
 

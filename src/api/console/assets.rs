@@ -15,6 +15,8 @@ pub(super) const PATH: &str = "/console/assets/";
 const ALL: &[(&str, &str, &str)] = &[
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
+    // Before those that use it.
+    ("kept.js", "text/javascript; charset=utf-8", include_str!("assets/kept.js")),
     ("completion.js", "text/javascript; charset=utf-8", include_str!("assets/completion.js")),
     ("tail.js", "text/javascript; charset=utf-8", include_str!("assets/tail.js")),
     ("sql.js", "text/javascript; charset=utf-8", include_str!("assets/sql.js")),

@@ -79,50 +79,32 @@ for (const form of document.querySelectorAll("form[data-templates]")) {
   const choice = form.querySelector("select");
   const test = document.querySelector("form[data-test]");
   const area = test.querySelector("textarea");
-  const place = `fnlite.events.${new URLSearchParams(location.search).get("namespace") ?? ""}.${form.dataset.templates}`;
-  const read = () => {
-    try {
-      return JSON.parse(localStorage.getItem(place)) ?? {};
-    } catch {
-      return {};
-    }
-  };
+  const kept = new Kept(`events.${new URLSearchParams(location.search).get("namespace") ?? ""}.${form.dataset.templates}`);
   const own = document.createElement("optgroup");
   own.label = "Kept in this browser";
   const list = () => {
-    const kept = Object.entries(read());
+    const all = kept.all();
     own.replaceChildren(
-      ...kept.map(([name, event]) => {
+      ...all.map(([name, event]) => {
         const option = new Option(name, `own:${name}`);
         option.dataset.event = event;
         return option;
       }),
     );
-    if (kept.length) choice.append(own);
+    if (all.length) choice.append(own);
     else own.remove();
     forget.hidden = !choice.value.startsWith("own:");
   };
-  const button = (text, act) => {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.className = "plain";
-    made.textContent = text;
-    made.addEventListener("click", act);
-    form.append(made);
-    return made;
-  };
-  const write = (change) => {
-    const kept = read();
-    change(kept);
-    localStorage.setItem(place, JSON.stringify(kept));
-    list();
-  };
   form.querySelector("button").hidden = true;
-  button("Keep this event…", () => {
-    const name = prompt("Keep it in this browser by the name");
-    if (name) write((kept) => (kept[name] = area.value));
+  const keep = plainButton("Keep this event…", () => {
+    kept.keep(area.value);
+    list();
   });
-  const forget = button("Forget it", () => write((kept) => delete kept[choice.value.slice(4)]));
+  const forget = plainButton("Forget it", () => {
+    kept.forget(choice.value.slice(4));
+    list();
+  });
+  form.append(keep, forget);
   choice.addEventListener("change", () => {
     area.value = choice.selectedOptions[0]?.dataset.event ?? area.value;
     forget.hidden = !choice.value.startsWith("own:");
