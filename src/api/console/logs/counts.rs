@@ -38,7 +38,10 @@ pub(super) fn by_time(visit: &Visit<'_>, asked: &Asked<'_>, histogram: &Histogra
         }
         p.quiet {
             (lines) ", from " (text::second(histogram.from_us)) " to " (text::second(end))
-            @if let Some(stopped_us) = histogram.stopped_us { "; there was no time to count what is older than " (text::second(stopped_us)) }
+            @if let Some(stopped_us) = histogram.stopped_us {
+                "; there was no time to count what is older than " (text::second(stopped_us)) ". "
+                a href=(asked.page(visit).with("whole", "1").text()) { "Take the time" }
+            }
         }
     }
 }

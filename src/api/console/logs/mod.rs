@@ -17,8 +17,9 @@ pub(super) mod tail;
 
 /// Lines of a page.
 const LINES: &str = "100";
-/// How long counting may take: a page that waits longer is no page.
-const PATIENCE: &str = "2s";
+/// How long each way of counting may take: a page that waits longer is no page. Whoever wants all of them counted says so.
+const PATIENCE: &str = "300ms";
+const PATIENCE_ASKED: &str = "10s";
 /// Stretches of time in which lines are counted.
 const STRETCHES: &str = "60";
 /// From when on lines are looked at, where nobody has said.
@@ -137,7 +138,8 @@ fn of_run(visit: &Visit<'_>, run: &Run) -> Markup {
 
 /// How many lines there are. The lines are worth showing where they cannot be counted.
 fn counted(visit: &Visit<'_>, asked: &Asked<'_>) -> Markup {
-    let target = |what| asked.at(visit.api(&["logs", what])).with("deadline", PATIENCE);
+    let patience = if visit.query.has("whole") { PATIENCE_ASKED } else { PATIENCE };
+    let target = |what| asked.at(visit.api(&["logs", what])).with("deadline", patience);
     let by_time = visit.v1.get::<Histogram>(&target("histogram").with("buckets", STRETCHES));
     match by_time.and_then(|histogram| Ok((histogram, visit.v1.get::<Facets>(&target("facets"))?))) {
         Ok((histogram, facets)) => html! {
