@@ -45,8 +45,9 @@ pub(super) fn by_key(visit: &Visit<'_>) -> Result<Shown, Problem> {
     let next = visit.form.text("next");
     match visit.server.sessions.sign_in(visit.form.word("key")) {
         Some(token) => {
-            // Only to pages of ours: a link to the form must not lead elsewhere behind it.
-            let next = if next.starts_with(HOME) { next } else { HOME };
+            // Only to pages of ours, as an address is written: a link to the form must not lead elsewhere behind it.
+            let is_ours = next.starts_with(HOME) && next.bytes().all(|byte| byte.is_ascii_graphic());
+            let next = if is_ours { next } else { HOME };
             let answer = page::to(next).with_header("Set-Cookie", cookie::set(visit.head, &token));
             Ok(Shown::Whole(Box::new(answer)))
         }

@@ -42,6 +42,7 @@ fn a_key_signs_in_and_leads_back() {
         ("", "/console/"),
         ("https://evil.example/", "/console/"),
         ("//evil.example/", "/console/"),
+        ("/console/\r\nSet-Cookie: a=b", "/console/"),
     ] {
         let answer = stranger.post("/console/sign-in", &[("key", &key), ("next", next)]);
         assert_eq!((answer.status, answer.header("Location")), (303, Some(expected)), "{next}");
