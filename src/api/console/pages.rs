@@ -8,6 +8,7 @@ use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
 use crate::api::console::{about, dead_letters, functions, invocations, keys, logs, overview, sign_in, sql};
 use crate::api::rest::route::match_path;
+use crate::base::percent;
 use crate::http::head::Head;
 use crate::model::limits;
 
@@ -123,7 +124,7 @@ pub(super) fn find(head: &Head) -> Result<Found, Problem> {
         let Some(parts) = match_path(page.path, head.path()) else { continue };
         is_there = true;
         if page.is_form == is_form {
-            let decode = |part: &str| crate::base::percent::decode(part);
+            let decode = |part: &str| percent::decode(part);
             let parts: Option<Vec<String>> = parts.into_iter().map(decode).collect();
             let parts = parts.ok_or_else(|| Problem::new(400, "The address has a malformed escape."))?;
             return Ok(Found { page, parts });
