@@ -170,7 +170,7 @@ fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawVal
 impl Run {
     /// Whether it ended, and not by returning.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.state.as_str(), "failed" | "expired" | "dead")
+        matches!(self.state.as_str(), "failed" | "expired" | "dead" | "aborted")
     }
 
     /// Why it failed, with the trace of the user's own code where there is one.

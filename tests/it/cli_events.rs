@@ -114,6 +114,17 @@ fn a_run_that_is_waited_for_is_shown_once_it_is_over() {
 }
 
 #[test]
+fn who_waits_for_a_run_that_somebody_ended_waits_no_longer() {
+    let told = r#"{"errorCode":-1,"errorMessage":"it was ended on request","statusCode":499}"#;
+    let mut place = place(vec![run("running", 202, "null"), run("aborted", 499, told)]);
+    let output = place.run(&format!("show --wait {ID}"));
+    let shown = lines(&output);
+    assert!(shown.iter().any(|line| line == "status     aborted (499)"), "{output:?}");
+    assert!(shown.iter().any(|line| line.starts_with("error ")), "{output:?}");
+    assert_eq!(place.asked().line, format!("GET /v1/invocations/{ID}?wait=5m HTTP/1.1"));
+}
+
+#[test]
 fn dead_letters_are_listed_page_by_page_where_all_are_asked_for() {
     let mut few = place(vec![letters(&[ID], Some("7"))]);
     let output = few.run("dead list hello --limit 1");

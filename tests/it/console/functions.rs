@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::visitor::{Visitor, words};
+use crate::function::source;
 use crate::server::Server;
+use crate::wait;
 
 /// A place of `/v1` that is not there any more, or not yet.
 fn is_gone(server: &Server, target: &str) -> bool {
@@ -204,6 +206,24 @@ fn an_archive_is_sent_as_it_is() {
     let answer = admin.send("POST", "/console/functions/unpacked/upload", &more, b"no zip");
     assert_eq!(answer.status, 400);
     assert!(words(answer.text()).contains("zip"), "{answer:?}");
+}
+
+#[test]
+fn a_run_that_was_ended_is_not_looked_at_again_and_again() {
+    let server = Server::shared();
+    let slow = "import time\n\ndef main_handler(event, context):\n    time.sleep(2)\n";
+    server.deploy("ended_in_between", &source(slow));
+    let id = server.accept("ended_in_between", "{}");
+    let admin = Visitor::admin(server);
+    assert!(admin.page(&format!("/console/invocations/{id}")).contains("data-reload"), "it runs");
+    assert_eq!(server.call("POST", &format!("/v1/invocations/{id}/terminate"), b"").status, 204);
+    let page = wait::until("it is ended", || {
+        let page = admin.page(&format!("/console/invocations/{id}"));
+        page.contains("aborted").then_some(page)
+    });
+    assert!(!page.contains("data-reload"), "{page}");
+    let said = words(&page);
+    assert!(said.contains("it was ended on request") && !said.contains("Return value"), "{said}");
 }
 
 #[test]
