@@ -14,7 +14,8 @@ use crate::cli::times::Times;
 pub(super) struct Args {
     /// Of that function only
     function: Option<String>,
-    /// With that ending only: queued, running, retrying, succeeded, failed, expired, dead, or a status code such as 433
+    /// With that ending only: queued, running, retrying, succeeded, failed, expired, dead, aborted, unsuccessful
+    /// (failed, expired or dead), or a status code such as 433
     #[arg(long)]
     pub(super) status: Option<String>,
     /// Caused by that only: timer, http, apigw, cos or ckafka (triggers), rest, api, replay or dead-letter

@@ -84,21 +84,30 @@ impl Order {
 pub enum StatusFilter {
     /// All of that state.
     State(State),
+    /// Failed, expired and dead: those that are counted as failed. What somebody ended is not among them.
+    Unsuccessful,
     /// That status code of the contract (4.1).
     Code(u16),
 }
 
 impl StatusFilter {
-    /// A state's word, or a status code of 200 to 599.
+    /// The word for [`StatusFilter::Unsuccessful`].
+    pub const UNSUCCESSFUL: &'static str = "unsuccessful";
+
+    /// A state's word, `unsuccessful`, or a status code of 200 to 599.
     pub fn parse(word: &str) -> Result<StatusFilter> {
         if let Some(state) = State::parse(word) {
             return Ok(StatusFilter::State(state));
+        }
+        if word == Self::UNSUCCESSFUL {
+            return Ok(StatusFilter::Unsuccessful);
         }
         match word.parse() {
             Ok(code @ 200..=599) if word.len() == 3 => Ok(StatusFilter::Code(code)),
             _ => {
                 let words = State::ALL.map(State::as_str).join(", ");
-                Err(Error::invalid(format!("status must be {words}, or a status code of 200 to 599")))
+                let more = Self::UNSUCCESSFUL;
+                Err(Error::invalid(format!("status must be {words}, {more}, or a status code of 200 to 599")))
             }
         }
     }
@@ -107,6 +116,7 @@ impl StatusFilter {
     pub fn admits(self, state: State, status: u16) -> bool {
         match self {
             StatusFilter::State(wanted) => wanted == state,
+            StatusFilter::Unsuccessful => matches!(state, State::Failed | State::Expired | State::Dead),
             StatusFilter::Code(wanted) => wanted == status,
         }
     }
@@ -116,6 +126,7 @@ impl fmt::Display for StatusFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StatusFilter::State(state) => f.write_str(state.as_str()),
+            StatusFilter::Unsuccessful => f.write_str(Self::UNSUCCESSFUL),
             StatusFilter::Code(code) => write!(f, "{code}"),
         }
     }

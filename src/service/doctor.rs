@@ -47,12 +47,23 @@ impl Doctor {
         Doctor { host, store, pool }
     }
 
-    /// Everything there is to say, now. Asks interpreters that nobody needed so far, which takes a moment.
+    /// Everything there is to say, now. Asks interpreters that nobody needed so far, which takes seconds on a busy host.
     pub fn checks(&self) -> Vec<Check> {
-        let mut checks = vec![self.isolation(), self.network(), self.user()];
-        checks.extend(self.host.runtimes().into_iter().map(runtime));
-        checks.extend([self.disk(), self.database(), self.secrets(), self.concurrency()]);
-        checks
+        let runtimes = self.host.runtimes().into_iter().map(runtime);
+        [self.walls(), runtimes.collect(), self.stores()].concat()
+    }
+
+    /// What there is to say without asking an interpreter: at once.
+    pub fn quick_checks(&self) -> Vec<Check> {
+        [self.walls(), self.stores()].concat()
+    }
+
+    fn walls(&self) -> Vec<Check> {
+        vec![self.isolation(), self.network(), self.user()]
+    }
+
+    fn stores(&self) -> Vec<Check> {
+        vec![self.disk(), self.database(), self.secrets(), self.concurrency()]
     }
 
     fn isolation(&self) -> Check {

@@ -109,6 +109,7 @@ fn select(query: &InvocationQuery, first: i64, last: i64) -> Select {
             select.push(" AND i.state IN (2, 5, 6)");
             select.bind(" AND +i.state = ?", state_number(state));
         }
+        Some(StatusFilter::Unsuccessful) => select.push(" AND i.state IN (2, 5, 6)"),
         Some(StatusFilter::Code(202)) => select.push(" AND i.state = 0"),
         Some(StatusFilter::Code(200)) => select.push(" AND i.state = 1"),
         Some(StatusFilter::Code(499)) => select.push(" AND i.state = 7"),

@@ -82,8 +82,10 @@ pub(super) fn appliance(rest: &Rest, _: Call) -> Result<Response> {
     Ok(answer::json(200, &body))
 }
 
-pub(super) fn doctor(rest: &Rest, _: Call) -> Result<Response> {
-    let checks = rest.parts.doctor.checks();
+pub(super) fn doctor(rest: &Rest, call: Call) -> Result<Response> {
+    let doctor = &rest.parts.doctor;
+    let with_runtimes = call.query.truth("runtimes")?.unwrap_or(true);
+    let checks = if with_runtimes { doctor.checks() } else { doctor.quick_checks() };
     let checks = checks.iter().map(|check| CheckBody {
         name: &check.name,
         verdict: match check.verdict {

@@ -567,8 +567,9 @@ pub(super) static ROUTES: &[Route] = &[
             FUNCTION,
             Param::new(
                 "status",
-                "queued, running, retrying, succeeded, failed, expired, dead, aborted, or a status code such as 433.",
-                r#"{"type":"string","pattern":"^(queued|running|retrying|succeeded|failed|expired|dead|aborted|[2-5][0-9]{2})$"}"#,
+                "queued, running, retrying, succeeded, failed, expired, dead, aborted, unsuccessful (failed, expired or dead), \
+                 or a status code such as 433.",
+                r#"{"type":"string","pattern":"^(queued|running|retrying|succeeded|failed|expired|dead|aborted|unsuccessful|[2-5][0-9]{2})$"}"#,
             ),
             Param::new(
                 "source",
@@ -875,7 +876,14 @@ pub(super) static ROUTES: &[Route] = &[
         path: "/v1/doctor",
         access: READ,
         handle: appliance::doctor,
-        query: &[NAMESPACE],
+        query: &[
+            NAMESPACE,
+            Param::new(
+                "runtimes",
+                "Whether to look for the runtimes, too: to ask their interpreters may take seconds the first time.",
+                r#"{"type":"boolean","default":true}"#,
+            ),
+        ],
         body_max: SMALL_BODY_BYTES,
         id: "doctor",
         summary: "What this host gives and what it lacks, for people.",

@@ -65,6 +65,18 @@ fn runs_are_narrowed_by_function_namespace_state_and_code() {
     check(InvocationQuery { status: status("running"), ..all() }, &[]);
     check(InvocationQuery { namespace: Some("default".into()), ..all() }, &[&elsewhere, &failed, &good]);
     check(InvocationQuery { namespace: Some("nowhere".into()), ..all() }, &[]);
+
+    let [expired, dead, aborted] = [State::Expired, State::Dead, State::Aborted].map(|state| {
+        let mut order = run(&store, &other, &[]);
+        order.record.state = state;
+        store.record(order).unwrap().request_id
+    });
+    check(InvocationQuery { status: status("unsuccessful"), ..all() }, &[&dead, &expired, &failed]);
+    check(InvocationQuery { status: status("aborted"), ..all() }, &[&aborted]);
+    check(
+        InvocationQuery { function_id: Some(other.id), status: status("unsuccessful"), ..all() },
+        &[&dead, &expired],
+    );
 }
 
 #[test]

@@ -67,6 +67,10 @@ fn the_doctor_tells_what_was_found() {
     let isolation = checks.iter().find(|check| check["name"] == "isolation").unwrap();
     assert_eq!(isolation["verdict"], "warn", "the door of these tests is held at level 1");
     assert!(checks.iter().any(|check| check["name"] == "Python3.11"), "{checks:?}");
+    let quick = Door::new().ask("GET /v1/doctor?runtimes=false", "").json();
+    let names: Vec<_> = quick["checks"].as_array().unwrap().iter().map(|check| &check["name"]).collect();
+    assert_eq!(names, ["isolation", "network", "user", "disk", "database", "secrets", "concurrency"]);
+    assert_eq!(Door::new().ask("GET /v1/doctor?runtimes=some", "").status, 400);
 }
 
 #[test]
