@@ -227,7 +227,7 @@ fn round_up(value: u64) -> u64 {
     }
 }
 
-fn counted(number: u64, noun: &str) -> String {
+pub(super) fn counted(number: u64, noun: &str) -> String {
     text::count(u32::try_from(number).unwrap_or(u32::MAX), noun)
 }
 

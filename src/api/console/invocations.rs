@@ -10,6 +10,7 @@ use crate::api::console::visit::Visit;
 use crate::api::wire::{Attempt, Line, Run, Runs};
 use crate::base::text;
 use crate::model::invocation::{Source, State};
+use crate::model::query::StatusFilter;
 
 /// How far back the list can be cut.
 const SPANS: [(&str, &str); 5] =
@@ -51,7 +52,7 @@ fn filters(visit: &Visit<'_>) -> Markup {
         form.filters action="/console/invocations" {
             (namespace_field(visit))
             label { "Function" input name="function" value=(asked("function")) size="16" autocapitalize="off" spellcheck="false"; }
-            label { "State" select name="status" { (choice("", "any", asked("status"))) @for state in State::ALL { (choice(state.as_str(), state.as_str(), asked("status"))) } } }
+            label { "State" select name="status" { (choice("", "any", asked("status"))) @for state in State::ALL { (choice(state.as_str(), state.as_str(), asked("status"))) } (choice(StatusFilter::UNSUCCESSFUL, "failed, expired or dead", asked("status"))) } }
             label { "Source" select name="source" {
                 (choice("", "any", asked("source")))
                 @for source in Source::ALL { (choice(source.as_str(), source.as_str(), asked("source"))) }

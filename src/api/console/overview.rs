@@ -2,14 +2,15 @@
 
 use maud::{Markup, html};
 
-use crate::api::console::chart;
+use crate::api::console::chart::{self, counted};
 use crate::api::console::client::Target;
 use crate::api::console::invocations::listed;
-use crate::api::console::page::{Shown, ago};
+use crate::api::console::page::{Shown, ago, sentence};
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
-use crate::api::wire::{Appliance, Doctor, RunHistogram, Runs, Verdict};
+use crate::api::wire::{Appliance, Check, Doctor, RunBucket, RunHistogram, Runs, Verdict};
 use crate::base::text;
+use crate::model::query::StatusFilter;
 
 /// How far back one can look: the word in the address, what it is called, and how many stretches of time it is cut into.
 const SPANS: [(&str, &str, &str); 3] =
@@ -17,10 +18,13 @@ const SPANS: [(&str, &str, &str); 3] =
 
 /// Failed runs that are shown.
 const FAILED: &str = "5";
+/// Those that the charts count as failed.
+const UNSUCCESSFUL: &str = StatusFilter::UNSUCCESSFUL;
 
 pub(super) fn show(visit: &Visit<'_>) -> Result<Shown, Problem> {
     let appliance: Appliance = visit.v1.get(&Target::of(&["v1", "appliance"]))?;
-    let doctor: Doctor = visit.v1.get(&visit.api(&["doctor"]))?;
+    // Whoever looks at the first page does not wait until every interpreter of the host has said what it is.
+    let doctor: Doctor = visit.v1.get(&visit.api(&["doctor"]).with("runtimes", "false"))?;
     Shown::page(
         "Overview",
         html! {
@@ -43,17 +47,26 @@ fn wrong(visit: &Visit<'_>, appliance: &Appliance, doctor: &Doctor) -> Markup {
         2 => "The disk is nearly full: events and deploys are refused.",
         _ => "The disk is full: nothing is run.",
     };
-    let bad = doctor.checks.iter().filter(|check| matches!(check.verdict, Verdict::Fail));
+    // Of the disk it is said already what is to be done.
+    let others = || doctor.checks.iter().filter(|check| check.name != "disk");
+    let bad = others().filter(|check| matches!(check.verdict, Verdict::Fail));
+    let noted = others().filter(|check| matches!(check.verdict, Verdict::Warn));
     html! {
         @if !disk.is_empty() { p.problem role="alert" { (disk) " Make room, and everything goes on by itself." } }
-        @for check in bad { p.problem { (check.name) ": " (check.detail) } }
+        @for check in bad { p.problem { (told(check)) } }
+        @for check in noted { p.note { (told(check)) } }
         @if appliance.dead_letters > 0 {
             p.note {
-                a href=(visit.link(&["dead-letters"]).text()) { (text::count(u32::try_from(appliance.dead_letters).unwrap_or(u32::MAX), "dead letter")) }
-                " to look at: events that were given up."
+                a href=(visit.link(&["dead-letters"]).text()) { (counted(appliance.dead_letters, "dead letter")) }
+                " to look at, in all namespaces: events that were given up."
             }
         }
     }
+}
+
+/// A check, as it is told above the rest.
+fn told(check: &Check) -> String {
+    format!("{}: {}", sentence(&check.name).trim_end_matches('.'), sentence(&check.detail))
 }
 
 fn now(visit: &Visit<'_>, appliance: &Appliance) -> Markup {
@@ -78,7 +91,10 @@ pub(super) fn history(visit: &Visit<'_>, function: &str, here: &Target) -> Resul
     let of = |target: Target| target.with("function", function).with("since", span.0);
     let histogram: RunHistogram =
         visit.v1.get(&of(visit.api(&["invocations", "histogram"])).with("buckets", span.2))?;
-    let failed = of(visit.api(&["invocations"])).with("status", "failed").with("limit", FAILED);
+    // Percentiles do not add up, so those of the whole span are asked for as such.
+    let whole: RunHistogram =
+        visit.v1.get(&of(visit.api(&["invocations", "histogram"])).with("buckets", "1"))?;
+    let failed = of(visit.api(&["invocations"])).with("status", UNSUCCESSFUL).with("limit", FAILED);
     let failed: Runs = visit.v1.get(&failed)?;
     let totals = chart::totals(&histogram);
     let all = of(visit.link(&["invocations"]));
@@ -89,9 +105,12 @@ pub(super) fn history(visit: &Visit<'_>, function: &str, here: &Target) -> Resul
             }
         }
         p {
-            a href=(all.text()) { (text::count(u32::try_from(totals.runs).unwrap_or(u32::MAX), "run")) }
+            a href=(all.text()) { (counted(totals.runs, "run")) }
             " in " (span.1) ", "
-            a href=(all.clone().with("status", "failed").text()) { (totals.failed) " failed" }
+            a href=(all.clone().with("status", UNSUCCESSFUL).text()) { (totals.failed) " failed" }
+            @if let [RunBucket { p50_us: Some(p50_us), p99_us: Some(p99_us), .. }] = whole.buckets[..] {
+                "; half of the runs took at most " (text::length(p50_us)) " (p50), 99 of 100 at most " (text::length(p99_us)) " (p99)"
+            }
             span.quiet { " · times are UTC" }
         }
         (chart::of_runs(&histogram))

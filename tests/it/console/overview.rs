@@ -41,12 +41,28 @@ fn a_new_box_says_how_to_begin_and_a_used_one_what_it_did() {
 }
 
 #[test]
+fn what_is_counted_as_failed_is_listed_as_such() {
+    let server = Place::new().serve(&[]);
+    let admin = Visitor::admin(&server);
+    let given_up = super::others::dead_letter(&server, "left");
+    server.invoke("left", r#"{"good":true}"#).returned();
+    let page = admin.page("/console/");
+    let (said, link) = (words(&page), "/console/invocations?since=1h&amp;status=unsuccessful");
+    assert!(page.contains("2 runs by time, 1 of them failed") && page.contains(link), "{page}");
+    assert!(page.contains(&given_up), "a run that was given up has failed: {page}");
+    assert!(said.contains("(p50), 99 of 100 at most"), "{said}");
+    let listed = admin.page("/console/invocations?since=1h&status=unsuccessful");
+    assert!(listed.contains(&given_up) && listed.contains(r#"value="unsuccessful" selected"#), "{listed}");
+}
+
+#[test]
 fn what_somebody_should_see_to_is_said_first() {
     let server = Server::shared();
     let admin = Visitor::admin(server);
     super::others::dead_letter(server, "left_dead");
     let said = words(&admin.page("/console/"));
-    assert!(said.contains("to look at: events that were given up"), "{said}");
+    assert!(said.contains("to look at, in all namespaces: events that were given up"), "{said}");
+    assert!(said.find("to look at") < said.find("Memory of runs"), "{said}");
     let reader = Visitor::with_key(server, "overview reader", "read");
     assert!(reader.page("/console/").contains("Overview"));
 }
