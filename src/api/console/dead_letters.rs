@@ -12,15 +12,16 @@ use crate::base::text;
 
 pub(super) fn list(visit: &Visit<'_>) -> Result<Shown, Problem> {
     let (function, cursor) = (visit.query.word("function"), visit.query.word("cursor"));
-    let filtered = |target: Target| target.with("function", function);
-    let found = visit.v1.get::<DeadLetters>(&filtered(visit.api(&["dead-letters"])).with("cursor", cursor));
+    let found =
+        visit.v1.get::<DeadLetters>(&filtered(visit, visit.api(&["dead-letters"])).with("cursor", cursor));
     let listed = match &found {
         Ok(letters) => {
             let older = letters.next_cursor.as_ref();
-            let older = older.map(|cursor| filtered(visit.link(&["dead-letters"])).with("cursor", cursor));
+            let older =
+                older.map(|cursor| filtered(visit, visit.link(&["dead-letters"])).with("cursor", cursor));
             html! {
                 @if letters.dead_letters.is_empty() {
-                    p.quiet { "No event was given up, or each was replayed or dropped." }
+                    p.quiet { "No event of this namespace was given up, or each was replayed or dropped." }
                 } @else {
                     (chosen(visit, &letters.dead_letters))
                 }
@@ -49,12 +50,17 @@ pub(super) fn list(visit: &Visit<'_>) -> Result<Shown, Problem> {
     })
 }
 
+/// The same of the function that is looked at, so that the list stays the one somebody works through.
+fn filtered(visit: &Visit<'_>, target: Target) -> Target {
+    target.with("function", visit.query.word("function"))
+}
+
 /// The letters, each of which can be chosen.
 fn chosen(visit: &Visit<'_>, letters: &[Run]) -> Markup {
     let rows = html! {
         @for letter in letters {
             tr {
-                td { @if visit.may_change() {
+                td { @if visit.may_invoke() {
                     input type="checkbox" name="id" value=(letter.request_id) aria-label={ "Choose " (letter.request_id) };
                 } }
                 td { a.id href=(visit.link(&["invocations", &letter.request_id]).text()) { (letter.request_id) } }
@@ -68,27 +74,31 @@ fn chosen(visit: &Visit<'_>, letters: &[Run]) -> Markup {
     };
     let heads = ["", "Request ID", "Function", "State", "Given up", "Attempts#", "Why"];
     let letters = table("Dead letters", &heads, &rows);
-    if !visit.may_change() {
+    if !visit.may_invoke() {
         return letters;
     }
     html! {
-        form method="post" action=(visit.link(&["dead-letters"]).text()) {
+        form method="post" action=(filtered(visit, visit.link(&["dead-letters"])).text()) {
             (letters)
             p.row {
                 button name="do" value="replay" { "Replay those chosen" }
-                button.danger name="do" value="drop" data-ask="Drop those chosen? Their events are not run again." { "Drop those chosen" }
+                @if visit.may_change() {
+                    button.danger name="do" value="drop" data-ask="Drop those chosen? Their events are not run again." { "Drop those chosen" }
+                }
             }
         }
     }
 }
 
-/// What can be done to one, where it is looked at as a run.
+/// What can be done to one, where it is looked at as a run, by whoever may run functions.
 pub(super) fn buttons(visit: &Visit<'_>, letter: &Run) -> Markup {
     html! {
         form.row method="post" action=(visit.link(&["dead-letters"]).text()) {
             input type="hidden" name="id" value=(letter.request_id);
             button name="do" value="replay" { "Replay it" }
-            button.danger name="do" value="drop" data-ask="Drop this dead letter? Its event is not run again." { "Drop it" }
+            @if visit.may_change() {
+                button.danger name="do" value="drop" data-ask="Drop this dead letter? Its event is not run again." { "Drop it" }
+            }
         }
     }
 }
@@ -110,5 +120,5 @@ pub(super) fn change(visit: &Visit<'_>) -> Result<Shown, Problem> {
             return Ok(list(visit)?.refused(&Problem::new(problem.status, sentence)));
         }
     }
-    Shown::on(visit.link(&["dead-letters"]), done)
+    Shown::on(filtered(visit, visit.link(&["dead-letters"])), done)
 }

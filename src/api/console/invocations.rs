@@ -99,7 +99,7 @@ pub(super) fn one(visit: &Visit<'_>) -> Result<Shown, Problem> {
             h1 { "Run of " a href=(visit.link(&["functions", &run.function]).text()) { (run.function) } }
             @if is_under_way { p.quiet data-reload="2000" { "This page shows how things were when it was loaded." } }
             (summary(visit, &run))
-            @if run.died_us > 0 && visit.may_change() { (dead_letters::buttons(visit, &run)) }
+            @if run.died_us > 0 && visit.may_invoke() { (dead_letters::buttons(visit, &run)) }
             @if !run.attempts.is_empty() { (attempts(&run.attempts)) }
             (outcome(&run))
             @if let Some(event) = &run.event { h2 { "Event" } pre { (pretty(event.get())) } }

@@ -52,6 +52,57 @@ fn dead_letters_are_replayed_and_dropped() {
 }
 
 #[test]
+fn several_dead_letters_go_at_once_and_the_list_stays_that_of_the_function() {
+    let server = Server::shared();
+    let admin = Visitor::admin(server);
+    let letters: Vec<String> = (0..3).map(|_| dead_letter(server, "several")).collect();
+    let other = dead_letter(server, "several_others");
+    let place = "/console/dead-letters?function=several";
+    assert!(admin.page(place).contains(&format!(r#"action="{place}""#)));
+    let page = admin.done(place, &[("id", &letters[0]), ("id", &letters[2]), ("do", "drop")]);
+    let is_there = |id: &String| page.contains(id);
+    assert_eq!(letters.iter().map(is_there).collect::<Vec<_>>(), [false, true, false], "{page}");
+    assert!(!is_there(&other), "{page}");
+}
+
+#[test]
+fn who_may_only_read_is_given_no_forms_and_told_why() {
+    let server = Server::shared();
+    let letter = dead_letter(server, "not_to_be_touched");
+    let reader = Visitor::with_key(server, "reader of letters", "read");
+    for path in ["/console/dead-letters", &format!("/console/invocations/{letter}"), "/console/about"] {
+        let page = reader.page(path);
+        let posts = page.matches(r#"method="post""#).count();
+        assert_eq!(posts, 1, "only the way out, {path}: {page}");
+    }
+    assert!(reader.page("/console/dead-letters?function=not_to_be_touched").contains(&letter));
+    for (path, fields, scope) in [
+        ("/console/dead-letters", [("id", letter.as_str()), ("do", "drop")].as_slice(), "scope admin"),
+        ("/console/dead-letters", &[("id", letter.as_str()), ("do", "replay")], "scope invoke"),
+        ("/console/about", &[], "scope admin"),
+        ("/console/v1/backup", &[], "scope admin"),
+    ] {
+        let refused = reader.post(path, fields);
+        assert_eq!(refused.status, 403, "{path}");
+        assert!(words(refused.text()).contains(scope), "{path}: {}", refused.text());
+    }
+    assert_eq!(
+        server.call("GET", &format!("/v1/dead-letters/{letter}"), b"").status,
+        200,
+        "it is still there"
+    );
+
+    let runner = Visitor::with_key(server, "runner of letters", "invoke");
+    for path in
+        ["/console/dead-letters?function=not_to_be_touched", &format!("/console/invocations/{letter}")]
+    {
+        let page = runner.page(path);
+        assert!(page.contains(r#"value="replay""#) && !page.contains(r#"value="drop""#), "{path}: {page}");
+    }
+    runner.done("/console/dead-letters", &[("id", &letter), ("do", "replay")]);
+}
+
+#[test]
 fn keys_are_made_shown_once_and_revoked() {
     let server = Server::shared();
     let admin = Visitor::admin(server);
