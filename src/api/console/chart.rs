@@ -279,6 +279,16 @@ mod tests {
     }
 
     #[test]
+    fn a_chart_of_nothing_and_of_one_stretch_is_drawn() {
+        let nothing = of_runs(&histogram(&[])).into_string();
+        assert!(nothing.contains("0 runs by time") && !nothing.contains("<rect"), "{nothing}");
+        let one = histogram(&[(u64::MAX, u64::MAX, Some(i64::MAX))]);
+        assert_eq!((place(&one, 0), width(&one, 0)), (LEFT, RIGHT - LEFT));
+        let page = of_runs(&one).into_string();
+        assert!(page.contains(&format!(r#"y="{TOP}" width="{}""#, RIGHT - LEFT - 1)), "{page}");
+    }
+
+    #[test]
     fn a_chart_is_told_in_words_too() {
         let page = of_runs(&histogram(&[(3, 1, Some(1500)), (0, 0, None)])).into_string();
         for part in [
