@@ -33,6 +33,9 @@ pub fn path_of(ticket: &str) -> String {
     format!("/console/enter?ticket={ticket}")
 }
 
+/// The same of one key.
+const SESSIONS_OF_KEY_MAX: usize = 20;
+
 type Hash = [u8; 32];
 
 /// All sessions.
@@ -123,6 +126,11 @@ impl Sessions {
     fn begin(&self, right: Right) -> String {
         let (token, used) = (self.secret(), self.clock.now());
         let mut state = self.state();
+        // Whoever signs in again and again with one key pushes nobody out but himself.
+        if let Right::Key(secret) = &right {
+            let own = |session: &Session| matches!(&session.right, Right::Key(other) if other == secret);
+            make_room_among(&mut state.sessions, SESSIONS_OF_KEY_MAX, own, |session| session.used);
+        }
         make_room(&mut state.sessions, |session| session.used);
         state.sessions.insert(hash(&token), Session { right, used });
         token
@@ -145,8 +153,19 @@ impl fmt::Debug for Sessions {
 
 /// Lets the oldest go where there are as many as there may be.
 fn make_room<T>(all: &mut HashMap<Hash, T>, age: impl Fn(&T) -> Instant) {
-    if all.len() >= SESSIONS_MAX {
-        let oldest = all.iter().min_by_key(|(_, one)| age(one)).map(|(id, _)| *id);
+    make_room_among(all, SESSIONS_MAX, |_| true, age);
+}
+
+/// The same for some of them.
+fn make_room_among<T>(
+    all: &mut HashMap<Hash, T>,
+    most: usize,
+    is_one: impl Fn(&T) -> bool,
+    age: impl Fn(&T) -> Instant,
+) {
+    let those = || all.iter().filter(|(_, one)| is_one(one));
+    if those().count() >= most {
+        let oldest = those().min_by_key(|(_, one)| age(one)).map(|(id, _)| *id);
         oldest.and_then(|id| all.remove(&id));
     }
 }
@@ -213,6 +232,20 @@ mod tests {
         assert_eq!(sessions.scope_of(&used), Some(Scope::Admin));
         clock.advance(IDLE_LIFE / 2);
         assert_eq!((sessions.scope_of(&used), sessions.scope_of(&idle)), (Some(Scope::Admin), None));
+    }
+
+    #[test]
+    fn one_key_pushes_nobody_else_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, clock, sessions) = sessions(&folder);
+        let (_, secret) = keys.create("reader", Scope::Read).unwrap();
+        let admin = sessions.enter(&sessions.ticket(None)).unwrap();
+        let first = sessions.sign_in(&secret).unwrap();
+        for _ in 0..SESSIONS_MAX {
+            clock.advance(Duration::from_millis(1));
+            sessions.sign_in(&secret).unwrap();
+        }
+        assert_eq!((sessions.scope_of(&admin), sessions.scope_of(&first)), (Some(Scope::Admin), None));
     }
 
     #[test]

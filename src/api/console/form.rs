@@ -7,8 +7,14 @@ use crate::base::percent;
 #[derive(Debug, Default)]
 pub(super) struct Form(Vec<(String, String)>);
 
+/// Fields that a form or a link may have: far more than ours, and so few that a body of nothing but ends of fields takes no room.
+const FIELDS_MAX: usize = 2000;
+
 impl Form {
     pub(super) fn parse(text: &str) -> Result<Form, Problem> {
+        if text.bytes().filter(|byte| *byte == b'&').count() >= FIELDS_MAX {
+            return Err(Problem::new(413, format!("A form may have {FIELDS_MAX} fields at most.")));
+        }
         let wrong = || Problem::new(400, "The address or the form has a malformed escape, or is not UTF-8.");
         let decode = |text: &str| percent::decode(&text.replace('+', " ")).ok_or_else(wrong);
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
@@ -63,6 +69,7 @@ mod tests {
         );
         assert_eq!(form.lines("b"), "1\n2");
         assert_eq!((form.has("c"), form.all("b").count()), (false, 2));
+        assert_eq!(Form::parse(&"a&".repeat(2000)).unwrap_err().status, 413);
         for wrong in ["a=%", "%ff=1", "a=%00"] {
             assert_eq!(Form::parse(wrong).unwrap_err().status, 400, "{wrong}");
         }

@@ -74,6 +74,8 @@ pub(super) fn guarded(response: Response) -> Response {
 
 /// Something else.
 pub(super) fn sealed(response: Response) -> Response {
+    let says = response.headers.iter().any(|header| header.name.eq_ignore_ascii_case("cache-control"));
+    let response = if says { response } else { response.with_header("Cache-Control", "no-store") };
     told(response, SEAL)
 }
 

@@ -235,8 +235,14 @@ pub(super) fn table_of<'a>(
     }
 }
 
-/// JSON as people read it, if it is JSON; numbers, texts and the order of keys stay as they came.
+/// Beyond that JSON is shown as it came: laid out, it could become many times as large.
+const LAID_OUT_BYTES_MAX: usize = 256 * 1024;
+
+/// JSON as people read it, if it is JSON and not too large; numbers, texts and the order of keys stay as they came.
 pub(super) fn pretty(json: &str) -> String {
+    if json.len() > LAID_OUT_BYTES_MAX {
+        return json.to_owned();
+    }
     let mut out = String::with_capacity(json.len() * 2);
     let (mut depth, mut in_text, mut is_escaped) = (0usize, false, false);
     let mut letters = json.chars().peekable();

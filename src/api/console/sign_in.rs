@@ -1,6 +1,7 @@
 //! Signing in, by a key or by a link that works once, and out.
 
 use maud::html;
+use tiny_http::Method;
 
 use crate::api::console::HOME;
 use crate::api::console::client::Target;
@@ -46,7 +47,9 @@ pub(super) fn by_key(visit: &Visit<'_>) -> Result<Shown, Problem> {
     match visit.server.sessions.sign_in(visit.form.word("key")) {
         Some(token) => {
             // Only to pages of ours, as an address is written: a link to the form must not lead elsewhere behind it.
-            let is_ours = next.starts_with(HOME) && next.bytes().all(|byte| byte.is_ascii_graphic());
+            let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+            let leads_up = next.contains("..") || next.to_ascii_lowercase().contains("%2e");
+            let is_ours = next.starts_with(HOME) && is_plain && !leads_up;
             let next = if is_ours { next } else { HOME };
             let answer = page::to(next).with_header("Set-Cookie", cookie::set(visit.head, &token));
             Ok(Shown::Whole(Box::new(answer)))
@@ -63,6 +66,10 @@ pub(super) fn by_key(visit: &Visit<'_>) -> Result<Shown, Problem> {
 /// The visitor goes on by a page of ours instead of being sent on at once: whoever followed a link from another site would come
 /// without the cookie that he has just been given.
 pub(super) fn by_ticket(visit: &Visit<'_>) -> Result<Shown, Problem> {
+    // Whoever only looks whether the link leads anywhere does not use it up.
+    if *visit.head.method() == Method::Head {
+        return Ok(Shown::Whole(Box::new(page::html_answer(200, html! {}))));
+    }
     let Some(token) = visit.server.sessions.enter(visit.query.text("ticket")) else {
         return Err(Problem::new(
             403,

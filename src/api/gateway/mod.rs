@@ -29,7 +29,7 @@ use crate::base::id::RequestId;
 use crate::http::Handler;
 use crate::http::head::{BodyLength, Head};
 use crate::http::request::{Peer, Request};
-use crate::http::response::Response;
+use crate::http::response::{Header, Response};
 use crate::model::alias::{RoutingKey, is_number};
 use crate::model::function::LATEST;
 use crate::model::invocation::{Record, Source};
@@ -43,6 +43,20 @@ use crate::trigger::http::routes::{Api, Found, Routes, Url};
 /// What browsers are told of an answer at a host that functions share with this server's own pages: whatever it is, it is of no
 /// origin, so that no script of a function can ask the console for anything. At a host of its own a page is whole.
 const SANDBOX: &str = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts allow-top-navigation-by-user-activation";
+
+/// Whether a browser asks for something that a page of this server's origin would run or be styled by. Functions' pages have no
+/// origin here, so it would be a page of the console, which has nothing of theirs.
+fn is_for_our_pages(head: &Head) -> bool {
+    let dest = head.header_text("sec-fetch-dest").unwrap_or_default();
+    let is_run = ["script", "style", "worker", "sharedworker", "serviceworker"].contains(&dest);
+    is_run && head.header_text("sec-fetch-site") == Some("same-origin")
+}
+
+/// Whether a header would change what browsers keep for this server's own pages: their sessions' cookies.
+fn is_ours(header: &Header) -> bool {
+    let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+    (is("set-cookie") && header.value.trim_start().starts_with("fnlite")) || is("clear-site-data")
+}
 
 /// How the door behaves.
 #[derive(Clone, Debug)]
@@ -332,7 +346,14 @@ impl Handler for Gateway {
 
     fn handle(&self, request: Request) -> Response {
         let shares_its_host = ways::shares_its_host(&request.head, &self.options.appid);
-        let response = self.serve(request);
-        if shares_its_host { response.with_header("Content-Security-Policy", SANDBOX) } else { response }
+        if shares_its_host && is_for_our_pages(&request.head) {
+            return Response::text(403, "no page of this server loads what a function answers");
+        }
+        let mut response = self.serve(request);
+        if !shares_its_host {
+            return response;
+        }
+        response.headers.retain(|header| !is_ours(header));
+        response.with_header("Content-Security-Policy", SANDBOX)
     }
 }

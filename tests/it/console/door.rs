@@ -42,6 +42,8 @@ fn a_key_signs_in_and_leads_back() {
         ("", "/console/"),
         ("https://evil.example/", "/console/"),
         ("//evil.example/", "/console/"),
+        ("/console/../url/x/", "/console/"),
+        ("/console/%2e%2e/url/x/", "/console/"),
         ("/console/\r\nSet-Cookie: a=b", "/console/"),
     ] {
         let answer = stranger.post("/console/sign-in", &[("key", &key), ("next", next)]);
@@ -62,6 +64,7 @@ fn a_link_signs_in_once_and_leaving_ends_it() {
     let path = link["path"].as_str().unwrap();
     assert_eq!(link["url"], json!(format!("{}{path}", server.url())));
     let mut visitor = Visitor::stranger(server);
+    assert_eq!(visitor.send("HEAD", path, "Connection: close\r\n", b"").status, 200);
     let answer = visitor.get(path);
     visitor.keep_cookie(&answer);
     assert!(visitor.page("/console/").contains("Sign out"));

@@ -586,6 +586,12 @@ fn pages_of_functions_are_kept_apart_where_they_share_a_host() {
     let url = url(server, "kept_apart", &json!({}));
     let by_path = curl(&[&url]);
     assert!(by_path.header("content-security-policy").unwrap().starts_with("sandbox "), "{by_path:?}");
+    let cookies = r#"{"statusCode":200,"headers":{"Set-Cookie":"fnlite_1=x; Path=/console","X-A":"b","Clear-Site-Data":"*"},"body":""}"#;
+    let taken = curl(&["-G", &url, "--data-urlencode", &format!("value={cookies}")]);
+    let headers = ["set-cookie", "clear-site-data", "x-a"].map(|name| taken.header(name));
+    assert_eq!(headers, [None, None, Some("b")], "{taken:?}");
+    let script = curl(&[&url, "-H", "Sec-Fetch-Site: same-origin", "-H", "Sec-Fetch-Dest: script"]);
+    assert_eq!(script.status, 403, "{script:?}");
     let id = url.rsplit('/').next().unwrap();
     let host = format!("Host: 1250000000-{id}.localhost");
     let by_host = curl(&[&server.url(), "-H", &host]);

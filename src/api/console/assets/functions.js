@@ -44,7 +44,9 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
     event.preventDefault();
     const fields = new FormData(form);
     const [button, bar, problem] = ["button", "progress", ".problem"].map((what) => form.querySelector(what));
-    const place = new URL(form.dataset.upload.replace("NAME", encodeURIComponent(fields.get("name") ?? "")), location.href);
+    const place = new URL(form.dataset.upload, location.href);
+    // Only where it is a new function's: another's own name may have any letters.
+    if (fields.has("name")) place.pathname = place.pathname.replace("NAME", encodeURIComponent(fields.get("name")));
     for (const name of ["runtime", "handler"]) {
       if (fields.has(name)) place.searchParams.set(name, fields.get(name));
     }

@@ -49,10 +49,10 @@ fn whole(visit: &Visit<'_>) -> Markup {
 fn editor(visit: &Visit<'_>, files: &BTreeMap<String, Source>, digest: &str) -> Markup {
     let path = chosen(visit, files);
     let source = files.get(path);
-    let there = source.map(|source| std::str::from_utf8(&source.content));
+    let there = source.map(|source| text_of(source));
     let content = match there {
-        Some(Err(_)) => None,
-        Some(Ok(text)) => Some(visit.value("content", text)),
+        Some(None) => None,
+        Some(Some(text)) => Some(visit.value("content", text)),
         None => Some(visit.value("content", "")),
     };
     html! {
@@ -89,9 +89,18 @@ fn editor(visit: &Visit<'_>, files: &BTreeMap<String, Source>, digest: &str) -> 
     }
 }
 
+/// What can be edited: text whose lines all end alike, since a browser hands them back with ends of its own.
+fn text_of(source: &Source) -> Option<&str> {
+    let text = std::str::from_utf8(&source.content).ok()?;
+    let pairs = text.matches("\r\n").count();
+    let (feeds, returns) = (text.matches('\n').count(), text.matches('\r').count());
+    let are_alike = returns == pairs && (pairs == 0 || pairs == feeds);
+    (are_alike && !text.contains('\0')).then_some(text)
+}
+
 /// The file that is shown: the one asked for, else the one that looks like the beginning.
 fn chosen<'a>(visit: &'a Visit<'_>, files: &'a BTreeMap<String, Source>) -> &'a str {
-    let asked = if visit.is_form() { visit.form.text("was") } else { visit.query.word("file") };
+    let asked = if visit.is_form() { visit.form.text("was") } else { visit.query.text("file") };
     if !asked.is_empty() {
         return asked;
     }
@@ -116,14 +125,16 @@ fn saved(visit: &Visit<'_>) -> Result<String, Problem> {
         return Err(Problem::new(409, sentence));
     }
     let mut files = files(&archive, EDITED_BYTES_MAX)?.ok_or_else(too_large)?;
-    let (was, path) = (visit.form.text("was"), visit.form.word("path"));
+    let (was, path) = (visit.form.text("was"), visit.form.text("path"));
     let before = files.remove(was);
     if visit.form.has("delete") {
         if files.is_empty() {
             return Err(Problem::new(400, "The last file cannot be deleted: delete the function."));
         }
     } else {
+        let had_pairs = before.as_ref().and_then(text_of).is_some_and(|text| text.contains("\r\n"));
         let content = visit.form.lines("content");
+        let content = if had_pairs { content.replace('\n', "\r\n") } else { content };
         // What could be executed still can; what begins like a program that is new can, too.
         let executable = before.map_or_else(|| content.starts_with("#!"), |before| before.executable);
         let source = Source { content: content.into_bytes(), executable };
@@ -133,4 +144,25 @@ fn saved(visit: &Visit<'_>) -> Result<String, Problem> {
     }
     Settings::of(visit)?.deploy(visit, visit.part(0), &pack::pack(&files)?)?;
     Ok(if visit.form.has("delete") { String::new() } else { path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_browser_would_change_is_not_edited() {
+        for (content, is_edited) in [
+            (&b"a\nb"[..], true),
+            (b"a\r\nb\r\n", true),
+            (b"", true),
+            (b"a\r\nb\n", false),
+            (b"a\rb", false),
+            (b"a\0b", false),
+            (b"\xff", false),
+        ] {
+            let source = Source { content: content.to_vec(), executable: false };
+            assert_eq!(text_of(&source).is_some(), is_edited, "{content:?}");
+        }
+    }
 }

@@ -137,11 +137,12 @@ fn number(called: &str, text: &str) -> Result<Value, Problem> {
         .map_err(|_| Problem::new(400, format!("{called} must be a whole number, not {text:?}.")))
 }
 
-/// Variables as lines. A value of several lines cannot be written so, and stays as it was where its first line is not changed.
+/// Variables as lines. A value of several lines cannot be written so: it stays as it was, whole, or its variable goes.
 fn variables(before: &Map<String, Value>, text: &str) -> Result<Map<String, Value>, Problem> {
     let mut variables = Map::new();
-    let long = |key: &str| before.get(key).and_then(Value::as_str).filter(|value| value.contains('\n'));
-    let mut lines = text.lines().peekable();
+    let long =
+        |key: &str| before.get(key).and_then(Value::as_str).filter(|value| value.contains(['\n', '\r']));
+    let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if line.trim().is_empty() {
             continue;
@@ -151,13 +152,17 @@ fn variables(before: &Map<String, Value>, text: &str) -> Result<Map<String, Valu
         let (key, value) = line.split_once('=').ok_or_else(wrong)?;
         let mut value = value.to_owned();
         if let Some(whole) = long(key) {
-            let rest: Vec<&str> = whole.split('\n').collect();
-            if value == rest[0] {
-                for expected in &rest[1..] {
-                    lines.next_if(|next| next == expected);
-                }
-                value = whole.to_owned();
+            let shown = whole.replace("\r\n", "\n").replace('\r', "\n");
+            let mut expected = shown.split('\n');
+            let is_whole = expected.next() == Some(value.as_str())
+                && expected.all(|part| lines.next().unwrap_or_default() == part);
+            if !is_whole {
+                let sentence = format!(
+                    "The value of {key} has several lines, so it cannot be changed here: `fnlite deploy --env` can."
+                );
+                return Err(Problem::new(400, sentence));
             }
+            value = whole.to_owned();
         }
         if variables.insert(key.trim().to_owned(), value.into()).is_some() {
             return Err(Problem::new(400, format!("The environment has {key} twice.")));
@@ -187,6 +192,10 @@ mod tests {
         check(json!({}), "A", None);
         check(json!({}), "A=1\nA=2", None);
         check(json!({"A": "1\n2\n3"}), "A=1\n2\n3\nB=4", Some(json!({"A": "1\n2\n3", "B": "4"})));
-        check(json!({"A": "1\n2"}), "A=5", Some(json!({"A": "5"})));
+        check(json!({"A": "1\r\nB=2\r\n"}), "A=1\nB=2\n\nC=3", Some(json!({"A": "1\r\nB=2\r\n", "C": "3"})));
+        check(json!({"A": "1\n2"}), "B=1", Some(json!({"B": "1"})));
+        for changed in ["A=5", "A=1", "A=1\n3", "A=2\n2"] {
+            check(json!({"A": "1\n2"}), changed, None);
+        }
     }
 }
