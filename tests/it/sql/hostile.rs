@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fnlite::base::clock::{Clock, SystemClock};
+use fnlite::model::limits;
 use serde_json::json;
 
 use super::{ask, rows};
@@ -166,14 +167,16 @@ fn statements_without_end_are_stopped_while_others_are_served() {
     eprintln!("{before_mib} MiB before; {seen:?}; {after_mib} MiB after");
     assert!(after_mib < before_mib + 64, "{after_mib} MiB are kept");
     assert!(seen.rounds > 100, "{seen:?}");
-    assert!(seen.health < Duration::from_secs(1) && seen.invoke < Duration::from_secs(1), "{seen:?}");
+    let statement = Duration::from_secs(limits::SQL_TIME_S);
+    assert!(seen.health < statement && seen.invoke < statement, "somebody waited for a statement: {seen:?}");
     assert!(seen.memory_mib < before_mib + 400, "{seen:?}");
     assert_eq!(rows(&server, "SELECT 1"), json!([[1]]));
     let said = server.place().said();
     assert!(!said.contains("ERROR") && !said.contains("panicked"), "{said}");
 }
 
-/// Ends within the time it has, and what cannot be interrupted, or is refused before.
+/// Ends, or is refused before. How long one call of a function takes that cannot be interrupted is a matter of the machine: seconds in
+/// a build for tests. The shortest of what does not end by itself would take a quarter of an hour.
 fn check_stopped(server: &Server, sql: &str) {
     let began = SystemClock.now();
     let answer = ask(server, sql);
@@ -182,7 +185,7 @@ fn check_stopped(server: &Server, sql: &str) {
     assert_eq!(answer.status, 400, "{sql}: {said}");
     let is_ended = said.contains("the statement was stopped") || said.contains("too big");
     assert!(is_ended, "{sql}: {said}");
-    assert!(took < Duration::from_secs(6), "{sql}: {took:?}");
+    assert!(took < Duration::from_secs(60), "{sql}: {took:?}");
 }
 
 fn watch(server: &Server, done: &AtomicBool) -> Seen {
