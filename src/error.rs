@@ -77,6 +77,8 @@ pub enum About {
     Object,
     /// An object's key.
     ObjectKey,
+    /// What a caller said must be so for anything to be done.
+    Precondition,
     /// A part of an upload.
     Part,
     /// Instances kept parked.

@@ -12,9 +12,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::api::Parts;
 use crate::base::clock::Clock;
 use crate::http::head::Head;
 use crate::http::request::Peer;
+use crate::model::key::Scope;
 
 /// Wrong keys from one address within [`WINDOW`] that are answered as such; beyond, it is told to wait.
 const FAILURES_MAX: u32 = 10;
@@ -29,6 +31,61 @@ const LINES_MAX: u32 = 100;
 pub(crate) fn secret(head: &Head) -> Option<&str> {
     let (scheme, secret) = head.header_text("authorization")?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start())
+}
+
+/// Who asks, and what he may do.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    /// What he might do when he asked.
+    pub(crate) scope: Scope,
+    by: By,
+}
+
+/// What lets a caller in.
+#[derive(Clone)]
+enum By {
+    /// Nothing that can be taken back: the door is open, or the host itself vouches for him.
+    Place,
+    /// The secret of a key.
+    Key(String),
+    /// The token of a session.
+    Session(String),
+}
+
+impl Caller {
+    /// Whoever comes that way.
+    pub(crate) fn by_place(scope: Scope) -> Caller {
+        Caller { scope, by: By::Place }
+    }
+
+    /// Whoever shows that secret, if it is a key's.
+    pub(crate) fn by_key(parts: &Parts, secret: &str) -> Option<Caller> {
+        let scope = parts.keys.scope_of(secret)?;
+        Some(Caller { scope, by: By::Key(secret.to_owned()) })
+    }
+
+    /// Whoever shows that token, if it is a session's, which counts as used.
+    pub(crate) fn by_session(parts: &Parts, token: String) -> Option<Caller> {
+        let scope = parts.sessions.scope_of(&token)?;
+        Some(Caller { scope, by: By::Session(token) })
+    }
+
+    /// Whether he may still do as much: for answers that take their time. No session counts as used by that.
+    pub(crate) fn is_still(&self, parts: &Parts) -> bool {
+        let scope = match &self.by {
+            By::Place => return true,
+            By::Key(secret) => parts.keys.scope_of(secret),
+            By::Session(token) => parts.sessions.peek(token),
+        };
+        scope.is_some_and(|scope| scope >= self.scope)
+    }
+}
+
+impl fmt::Debug for Caller {
+    /// Without what nobody else may see.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("scope", &self.scope).finish_non_exhaustive()
+    }
 }
 
 /// Who has shown wrong keys lately.

@@ -37,6 +37,17 @@ pub enum Code {
     Files(Vec<(String, String)>),
 }
 
+/// What a deploy takes for granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Only {
+    /// Nothing.
+    Always,
+    /// That there is no function of that name.
+    New,
+    /// That the function's `$LATEST` is the version of that id.
+    Over(i64),
+}
+
 /// A function that was just deployed.
 #[derive(Debug)]
 pub struct Deployed {
@@ -79,18 +90,24 @@ impl Functions {
 
     /// Creates the function or replaces its configuration and code.
     ///
-    /// Fails with `Invalid` or `Limit`, naming the field and the allowed range, and with `Busy` when the disk is nearly
-    /// full; then nothing is stored.
+    /// Fails with `Invalid` or `Limit`, naming the field and the allowed range, with `Conflict` where it is not as `only` says,
+    /// and with `Busy` when the disk is nearly full; then nothing is stored.
     pub fn deploy(
         &self,
         namespace: &Namespace,
         name: &FunctionName,
         config: &Config,
         code: Code,
+        only: Only,
     ) -> Result<Deployed> {
         let notes = self.check(namespace, name, config)?;
         let content = self.content(config, code)?;
-        let function = self.store.deploy(namespace, name, config, content, Haste::AtOnce)?;
+        let haste = match only {
+            Only::Always => Haste::AtOnce,
+            Only::New => Haste::AtOnceNew,
+            Only::Over(version_id) => Haste::AtOnceOver(version_id),
+        };
+        let function = self.store.deploy(namespace, name, config, content, haste)?;
         self.invoker.replaced(&function);
         self.events.deployed(&function);
         let is_new = function.created_us == function.modified_us;

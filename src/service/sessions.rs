@@ -106,16 +106,25 @@ impl Sessions {
         let (now, id) = (self.clock.now(), hash(token));
         let mut state = self.state();
         let session = state.sessions.get_mut(&id)?;
-        let scope = match &session.right {
-            _ if now - session.used >= IDLE_LIFE => None,
-            Right::Key(secret) => self.keys.scope_of(secret),
-            Right::Host => Some(Scope::Admin),
-        };
+        let scope = self.worth(session);
         match scope {
             Some(_) => session.used = now,
             None => drop(state.sessions.remove(&id)),
         }
         scope
+    }
+
+    /// The same of a session that is not used by that.
+    pub fn peek(&self, token: &str) -> Option<Scope> {
+        self.state().sessions.get(&hash(token)).and_then(|session| self.worth(session))
+    }
+
+    fn worth(&self, session: &Session) -> Option<Scope> {
+        match &session.right {
+            _ if self.clock.now() - session.used >= IDLE_LIFE => None,
+            Right::Key(secret) => self.keys.scope_of(secret),
+            Right::Host => Some(Scope::Admin),
+        }
     }
 
     /// Ends a session.
@@ -230,7 +239,9 @@ mod tests {
         assert_eq!(sessions.scope_of(&left), None);
         clock.advance(IDLE_LIFE / 2);
         assert_eq!(sessions.scope_of(&used), Some(Scope::Admin));
+        assert_eq!(sessions.peek(&idle), Some(Scope::Admin));
         clock.advance(IDLE_LIFE / 2);
+        assert_eq!(sessions.peek(&idle), None, "a look keeps nobody signed in");
         assert_eq!((sessions.scope_of(&used), sessions.scope_of(&idle)), (Some(Scope::Admin), None));
     }
 

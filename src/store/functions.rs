@@ -22,6 +22,10 @@ use crate::store::{Store, Tx, fault, packages};
 pub enum Haste {
     /// Now, whatever is under way and whether it can be loaded or not.
     AtOnce,
+    /// The same; there must be none of that name.
+    AtOnceNew,
+    /// The same; the function's `$LATEST` must be the version of that id still.
+    AtOnceOver(i64),
     /// Once it has been loaded; there must be none of that name.
     Created,
     /// Once it has been loaded; the function's `$LATEST` must be the version of that id still, and nothing under way with it.
@@ -72,7 +76,9 @@ impl Store {
             let package_id = packages::complete(tx, digest)?;
             let id = revive(tx, &namespace, &name)?;
             let (qualifier, stand) = match haste {
-                Haste::AtOnce | Haste::Changed(_) => (LATEST, Stand::Active),
+                Haste::AtOnce | Haste::AtOnceNew | Haste::AtOnceOver(_) | Haste::Changed(_) => {
+                    (LATEST, Stand::Active)
+                }
                 Haste::Created => (LATEST, Stand::Creating),
                 Haste::Updated(_) => (NEXT, Stand::Updating),
             };
@@ -285,10 +291,16 @@ fn check(
     name: &FunctionName,
 ) -> Result<()> {
     check_names(namespace, name)?;
+    let taken = || Error::new(Kind::Conflict, format!("there is a function {name} in {namespace} already"));
+    let unlike = |sentence: String| Err(Error::new(Kind::Conflict, sentence).about(About::Precondition));
     match (haste, before) {
-        (Haste::Created, Some(_)) => {
-            Err(Error::new(Kind::Conflict, format!("there is a function {name} in {namespace} already"))
-                .about(About::Function))
+        (Haste::Created, Some(_)) => Err(taken().about(About::Function)),
+        (Haste::AtOnceNew, Some(_)) => Err(taken().about(About::Precondition)),
+        (Haste::AtOnceOver(_), None) => {
+            unlike(format!("there is no function {name} in {namespace} any more"))
+        }
+        (Haste::AtOnceOver(base), Some((latest, _))) if *latest != base => {
+            unlike(format!("the function {name} has been deployed anew since it was looked at"))
         }
         (Haste::Updated(_) | Haste::Changed(_), None) => Err(no_function(namespace, name)),
         (Haste::Updated(base) | Haste::Changed(base), Some((latest, status))) => {

@@ -193,6 +193,30 @@ fn a_deploy_that_is_refused_leaves_the_function_as_it_was() {
     assert_eq!(server.invoke("standing", "{}").returned(), "old");
 }
 
+#[test]
+fn a_deploy_may_depend_on_what_is_there() {
+    let server = Server::shared();
+    let put = |header: &str, value: &str, text: &str| {
+        let body = expression(text).body();
+        server.caller().call_with(&[(header, value)], "PUT", "/v1/functions/watched", body.as_bytes())
+    };
+    assert_eq!(put("If-Match", "\"1\"", "0").status, 412, "there is none");
+    let made = put("If-None-Match", "*", "1");
+    assert_eq!(made.status, 201);
+    let first = made.tag.clone();
+    assert_eq!(put("If-None-Match", "*", "2").refusal(), "there is a function watched in default already");
+    let seen = server.call("GET", "/v1/functions/watched", b"");
+    assert_eq!(seen.tag, first);
+    let second = put("If-Match", &first, "3");
+    assert_eq!(second.status, 200);
+    assert_ne!(second.tag, first);
+    let late = put("If-Match", &first, "4");
+    assert_eq!((late.status, server.invoke("watched", "{}").returned()), (412, json!(3)));
+    for (header, value) in [("If-Match", "*"), ("If-Match", "7"), ("If-None-Match", "\"7\"")] {
+        assert_eq!(put(header, value, "5").status, 400, "{header}: {value}");
+    }
+}
+
 /// Checks that a deploy of that body is refused with a sentence that has these words, and that nothing is stored.
 #[track_caller]
 fn refused(server: &Server, body: &[u8], statuses: &[u16], said: &str) {

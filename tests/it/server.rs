@@ -389,7 +389,8 @@ impl Caller {
             .map(|name| reply.head.header(&format!("X-Fnlite-{name}")).unwrap_or_default());
         let allow = reply.head.header("Allow").unwrap_or_default();
         let kind = reply.head.header("Content-Type").unwrap_or_default();
-        Ok(Answer { status: reply.head.status, allow, kind, run, body: reply.body })
+        let tag = reply.head.header("ETag").unwrap_or_default();
+        Ok(Answer { status: reply.head.status, allow, kind, tag, run, body: reply.body })
     }
 
     /// Has an event run later; its request id.
@@ -414,6 +415,8 @@ pub(crate) struct Answer {
     pub allow: String,
     /// The Content-Type header.
     pub kind: String,
+    /// The ETag header.
+    pub tag: String,
     /// The headers of a run: request id, status, duration, memory.
     run: [String; 4],
     pub body: Vec<u8>,

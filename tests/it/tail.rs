@@ -10,6 +10,7 @@ use fnlite::base::thread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::console::visitor::Visitor;
 use crate::function::{Function, folder, source};
 use crate::gate::Gate;
 use crate::server::{Server, spawn};
@@ -21,6 +22,12 @@ struct Tail {
     status: u16,
     /// The latest one.
     id: i64,
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// An event with data.
@@ -37,16 +44,19 @@ impl Tail {
     }
 
     fn after(server: &Server, filter: &str, id: Option<i64>) -> Tail {
-        let stream = TcpStream::connect(server.address()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Tail::over(stream, server, filter, id)
+        Tail::over(connect(server), server, filter, id)
     }
 
-    fn over(mut stream: impl Read + Write + 'static, server: &Server, filter: &str, id: Option<i64>) -> Tail {
+    fn over(stream: impl Read + Write + 'static, server: &Server, filter: &str, id: Option<i64>) -> Tail {
         let resume = id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
         let key = server.place().key();
-        let head =
-            format!("GET /v1/logs/tail?{filter} HTTP/1.0\r\nAuthorization: Bearer {key}\r\n{resume}\r\n");
+        let right = format!("Authorization: Bearer {key}\r\n{resume}");
+        Tail::with_right(stream, &format!("/v1/logs/tail?{filter}"), &right)
+    }
+
+    /// Of somebody who may by these headers.
+    fn with_right(mut stream: impl Read + Write + 'static, target: &str, right: &str) -> Tail {
+        let head = format!("GET {target} HTTP/1.0\r\n{right}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut tail = Tail { reader: BufReader::new(Box::new(stream)), status: 0, id: 0 };
         tail.status = tail.line().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -222,6 +232,26 @@ fn tails_end_when_the_server_stops() {
     for tail in &mut tails {
         assert!(tail.next().is_none());
     }
+}
+
+#[test]
+fn a_tail_ends_with_the_right_to_it() {
+    let server = Server::shared();
+    let made = server.call("POST", "/v1/keys", br#"{"name":"follower","scope":"read"}"#).json();
+    let right = format!("Authorization: Bearer {}\r\n", made["key"].as_str().unwrap());
+    let mut by_key = Tail::with_right(connect(server), "/v1/logs/tail", &right);
+    let visitors = [Visitor::with_key(server, "leaves", "read"), Visitor::with_key(server, "stays", "read")];
+    let [mut left, mut stays] = visitors.each_ref().map(|visitor| {
+        let right = format!("Host: {}\r\nCookie: {}\r\n", server.address(), visitor.cookie);
+        Tail::with_right(connect(server), "/console/v1/logs/tail", &right)
+    });
+    assert_eq!([by_key.status, left.status, stays.status], [200; 3]);
+    assert_eq!(server.call("DELETE", &format!("/v1/keys/{}", made["id"]), b"").status, 204);
+    assert_eq!(visitors[0].post("/console/sign-out", &[]).status, 303);
+    assert!(by_key.next().is_none() && left.next().is_none());
+    server.deploy("tail_stays", &source("def main_handler(event, context):\n    print('still here')\n"));
+    server.invoke("tail_stays", "{}");
+    stays.until("still here");
 }
 
 /// `fnlite logs -f`, and what it prints.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::de::DeserializeOwned;
 
+use crate::api::auth::Caller;
 use crate::api::console::problem::Problem;
 use crate::api::rest::Rest;
 use crate::base::clock::Clock;
@@ -12,7 +13,6 @@ use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::{Peer, Request};
 use crate::http::response::{Content, Response};
-use crate::model::key::Scope;
 
 /// What bodies of ours are.
 pub(super) const JSON: &str = "application/json";
@@ -24,7 +24,7 @@ const LINKS: &str = "/v1/sign-in-links";
 #[derive(Debug)]
 pub(super) struct V1<'a> {
     pub(super) rest: &'a Rest,
-    pub(super) scope: Scope,
+    pub(super) caller: Caller,
     pub(super) peer: Peer,
     pub(super) clock: &'a dyn Clock,
 }
@@ -54,6 +54,18 @@ impl V1<'_> {
         self.send(method, target, JSON, body)
     }
 
+    /// Puts JSON where it is as a header says.
+    pub(super) fn put_only(
+        &self,
+        target: &Target,
+        only: (&str, &str),
+        body: &impl serde::Serialize,
+    ) -> Result<Answer, Problem> {
+        let body = serde_json::to_vec(body).expect("names, numbers and checked JSON always become JSON");
+        let answer = self.request("PUT", target, &[("Content-Type", JSON), only], body)?;
+        if answer.status < 400 { Ok(answer) } else { Err(answer.problem()) }
+    }
+
     /// Does something; what is refused is a problem.
     pub(super) fn send(
         &self,
@@ -74,12 +86,23 @@ impl V1<'_> {
         kind: &str,
         body: Vec<u8>,
     ) -> Result<Answer, Problem> {
-        let head = format!("{method} {} HTTP/1.1\r\nHost: console\r\nContent-Type: {kind}\r\n\r\n", target.0);
+        self.request(method, target, &[("Content-Type", kind)], body)
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        target: &Target,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, Problem> {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{method} {} HTTP/1.1\r\nHost: console\r\n{headers}\r\n", target.0);
         let head = Head::parse(head.as_bytes())
             .map_err(|_| Problem::new(414, "That is too much for one request."))?;
         let began = self.clock.now();
         let request = Request { head, body: Body::new(body), peer: self.peer, began, line: None };
-        Answer::of(self.rest.answer_as(self.scope, request))
+        Answer::of(self.rest.answer_as(self.caller.clone(), request))
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tiny_http::Method;
 
 use crate::api::Parts;
+use crate::api::auth::Caller;
 use crate::api::console::client::V1;
 use crate::api::console::form::Form;
 use crate::api::console::guard::Guard;
@@ -101,10 +102,10 @@ impl Console {
     /// What is asked of `/v1` in a session.
     fn pass_on(&self, request: Request) -> Response {
         let Request { head, body, peer, began, line } = request;
-        let inner = self.scope(&head).and_then(|scope| Ok((scope, client::inside(&head)?)));
+        let inner = self.caller(&head).and_then(|caller| Ok((caller, client::inside(&head)?)));
         match inner {
-            Ok((scope, head)) => {
-                guard::sealed(self.rest.answer_as(scope, Request { head, body, peer, began, line }))
+            Ok((caller, head)) => {
+                guard::sealed(self.rest.answer_as(caller, Request { head, body, peer, began, line }))
             }
             Err(problem) => self.rest.refusal(problem.status, problem.for_scripts()),
         }
@@ -115,13 +116,13 @@ impl Console {
         let Found { page, parts } = pages::find(&head)?;
         let query = Form::parse(head.query().unwrap_or_default())?;
         let Sent { form, file } = Sent::read(&head, body)?;
-        let scope = match page {
+        let caller = match page {
             Page { is_open: true, .. } => {
                 self.guard.check_origin(&head)?;
-                Scope::Read
+                Caller::by_place(Scope::Read)
             }
-            _ => match self.scope(&head) {
-                Ok(scope) => scope,
+            _ => match self.caller(&head) {
+                Ok(caller) => caller,
                 Err(problem) if problem.status == 401 && *head.method() != Method::Post => {
                     return Ok(page::to(&sign_in::path_for(head.target())));
                 }
@@ -129,8 +130,8 @@ impl Console {
             },
         };
         let visit = Visit {
-            v1: V1 { rest: &self.rest, scope, peer, clock: &*self.parts.clock },
-            scope,
+            scope: caller.scope,
+            v1: V1 { rest: &self.rest, caller, peer, clock: &*self.parts.clock },
             parts,
             query,
             form,
@@ -148,12 +149,12 @@ impl Console {
         }
     }
 
-    /// What whoever asks may do: by his session, and, where something changes, only from a page of ours.
-    fn scope(&self, head: &Head) -> Result<Scope, Problem> {
+    /// Who asks: by his session, and, where something changes, only from a page of ours.
+    fn caller(&self, head: &Head) -> Result<Caller, Problem> {
         let token = cookie::token(head).ok_or_else(Problem::signed_out)?;
-        let scope = self.parts.sessions.scope_of(&token).ok_or_else(Problem::signed_out)?;
+        let caller = Caller::by_session(&self.parts, token).ok_or_else(Problem::signed_out)?;
         self.guard.check_origin(head)?;
-        Ok(scope)
+        Ok(caller)
     }
 }
 
@@ -187,13 +188,16 @@ impl Handler for Console {
         let refuse = |problem: Problem| self.rest.refusal(problem.status, problem.for_scripts());
         self.guard.check_host(head).map_err(refuse)?;
         if head.path().starts_with(V1_HERE) {
-            let scope = self.scope(head).map_err(refuse)?;
+            let caller = self.caller(head).map_err(refuse)?;
             let inner = client::inside(head).map_err(refuse)?;
-            return self.rest.body_max_for(&inner, scope);
+            return self.rest.body_max_for(&inner, caller);
         }
         let Found { page, .. } = pages::find(head).map_err(|problem| problem.answer())?;
         if !page.is_open {
-            self.scope(head).map_err(|problem| problem.answer())?;
+            let caller = self.caller(head).map_err(|problem| problem.answer())?;
+            if caller.scope < page.needs {
+                return Err(Problem::needs(page.needs).answer());
+            }
         }
         Ok(page.body_max)
     }

@@ -10,6 +10,7 @@ use crate::api::console::{about, dead_letters, functions, invocations, keys, log
 use crate::api::rest::route::match_path;
 use crate::base::percent;
 use crate::http::head::Head;
+use crate::model::key::Scope;
 use crate::model::limits;
 
 /// Forms of a few fields.
@@ -36,6 +37,8 @@ pub(super) struct Page {
     pub(super) body_max: u64,
     /// Whether it is for everybody; else for whoever is signed in.
     pub(super) is_open: bool,
+    /// The least that a visitor must be allowed for us to take what he sends, where that may be much.
+    pub(super) needs: Scope,
     /// Whether it may take long.
     pub(super) is_patient: bool,
 }
@@ -44,7 +47,15 @@ type Show = fn(&Visit<'_>) -> Result<Shown, Problem>;
 
 /// A page to look at.
 const fn look(path: &'static str, show: Show) -> Page {
-    Page { is_form: false, path, show, body_max: SMALL, is_open: false, is_patient: false }
+    Page {
+        is_form: false,
+        path,
+        show,
+        body_max: SMALL,
+        is_open: false,
+        needs: Scope::Read,
+        is_patient: false,
+    }
 }
 
 /// What a form is sent to.
@@ -53,9 +64,9 @@ const fn form(path: &'static str, show: Show) -> Page {
 }
 
 impl Page {
-    /// A form, or a script, may send so much.
-    const fn sent(self, body_max: u64) -> Page {
-        Page { body_max, ..self }
+    /// A form, or a script, of somebody who may do that, may send so much.
+    const fn sent(self, body_max: u64, needs: Scope) -> Page {
+        Page { body_max, needs, ..self }
     }
 
     /// It may look at much.
@@ -74,12 +85,12 @@ static PAGES: &[Page] = &[
     look("/console/", overview::show),
     look("/console/functions", functions::list),
     form("/console/functions", functions::create::by_template),
-    form("/console/functions/{name}/upload", functions::create::by_archive).sent(ARCHIVE),
+    form("/console/functions/{name}/upload", functions::create::by_archive).sent(ARCHIVE, Scope::Admin),
     look("/console/functions/{name}", functions::code::show),
-    form("/console/functions/{name}", functions::code::save).sent(SOURCES),
+    form("/console/functions/{name}", functions::code::save).sent(SOURCES, Scope::Admin),
     form("/console/functions/{name}/delete", functions::config::delete),
     look("/console/functions/{name}/test", functions::test::show),
-    form("/console/functions/{name}/test", functions::test::run).sent(EVENT),
+    form("/console/functions/{name}/test", functions::test::run).sent(EVENT, Scope::Invoke),
     look("/console/functions/{name}/configuration", functions::config::show),
     form("/console/functions/{name}/configuration", functions::config::save),
     look("/console/functions/{name}/monitoring", functions::monitoring::show),
@@ -92,7 +103,7 @@ static PAGES: &[Page] = &[
     look("/console/logs", logs::show).patient(),
     look("/console/logs/tail", logs::tail::show),
     look("/console/sql", sql::show),
-    form("/console/sql", sql::run).sent(STATEMENT).patient(),
+    form("/console/sql", sql::run).sent(STATEMENT, Scope::Read).patient(),
     look("/console/dead-letters", dead_letters::list),
     form("/console/dead-letters", dead_letters::change),
     look("/console/keys", keys::list),

@@ -3,6 +3,7 @@
 use crate::api::console::page::{self, Shown};
 use crate::error::{Error, Kind};
 use crate::http::response::Response;
+use crate::model::key::Scope;
 
 /// What keeps a page from being shown.
 #[derive(Clone, Debug)]
@@ -21,6 +22,11 @@ impl Problem {
     /// There is no session, or it is over.
     pub(super) fn signed_out() -> Problem {
         Problem::new(401, "You are not signed in, or not any more. Sign in and try again.")
+    }
+
+    /// The visitor's key does not suffice.
+    pub(super) fn needs(scope: Scope) -> Problem {
+        Problem::new(403, format!("This needs a key of scope {}.", scope.as_str()))
     }
 
     /// What a script is told, in the shape of `/v1`.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::base::id::RequestId;
-use crate::error::{Error, Kind};
+use crate::error::{About, Error, Kind};
 use crate::http::response::Response;
 use crate::model::key::Scope;
 
@@ -43,6 +43,7 @@ impl From<Error> for Refused {
     fn from(error: Error) -> Refused {
         let (status, code) = match error.kind {
             Kind::NotFound => (404, "NotFound"),
+            Kind::Conflict if error.about == About::Precondition => (412, "PreconditionFailed"),
             Kind::Conflict => (409, "Conflict"),
             Kind::Invalid => (400, "Invalid"),
             Kind::Limit => (413, "Limit"),

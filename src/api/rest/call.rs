@@ -1,5 +1,6 @@
 //! One request that was let in.
 
+use crate::api::auth::Caller;
 use crate::api::rest::instant;
 use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
@@ -7,14 +8,13 @@ use crate::http::body::Body;
 use crate::http::head::Head;
 use crate::http::request::LineWatch;
 use crate::model::function::{FunctionName, Namespace};
-use crate::model::key::Scope;
 use crate::model::query::PageLimit;
 
 /// What a route's function is given.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// What the caller may do.
-    pub(super) scope: Scope,
+    /// Who asks.
+    pub(super) caller: Caller,
     /// The first variable part of the path, decoded; empty where the path has none.
     pub(super) part: String,
     /// The second one.

@@ -11,6 +11,7 @@ use crate::api::rest::call::{Call, renamed};
 use crate::api::rest::fields::Fields;
 use crate::api::rest::query::Query;
 use crate::error::{Error, Result};
+use crate::http::head::Head;
 use crate::http::response::Response;
 use crate::model::function::{
     Config, ECHO_NONE, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy, Processes,
@@ -19,7 +20,7 @@ use crate::model::key::Scope;
 use crate::model::layer::LayerRef;
 use crate::model::limits;
 use crate::model::runtime::Runtime;
-use crate::service::functions::Code;
+use crate::service::functions::{Code, Only};
 
 /// What a deploy may say, and what a function is shown with, by the same names but for its code.
 pub(in crate::api) const FIELDS: [&str; 17] = [
@@ -86,8 +87,8 @@ struct FunctionsBody<'a> {
 }
 
 pub(super) fn put(rest: &Rest, call: Call) -> Result<Response> {
-    let (namespace, name, scope) = (call.namespace()?, call.function()?, call.scope);
-    let is_zip = has_zip_type(&call);
+    let (namespace, name, scope) = (call.namespace()?, call.function()?, call.caller.scope);
+    let (is_zip, only) = (has_zip_type(&call), only(&call.head)?);
     let body = call.body.into_bytes()?;
     // A JSON text cannot begin with a P, a zip archive does: so callers who forget the type are understood too.
     let (config, code) = if is_zip || body.starts_with(b"PK") {
@@ -95,9 +96,10 @@ pub(super) fn put(rest: &Rest, call: Call) -> Result<Response> {
     } else {
         from_json(&call.query, &body)?
     };
-    let deployed = rest.parts.functions.deploy(&namespace, &name, &config, code)?;
+    let deployed = rest.parts.functions.deploy(&namespace, &name, &config, code, only)?;
     let status = if deployed.is_new { 201 } else { 200 };
-    Ok(answer::json(status, &body_of(&deployed.function, scope, Some(deployed.notes))))
+    let body = body_of(&deployed.function, scope, Some(deployed.notes));
+    Ok(answer::json(status, &body).with_header("ETag", tag_of(&deployed.function)))
 }
 
 pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
@@ -105,7 +107,7 @@ pub(super) fn list(rest: &Rest, call: Call) -> Result<Response> {
     let after = after.map_err(|_| Error::invalid("cursor must be the next_cursor of the page before"))?;
     let after = after.as_ref().map(FunctionName::as_str);
     let page = rest.parts.functions.list(&call.namespace()?, after, call.limit()?)?;
-    let functions = page.rows.iter().map(|function| body_of(function, call.scope, None)).collect();
+    let functions = page.rows.iter().map(|function| body_of(function, call.caller.scope, None)).collect();
     Ok(answer::json(200, &FunctionsBody { functions, next_cursor: page.next.as_deref() }))
 }
 
@@ -114,7 +116,28 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
     let (function, version) = rest.parts.versions.find(&call.namespace()?, &call.function()?, qualifier)?;
     let function = Function { version, ..function };
     let notes = rest.parts.functions.notes(&function);
-    Ok(answer::json(200, &body_of(&function, call.scope, Some(notes))))
+    let answer = answer::json(200, &body_of(&function, call.caller.scope, Some(notes)));
+    Ok(answer.with_header("ETag", tag_of(&function)))
+}
+
+/// What tells one deploy of a function from every other.
+fn tag_of(function: &Function) -> String {
+    format!("\"{}\"", function.version.id)
+}
+
+/// What a deploy takes for granted (RFC 9110, sections 13.1.1 and 13.1.2).
+fn only(head: &Head) -> Result<Only> {
+    let (same, other) = (head.header_text("If-Match"), head.header_text("If-None-Match"));
+    match (same.map(str::trim), other.map(str::trim)) {
+        (None, None) => Ok(Only::Always),
+        (None, Some("*")) => Ok(Only::New),
+        (Some(tag), None) => {
+            let version_id = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let wrong = || Error::invalid("If-Match must be the ETag that GET answers for the function");
+            version_id.and_then(|id| id.parse().ok()).map(Only::Over).ok_or_else(wrong)
+        }
+        _ => Err(Error::invalid("a deploy takes an If-Match with one ETag, or If-None-Match: *")),
+    }
 }
 
 pub(super) fn code(rest: &Rest, call: Call) -> Result<Response> {

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use tiny_http::Method;
 
 use crate::api::Parts;
-use crate::api::auth;
+use crate::api::auth::{self, Caller};
 use crate::api::rest::answer::Refused;
 use crate::api::rest::call::Call;
 use crate::api::rest::query::Query;
@@ -82,48 +82,51 @@ impl Rest {
     }
 
     /// Serves whoever shows a key, or somebody of whom it is known already what he may do.
-    fn serve(&self, request: Request, known: Option<Scope>) -> Result<Response, Refused> {
+    fn serve(&self, request: Request, known: Option<Caller>) -> Result<Response, Refused> {
         let Request { head, body, peer, line, .. } = request;
         let (route, parts) = find(&head)?;
-        let scope = match known {
-            Some(scope) => allowed(route, scope)?,
+        let caller = match known {
+            Some(caller) => allowed(route, caller)?,
             None => self.admit(route, &head, peer)?,
         };
         let mut parts = parts.into_iter().map(query::decode);
         let mut next = || parts.next().transpose().map(Option::unwrap_or_default);
         let (part, second) = (next()?, next()?);
         let query = Query::parse(head.query().unwrap_or_default(), route.query)?;
-        let call = Call { scope, part, second, query, head, body, line };
+        let call = Call { caller, part, second, query, head, body, line };
         // Also where it does not matter: a name that no namespace can have is a mistake everywhere.
         call.namespace()?;
         Ok((route.handle)(self, call)?)
     }
 
-    /// The answer to a request of somebody who may do that much, as another door has found out.
-    pub(in crate::api) fn answer_as(&self, scope: Scope, request: Request) -> Response {
-        self.serve(request, Some(scope)).unwrap_or_else(|refused| self.refuse(refused))
+    /// The answer to a request of somebody whom another door has let in.
+    pub(in crate::api) fn answer_as(&self, caller: Caller, request: Request) -> Response {
+        self.serve(request, Some(caller)).unwrap_or_else(|refused| self.refuse(refused))
     }
 
     /// The most bytes of body such a request may carry, or the answer where it will not be served; as
     /// [`before_body`](Handler::before_body).
-    pub(in crate::api) fn body_max_for(&self, head: &Head, scope: Scope) -> Result<u64, Response> {
+    pub(in crate::api) fn body_max_for(&self, head: &Head, caller: Caller) -> Result<u64, Response> {
         let (route, _) = find(head).map_err(|refused| self.refuse(refused))?;
-        allowed(route, scope).map_err(|refused| self.refuse(refused))?;
+        allowed(route, caller).map_err(|refused| self.refuse(refused))?;
         Ok(route.body_max)
     }
 
-    /// What the caller may do, if that suffices for `route`.
-    fn admit(&self, route: &Route, head: &Head, peer: Peer) -> Result<Scope, Refused> {
-        if route.access == Access::Open { Ok(Scope::Read) } else { allowed(route, self.scope(head, peer)?) }
+    /// Who asks, if he may use `route`.
+    fn admit(&self, route: &Route, head: &Head, peer: Peer) -> Result<Caller, Refused> {
+        match route.access {
+            Access::Open => Ok(Caller::by_place(Scope::Read)),
+            Access::Needs(_) => allowed(route, self.caller(head, peer)?),
+        }
     }
 
-    fn scope(&self, head: &Head, peer: Peer) -> Result<Scope, Refused> {
+    fn caller(&self, head: &Head, peer: Peer) -> Result<Caller, Refused> {
         if matches!(peer, Peer::Unix { .. }) && !self.parts.socket_needs_key {
-            return Ok(Scope::Admin);
+            return Ok(Caller::by_place(Scope::Admin));
         }
         let Some(secret) = auth::secret(head) else { return Err(Refused::no_key()) };
-        match self.parts.keys.scope_of(secret) {
-            Some(scope) => Ok(scope),
+        match Caller::by_key(&self.parts, secret) {
+            Some(caller) => Ok(caller),
             None => Err(self.parts.failures.count(peer).map_or_else(Refused::wrong_key, Refused::too_many)),
         }
     }
@@ -137,11 +140,11 @@ impl Rest {
     }
 }
 
-/// That scope, if it suffices for `route`.
-fn allowed(route: &Route, has: Scope) -> Result<Scope, Refused> {
+/// That caller, if he may use `route`.
+fn allowed(route: &Route, caller: Caller) -> Result<Caller, Refused> {
     match route.access {
-        Access::Needs(needed) if has < needed => Err(Refused::scope(needed)),
-        Access::Needs(_) | Access::Open => Ok(has),
+        Access::Needs(needed) if caller.scope < needed => Err(Refused::scope(needed)),
+        Access::Needs(_) | Access::Open => Ok(caller),
     }
 }
 

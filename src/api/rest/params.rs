@@ -145,6 +145,18 @@ pub(super) const DEPLOY: &[Param] = &[
     Param::new("dead_letter", "With a zip body.", r##"{"$ref":"#/components/schemas/Name"}"##),
     Param::new("keep_s", "With a zip body.", r#"{"type":"integer","minimum":60,"maximum":315360000}"#),
     Param::new("description", "With a zip body.", r#"{"type":"string"}"#),
+    Param::new(
+        "If-Match",
+        "Deploy only over what GET answered this ETag for.",
+        r#"{"type":"string","pattern":"^\"[0-9]{1,18}\"$"}"#,
+    )
+    .header(),
+    Param::new(
+        "If-None-Match",
+        "Deploy only where there is no such function.",
+        r#"{"type":"string","enum":["*"]}"#,
+    )
+    .header(),
     Param::new("layer", "With a zip body: NAME:VERSION, once for each layer.", r#"{"type":"string"}"#)
         .repeated(),
     Param::new("env", "With a zip body: KEY=VALUE, once for each variable.", r#"{"type":"string"}"#)

@@ -138,6 +138,7 @@ pub(super) static ROUTES: &[Route] = &[
             (200, "It was replaced.", Shape::Json("Function")),
             (201, "It is new.", Shape::Json("Function")),
             NOT_FOUND,
+            (412, "It is not as If-Match or If-None-Match says. Nothing was deployed.", Shape::Json("Error")),
             TOO_LARGE,
             BUSY,
         ],

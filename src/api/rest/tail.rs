@@ -11,11 +11,12 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::Parts;
+use crate::api::auth::Caller;
 use crate::api::rest::Rest;
 use crate::api::rest::call::Call;
 use crate::api::rest::invocations::parse_id;
 use crate::api::rest::logs::{self, LineBody};
-use crate::base::clock::Clock;
 use crate::error::{Error, Result};
 use crate::http::head::Head;
 use crate::http::request::LineWatch;
@@ -39,7 +40,7 @@ pub(super) fn get(rest: &Rest, call: Call) -> Result<Response> {
         after: last_event_id(&call)?,
     };
     let tail = rest.parts.logs.tail(asked)?;
-    let events = Events::new(tail, call.line, Arc::clone(&rest.parts.clock));
+    let events = Events::new(tail, call.line, call.caller, Arc::clone(&rest.parts));
     let answer = Response::new(200)
         .with_header("Content-Type", "text/event-stream")
         .with_header("Cache-Control", "no-cache")
@@ -71,29 +72,33 @@ struct Events {
     tail: Tail,
     /// Whether the client is still there.
     line: Option<LineWatch>,
-    clock: Arc<dyn Clock>,
+    /// Whose it is: it ends when he may not read any more.
+    caller: Caller,
+    parts: Arc<Parts>,
     /// Bytes to send, and how many of them are sent.
     bytes: Vec<u8>,
     sent: usize,
 }
 
 impl Events {
-    fn new(tail: Tail, line: Option<LineWatch>, clock: Arc<dyn Clock>) -> Events {
+    fn new(tail: Tail, line: Option<LineWatch>, caller: Caller, parts: Arc<Parts>) -> Events {
         // At once, so that a client knows where it begins.
         let bytes = id_only(tail.seen());
-        Events { tail, line, clock, bytes, sent: 0 }
+        Events { tail, line, caller, parts, bytes, sent: 0 }
     }
 
     /// Waits for something to send; false at the end.
     fn more(&mut self) -> Result<bool> {
         self.bytes.clear();
         self.sent = 0;
-        let until = self.clock.now() + SILENCE_MAX;
+        let clock = &self.parts.clock;
+        let until = clock.now() + SILENCE_MAX;
         while self.bytes.is_empty() {
-            if self.line.as_ref().is_some_and(LineWatch::is_dead) {
+            let is_gone = self.line.as_ref().is_some_and(LineWatch::is_dead);
+            if is_gone || !self.caller.is_still(&self.parts) {
                 return Ok(false);
             }
-            let left = until.saturating_duration_since(self.clock.now());
+            let left = until.saturating_duration_since(clock.now());
             if left.is_zero() {
                 self.bytes = id_only(self.tail.seen());
                 break;

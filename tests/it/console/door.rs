@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::visitor::{Visitor, words};
 use crate::function::source;
+use crate::raw::Raw;
 use crate::server::{Place, Server};
 
 const WRONG_HOST: &str = "Host: evil.example\r\n";
@@ -165,6 +166,30 @@ fn browsers_are_told_to_run_nothing_but_ours() {
             !text.contains(" style=") && !text.contains(" onclick=") && !text.contains("<script>"),
             "{path}"
         );
+    }
+}
+
+#[test]
+fn what_somebody_may_not_do_is_refused_before_it_is_sent() {
+    let server = Server::shared();
+    server.deploy("console_small", &source("def main_handler(event, context):\n    return 1\n"));
+    let reader = Visitor::with_key(server, "sends much", "read");
+    for (path, kind, needed) in [
+        ("upload", "application/zip", "admin"),
+        ("test", "application/x-www-form-urlencoded", "invoke"),
+        ("", "application/x-www-form-urlencoded", "admin"),
+    ] {
+        let mut raw = Raw::connect(server.address());
+        let path = format!("/console/functions/console_small/{path}");
+        raw.send(format!(
+            "POST {} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: {}\r\nContent-Type: {kind}\r\nContent-Length: 1000000\r\n\r\n",
+            path.trim_end_matches('/'),
+            reader.cookie,
+            host = server.address(),
+        ));
+        let answer = raw.answer();
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(words(answer.text()).contains(&format!("needs a key of scope {needed}")), "{answer:?}");
     }
 }
 

@@ -32,7 +32,7 @@ fn a_function_is_made_edited_and_tried() {
         admin.post(place, &[("of", "0000"), ("was", "index.py"), ("path", "index.py"), ("content", "lost?")]);
     assert_eq!(stale.status, 409);
     assert!(
-        words(stale.text()).contains("Somebody has deployed other code") && stale.text().contains("lost?"),
+        words(stale.text()).contains("Somebody has deployed this function") && stale.text().contains("lost?"),
         "{stale:?}"
     );
 
@@ -127,6 +127,22 @@ fn the_configuration_is_a_form() {
         );
     }
     assert_eq!(server.get("/v1/functions/configured"), function, "nothing of it was taken");
+    let of = |page: &str| {
+        let (_, rest) = page.split_once(r#"name="of" value=""#).unwrap();
+        rest.split_once("\">").unwrap().0.replace("&quot;", "\"")
+    };
+    let opened = of(&admin.page(place));
+    admin.done(place, &fields("8", "B=theirs"));
+    let save = |of: &str| admin.post(place, &[&fields("9", "A=mine")[..], &[("of", of)]].concat());
+    let stale = save(&opened);
+    assert_eq!(stale.status, 409);
+    assert!(
+        words(stale.text()).contains("Somebody has deployed this function")
+            && stale.text().contains("A=mine")
+    );
+    assert_eq!(server.get("/v1/functions/configured")["env"], json!({ "B": "theirs" }));
+    assert_eq!(save(&of(stale.text())).status, 303, "once more is on purpose");
+    assert_eq!(server.get("/v1/functions/configured")["env"], json!({ "A": "mine" }));
     let reader = Visitor::with_key(server, "configuration reader", "read");
     let page = reader.page(place);
     assert!(!page.contains("x=y") && !page.contains("<textarea"), "{page}");

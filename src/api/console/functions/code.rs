@@ -11,7 +11,6 @@ use crate::api::console::page::Shown;
 use crate::api::console::problem::Problem;
 use crate::api::console::visit::Visit;
 use crate::base::text;
-use crate::instance::package;
 use crate::instance::package::pack::{self, Source};
 
 /// What the files of a function may have together to be edited here, bytes: dependencies are not written by hand, and a browser
@@ -23,9 +22,9 @@ pub(in crate::api::console) fn show(visit: &Visit<'_>) -> Result<Shown, Problem>
     if !visit.may_change() {
         return tab(visit, &function, "", &html! { p.quiet { "Code is shown to admin keys only." } });
     }
-    let archive = archive(visit)?;
-    let body = match files(&archive, EDITED_BYTES_MAX)? {
-        Some(files) => editor(visit, &files, &package::digest(&archive).to_string()),
+    let settings = Settings::of(visit)?;
+    let body = match files(&archive(visit)?, EDITED_BYTES_MAX)? {
+        Some(files) => editor(visit, &files, &settings),
         None => html! {
             p { "This code has more than " (text::size(EDITED_BYTES_MAX)) " unpacked, which is more than can be edited here." }
         },
@@ -46,7 +45,7 @@ fn whole(visit: &Visit<'_>) -> Markup {
     }
 }
 
-fn editor(visit: &Visit<'_>, files: &BTreeMap<String, Source>, digest: &str) -> Markup {
+fn editor(visit: &Visit<'_>, files: &BTreeMap<String, Source>, settings: &Settings) -> Markup {
     let path = chosen(visit, files);
     let source = files.get(path);
     let there = source.map(|source| text_of(source));
@@ -64,7 +63,7 @@ fn editor(visit: &Visit<'_>, files: &BTreeMap<String, Source>, digest: &str) -> 
             }
             @match content {
                 Some(content) => form method="post" action=(here(visit, "").text()) data-editor {
-                    input type="hidden" name="of" value=(digest);
+                    (settings.mark())
                     input type="hidden" name="was" value=(if source.is_some() { path } else { "" });
                     label { "File" input name="path" value=(visit.value("path", path)) required autocapitalize="off" spellcheck="false"; }
                     label.code { "Content"
@@ -118,13 +117,8 @@ pub(in crate::api::console) fn save(visit: &Visit<'_>) -> Result<Shown, Problem>
 /// Deploys the function with one file written, moved or deleted; its path.
 fn saved(visit: &Visit<'_>) -> Result<String, Problem> {
     let too_large = || Problem::new(413, "This code is too large to be edited here.");
-    let archive = archive(visit)?;
-    if visit.form.has("of") && visit.form.text("of") != package::digest(&archive).to_string() {
-        let sentence = "Somebody has deployed other code since this file was opened. Saving again writes what is below over theirs; \
-                        to see theirs first, open the file in another window.";
-        return Err(Problem::new(409, sentence));
-    }
-    let mut files = files(&archive, EDITED_BYTES_MAX)?.ok_or_else(too_large)?;
+    let settings = Settings::of_form(visit)?;
+    let mut files = files(&archive(visit)?, EDITED_BYTES_MAX)?.ok_or_else(too_large)?;
     let (was, path) = (visit.form.text("was"), visit.form.text("path"));
     let before = files.remove(was);
     if visit.form.has("delete") {
@@ -142,7 +136,7 @@ fn saved(visit: &Visit<'_>) -> Result<String, Problem> {
             return Err(Problem::new(409, format!("There is a file {path} already: open it and edit it.")));
         }
     }
-    Settings::of(visit)?.deploy(visit, visit.part(0), &pack::pack(&files)?)?;
+    settings.deploy(visit, visit.part(0), &pack::pack(&files)?)?;
     Ok(if visit.form.has("delete") { String::new() } else { path.to_owned() })
 }
 

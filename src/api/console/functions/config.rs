@@ -51,6 +51,7 @@ fn form(visit: &Visit<'_>, settings: &Settings) -> Markup {
         |name: &str| if visit.is_form() { visit.form.has(name) } else { settings.value(name) == true };
     html! {
         form.stack method="post" action=(here(visit, "configuration").text()) {
+            (settings.mark())
             div.row {
                 label { "Runtime" select name="runtime" {
                     @for runtime in RUNTIMES { option selected[runtime.name == shown("runtime")] { (runtime.name) } }
@@ -103,7 +104,7 @@ pub(in crate::api::console) fn save(visit: &Visit<'_>) -> Result<Shown, Problem>
 }
 
 fn saved(visit: &Visit<'_>) -> Result<(), Problem> {
-    let (mut settings, form) = (Settings::of(visit)?, &visit.form);
+    let (mut settings, form) = (Settings::of_form(visit)?, &visit.form);
     for name in ["runtime", "handler", "description", "network"] {
         settings.set(name, form.word(name).into());
     }

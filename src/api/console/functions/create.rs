@@ -99,29 +99,10 @@ pub(in crate::api::console) fn by_template(visit: &Visit<'_>) -> Result<Shown, P
     let wanted = visit.form.word("template");
     let template = TEMPLATES.iter().find(|template| template.name == wanted);
     let template = template.ok_or_else(|| Problem::new(400, "There is no such template."))?;
-    let made = is_new(visit, name).and_then(|()| {
-        let settings = Settings::new(template.runtime, template.handler);
-        settings.deploy_files(visit, name, &[(template.path, template.text)])
-    });
-    match made {
+    let settings = Settings::new(template.runtime, template.handler);
+    match settings.deploy_files(visit, name, &[(template.path, template.text)]) {
         Ok(()) => Shown::on(link(visit, name, ""), "created"),
         Err(problem) => Ok(list(visit)?.refused(&problem)),
-    }
-}
-
-/// A deploy replaces what is there, but nobody means that who creates.
-fn is_new(visit: &Visit<'_>, name: &str) -> Result<(), Problem> {
-    if name.is_empty() {
-        return Err(Problem::new(400, "The function needs a name."));
-    }
-    let found: Result<serde_json::Value, Problem> = visit.v1.get(&visit.api(&["functions", name]));
-    match found {
-        Ok(_) => Err(Problem::new(
-            409,
-            format!("There is a function {name} already: open it and edit it, or choose another name."),
-        )),
-        Err(problem) if problem.status == 404 => Ok(()),
-        Err(problem) => Err(problem),
     }
 }
 
@@ -132,7 +113,6 @@ pub(in crate::api::console) fn by_archive(visit: &Visit<'_>) -> Result<Shown, Pr
     let (settings, done) = if runtime.is_empty() {
         (Settings::of(visit)?, "deployed")
     } else {
-        is_new(visit, name)?;
         (Settings::new(runtime, visit.query.word("handler")), "created")
     };
     settings.deploy(visit, name, &visit.file)?;
