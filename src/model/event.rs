@@ -83,7 +83,7 @@ pub enum Reason {
     Age,
     /// The server died as often as it may while an attempt ran.
     Deaths,
-    /// Its function was deleted.
+    /// Its function, or the version that it was for, was deleted.
     Deleted,
     /// It is larger than what a function may be given.
     Size,
@@ -96,7 +96,7 @@ impl Reason {
             Reason::Retries => "the function failed and its retries are used up",
             Reason::Age => "the event became too old",
             Reason::Deaths => "the server died three times while it ran",
-            Reason::Deleted => "its function was deleted",
+            Reason::Deleted => "its function, or the version it was for, was deleted",
             Reason::Size => "the event is larger than an event may be",
         }
     }

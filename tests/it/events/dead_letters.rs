@@ -89,7 +89,7 @@ fn events_of_a_deleted_function_become_dead_letters_and_a_new_one_of_its_name_do
     for id in &ids {
         let record = server.over(id);
         assert_eq!((record.state.as_str(), record.status), ("dead", 435));
-        assert_eq!(record.error, "its function was deleted");
+        assert_eq!(record.error, "its function, or the version it was for, was deleted");
     }
     assert_eq!(letters(&server).len(), 5);
     let id = server.accept("doomed", "{}");
@@ -107,9 +107,9 @@ fn a_retry_that_was_not_due_yet_is_given_up_with_its_function() {
     assert_eq!(server.call("DELETE", "/v1/functions/doomed", b"").status, 204);
     let record = server.over(&id);
     assert_eq!((record.state.as_str(), record.status), ("dead", 430), "what its attempt ended with stays");
-    assert_eq!(letters(&server)[0]["reason"], "its function was deleted");
+    assert_eq!(letters(&server)[0]["reason"], "its function, or the version it was for, was deleted");
     let shown = server.get(&format!("/v1/invocations/{id}"));
-    assert_eq!(shown["reason"], "its function was deleted");
+    assert_eq!(shown["reason"], "its function, or the version it was for, was deleted");
     assert_eq!(record.attempts.len(), 1, "what it tells of was followed by giving it up");
     server.call("POST", &format!("/v1/dead-letters/{id}/replay"), b"");
     assert_eq!(letters(&server).len(), 1, "there is nobody to run it");
