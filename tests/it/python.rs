@@ -1,6 +1,7 @@
 //! What a Python function finds around it: event, context, environment, files, streams, and nobody else.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use serde_json::{Value, json};
 
@@ -479,6 +480,33 @@ def main_handler(event, context):
             assert_eq!(drawn.len(), runs.len(), "source {source}: {runs:#?}");
         }
     }
+}
+
+/// How much of what may be executed lies in huge pages, kB.
+const HUGE_CODE: &str = "def main_handler(event, context):
+    kb, is_code = 0, False
+    for line in open('/proc/self/smaps'):
+        fields = line.split()
+        if not fields[0].endswith(':'):
+            is_code = 'x' in fields[1]
+        elif is_code and fields[0] == 'AnonHugePages:':
+            kb += int(fields[1])
+    return kb
+";
+
+#[test]
+fn a_busy_zygote_has_the_interpreters_code_in_huge_pages() {
+    let server = Server::shared();
+    let kb_now = || server.invoke("huge-code", "{}").returned().as_u64().unwrap();
+    assert_eq!(server.value_of("huge-code", &source(HUGE_CODE), "{}"), 0, "an idle one pays for none");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or_default());
+    if (numbers.next(), numbers.next()) < (Some(6), Some(1)) {
+        eprintln!("NOT TESTED: Linux {release} cannot be asked for huge pages (6.1 can)");
+        return;
+    }
+    let kb = wait::until("there are some", || Some(kb_now()).filter(|kb| *kb > 0));
+    assert!(kb % 2048 == 0 && kb <= 4 * 2048, "{kb} kB");
 }
 
 #[test]

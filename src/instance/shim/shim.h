@@ -38,8 +38,8 @@ int fnlite_isolate(const struct isolation *how, unsigned long number, int event,
  * with. */
 long fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks);
 
-/* collapse.c */
-void fnlite_collapse_heap(void);
+/* collapse.c: for a zygote that has forked. */
+void fnlite_collapse(void);
 
 /* event.c: the Instance's side of one event. */
 int fnlite_receive_lengths(unsigned lengths[2]);

@@ -10,7 +10,7 @@
 /* libc's, so that its own fork handlers run. */
 extern int fork(void);
 
-/* So many Instances were wanted that collapsing the heap pays; before, it would only delay the first. */
+/* So many Instances were wanted that huge pages pay; before, they would only delay the first. */
 enum { COLLAPSE_AT = 8 };
 
 /* How often an init is tried to be started where there are too many processes, 5 ms apart. */
@@ -263,7 +263,7 @@ long fnlite_serve(int init_program, const struct isolation *how, const struct fo
     while (next_order(&order)) {
         if (order.kind == 'N' && order.fd_count == fds_wanted) {
             if (++forked == COLLAPSE_AT)
-                fnlite_collapse_heap();
+                fnlite_collapse();
             if (fork_child(init_program, own, &order, how, hooks))
                 return become_instance(init_program, own, &order, how, &users);
         }

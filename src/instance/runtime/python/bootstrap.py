@@ -24,6 +24,9 @@ DESCRIPTORS_MAX = 1024  # contract 2.6
 TRACE_CHARS_MAX = 16000  # a report from the zygote must fit one datagram, escapes included
 DUMMY_EVENT = b'{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"\xc3\xa9"}]}'
 DUMMY_ID = "00000000-0000-0000-0000-000000000000"
+WARM_ROUNDS = 24  # CPython 3.11 puts its faster instructions in after 8 calls and some more of each instruction
+POOL_BYTES = 16384 if sys.version_info >= (3, 10) else 4096  # of CPython's allocator; so are these:
+POOL_HEAD_BYTES, SMALL_BYTES_MAX, SIZE_STEP = 48, 512, 16
 HERE = __file__
 print_exception = sys.__excepthook__
 
@@ -392,6 +395,26 @@ def move_tmp(tmp, number):
             environ["TMPDIR"] = path
 
 
+def warm(context):
+    """Does what an Instance will do before it is forked: caches of types and instructions that are full by then are pages that no
+    Instance has to copy."""
+    for _ in range(WARM_ROUNDS):
+        outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), lambda event, context: event)
+        flush()
+
+
+def fresh_pools():
+    """What has to be kept so that the next small object of each size lies on a page with those that follow, and with the head of its
+    pool, which every allocation writes to. Blocks that are free here and there would each be a page to copy."""
+    kept = []
+    for size in range(SIZE_STEP, SMALL_BYTES_MAX + 1, SIZE_STEP):
+        for _ in range(POOL_BYTES // size):
+            kept.append(object() if size == 16 else len(kept) + 1000 if size == 32 else bytes(size - 33))
+            if id(kept[-1]) % POOL_BYTES == POOL_HEAD_BYTES:  # the first of a new pool
+                break
+    return kept
+
+
 def walled(result):
     """Ends a process whose walls do not stand."""
     if result < 0:
@@ -415,6 +438,7 @@ def zygote(shim, config, isolation):
         walled(shim.restrict(*isolation))  # no mounts will follow, so loading is held as well
     handler, failure, took_us = load(config)
     tmp = config["isolation"]["tmp"]
+    warm(config["context"])  # before anything is looked at, since the user's code may have changed the library's `json`
     unsafe = "" if failure else unsafe_to_fork(before, tmp)
     kind, text = (failure.kind, failure.text) if failure else ("F" if unsafe else "Z", unsafe)
     gc.collect()
@@ -428,7 +452,8 @@ def zygote(shim, config, isolation):
     posix.dup2(null, 1)
     posix.dup2(null, 2)
     posix.close(null)
-    number = shim.serve(*isolation)
+    kept = fresh_pools()
+    number = shim.serve(*isolation)  # and what is kept, an Instance keeps
     walled(number)
     move_tmp(tmp, number)
     reseed()
@@ -456,8 +481,16 @@ def open_shim(path):
     return _imp.create_dynamic(Spec)
 
 
+def forget_the_linkers():
+    """Takes a variable out that was for starting this interpreter alone."""
+    if posix.environ.get(b"LD_BIND_NOW") == b"fnlite":
+        del posix.environ[b"LD_BIND_NOW"]
+        posix.unsetenv(b"LD_BIND_NOW")
+
+
 def main():
     global CODE
+    forget_the_linkers()
     config = decode(sys.argv.pop())
     CODE = config["code"]
     sys.argv[:] = [""]

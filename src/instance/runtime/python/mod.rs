@@ -45,11 +45,16 @@ pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     })
 }
 
-/// The variables that only Python's code finds.
+/// Any text does; this one tells ours from the user's.
+const BIND_NOW: &str = "fnlite";
+
+/// The variables that only Python's code finds, and one for its start.
 pub(crate) fn env(code: &str, layers: &str) -> Vec<(&'static str, String)> {
     vec![
         ("PYTHONDONTWRITEBYTECODE", "x".to_owned()),
         ("PYTHONPATH", format!("{code}:{layers}")),
+        // What the linker does on the first call of each function it would do anew in every Instance. The bootstrap takes it out.
+        ("LD_BIND_NOW", BIND_NOW.to_owned()),
         // One thread each: a pool of threads started at import would make the code unsafe to fork.
         ("OPENBLAS_NUM_THREADS", "1".to_owned()),
         ("OMP_NUM_THREADS", "1".to_owned()),
