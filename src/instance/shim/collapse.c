@@ -152,11 +152,11 @@ static void follow(struct program *program, const struct mapping *mapping, struc
 
 /* Puts a copy of no file in the place of a block. Where there is no huge page to be had, or the host forbids such memory to be
  * executed, it stays as it is. Constants between code can be executed then, too. */
-static void replace(ulong block)
+static int replace(ulong block)
 {
     ulong room = (ulong)sys6(NR_mmap, 0, 2 * HUGE, PROT_READ_ | PROT_WRITE_, MAP_PRIVATE_ | MAP_ANONYMOUS_, (ulong)-1, 0);
     if (room > -PAGE)
-        return;
+        return 0;
     ulong copy = (room + HUGE - 1) & ~(HUGE - 1);
     for (ulong i = 0; i < HUGE; i += sizeof(ulong))
         *(volatile ulong *)(copy + i) = *(const ulong *)(block + i);
@@ -165,9 +165,10 @@ static void replace(ulong block)
         && SYS5(NR_mremap, copy, HUGE, HUGE, MREMAP_MAYMOVE_ | MREMAP_FIXED_, block) == (long)block) {
         SYS2(NR_munmap, room, copy - room);
         SYS2(NR_munmap, copy + HUGE, room + HUGE - copy);
-    } else {
-        SYS2(NR_munmap, room, 2 * HUGE);
+        return 1;
     }
+    SYS2(NR_munmap, room, 2 * HUGE);
+    return 0;
 }
 
 static long open_to_read(const char *path)
@@ -195,7 +196,7 @@ static void open_pagemaps(long pagemaps[LOOKED_AT])
     }
 }
 
-void fnlite_collapse(void)
+int fnlite_collapse(void)
 {
     char block[4096], line[LINE_MAX];
     struct mapping mapping = { 0, 0, 0, 0, 0, 0 };
@@ -223,7 +224,8 @@ void fnlite_collapse(void)
     SYS1(NR_close, fd);
     for (int i = 0; i < LOOKED_AT; i++)
         SYS1(NR_close, pagemaps[i]);
+    int replaced = 0;
     for (int i = 0; i < BLOCKS_MAX; i++)
-        if (blocks.at[i])
-            replace(blocks.at[i]);
+        replaced += blocks.at[i] && replace(blocks.at[i]);
+    return replaced;
 }

@@ -38,8 +38,8 @@ int fnlite_isolate(const struct isolation *how, unsigned long number, int event,
  * with. */
 long fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks);
 
-/* collapse.c: for a zygote that has forked. */
-void fnlite_collapse(void);
+/* collapse.c: for a zygote that has forked; how many blocks of code are in huge pages now that were not. */
+int fnlite_collapse(void);
 
 /* event.c: the Instance's side of one event. */
 int fnlite_receive_lengths(unsigned lengths[2]);

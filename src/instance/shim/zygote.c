@@ -10,8 +10,9 @@
 /* libc's, so that its own fork handlers run. */
 extern int fork(void);
 
-/* So many Instances were wanted that huge pages pay; before, they would only delay the first. */
-enum { COLLAPSE_AT = 8 };
+/* So many Instances were wanted that huge pages pay; before, they would only delay the first. Where there were none to be had, or no
+ * Instance was at work yet, it is tried again after twice as many. */
+enum { COLLAPSE_AT = 8, COLLAPSE_LAST = 1024 };
 
 /* How often an init is tried to be started where there are too many processes, 5 ms apart. */
 enum { START_TRIES = 20 };
@@ -255,15 +256,15 @@ long fnlite_serve(int init_program, const struct isolation *how, const struct fo
 {
     const int fds_wanted = (how->pid_namespace ? 3 : 4) + how->groups;
     int own = (int)SYS2(NR_pidfd_open, SYS0(NR_getpid), 0);
-    int forked = 0;
+    int forked = 0, collapse_at = COLLAPSE_AT;
     struct order order;
     const struct sigaction_ usual = { SIG_DFL_, 0, 0, 0 };
     struct sigaction_ users;
     set_sigchld(&usual, &users);
     while (next_order(&order)) {
         if (order.kind == 'N' && order.fd_count == fds_wanted) {
-            if (++forked == COLLAPSE_AT)
-                fnlite_collapse();
+            if (++forked == collapse_at)
+                collapse_at = fnlite_collapse() || forked >= COLLAPSE_LAST ? 0 : 2 * forked;
             if (fork_child(init_program, own, &order, how, hooks))
                 return become_instance(init_program, own, &order, how, &users);
         }

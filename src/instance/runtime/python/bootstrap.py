@@ -146,7 +146,8 @@ class Unseeded:
 
     @classmethod
     def seed_again(cls):
-        for generator in [found() for found in cls.found.values()]:
+        for found in tuple(cls.found.values()):
+            generator = found()
             if generator is not None:
                 generator.seed()
 
@@ -331,24 +332,28 @@ def run(shim, handler, failure, config):
     """Takes one event and answers it, and waits for another, which only those get that are reused; never returns."""
     context = config["context"]
     count = parameter_count(handler) if handler else 2
-    outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), lambda event, context: event)
+    outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), dummy_handler, 1)
     while True:
         request_id, event = shim.receive()
         if failure:
             kind, text = failure.kind, failure.text
         else:
             own = dict(context, request_id=request_id.decode())
-            kind, text = outcome(event, own, lambda *both: handler(*both[:count]))
+            kind, text = outcome(event, own, handler, count)
         flush()
         shim.answer(ord(kind), text.encode("utf-8", "replace"))
         if config["reuse"]:
             shim.clean()
 
 
-def outcome(event, context, call):
-    """Kind and text of the answer."""
+def dummy_handler(event):
+    return event
+
+
+def outcome(event, context, handler, count):
+    """Kind and text of the answer of a handler that takes so many of both."""
     try:
-        value = call(decode(event.decode()), context)
+        value = handler(*(decode(event.decode()), context)[:count])
     except SystemExit as error:
         return "X", str(exit_code(error))
     except MemoryError as error:
@@ -399,8 +404,10 @@ def warm(context):
     """Does what an Instance will do before it is forked: caches of types and instructions that are full by then are pages that no
     Instance has to copy."""
     for _ in range(WARM_ROUNDS):
-        outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), lambda event, context: event)
+        outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), dummy_handler, 1)
         flush()
+    walled(0)
+    reseed()
 
 
 def fresh_pools():
