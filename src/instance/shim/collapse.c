@@ -97,6 +97,11 @@ static void collapse_heap(const struct mapping *mapping, ulong resident)
         SYS3(NR_madvise, mapping->start, size, MADV_COLLAPSE_);
 }
 
+static long open_to_read(const char *path)
+{
+    return SYS4(NR_openat, AT_FDCWD_, path, O_RDONLY_ | O_CLOEXEC_, 0);
+}
+
 /* How many pages of a block a process has mapped: bit 63 of their entries (proc_pid_pagemap(5)). */
 static ulong pages_of(long pagemap, ulong block)
 {
@@ -158,9 +163,11 @@ static int replace(ulong block)
     if (room > -PAGE)
         return 0;
     ulong copy = (room + HUGE - 1) & ~(HUGE - 1);
-    for (ulong i = 0; i < HUGE; i += sizeof(ulong))
-        *(volatile ulong *)(copy + i) = *(const ulong *)(block + i);
-    if (SYS3(NR_madvise, copy, HUGE, MADV_COLLAPSE_) == 0
+    /* By the kernel: to read ourselves what the file has lost meanwhile would be our end. */
+    long memory = open_to_read("/proc/self/mem"), copied = SYS4(NR_pread64, memory, copy, HUGE, block);
+    SYS1(NR_close, memory);
+    if (copied == (long)HUGE
+        && SYS3(NR_madvise, copy, HUGE, MADV_COLLAPSE_) == 0
         && SYS3(NR_mprotect, copy, HUGE, PROT_READ_ | PROT_EXEC_) == 0
         && SYS5(NR_mremap, copy, HUGE, HUGE, MREMAP_MAYMOVE_ | MREMAP_FIXED_, block) == (long)block) {
         SYS2(NR_munmap, room, copy - room);
@@ -169,11 +176,6 @@ static int replace(ulong block)
     }
     SYS2(NR_munmap, room, 2 * HUGE);
     return 0;
-}
-
-static long open_to_read(const char *path)
-{
-    return SYS4(NR_openat, AT_FDCWD_, path, O_RDONLY_ | O_CLOEXEC_, 0);
 }
 
 /* What some children have mapped, the oldest first, since they have warmed up by now; their inits, which are among them, map nothing
