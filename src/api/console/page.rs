@@ -200,6 +200,7 @@ pub(super) fn state(state: &str, status: u16) -> Markup {
     let look = match state {
         "succeeded" => "good",
         "failed" | "dead" | "expired" => "bad",
+        "aborted" => "quiet",
         _ => "busy",
     };
     html! { span class={ "state " (look) } { (state) @if status != 200 && status != 202 && status != 0 { " " (status) } } }
