@@ -50,8 +50,7 @@ impl V1<'_> {
         target: &Target,
         body: &impl serde::Serialize,
     ) -> Result<Answer, Problem> {
-        let body = serde_json::to_vec(body).expect("names, numbers and checked JSON always become JSON");
-        self.send(method, target, JSON, body)
+        self.send(method, target, JSON, json_of(body))
     }
 
     /// Puts JSON where it is as a header says.
@@ -61,9 +60,7 @@ impl V1<'_> {
         only: (&str, &str),
         body: &impl serde::Serialize,
     ) -> Result<Answer, Problem> {
-        let body = serde_json::to_vec(body).expect("names, numbers and checked JSON always become JSON");
-        let answer = self.request("PUT", target, &[("Content-Type", JSON), only], body)?;
-        if answer.status < 400 { Ok(answer) } else { Err(answer.problem()) }
+        self.request("PUT", target, &[("Content-Type", JSON), only], json_of(body))?.accepted()
     }
 
     /// Does something; what is refused is a problem.
@@ -74,8 +71,7 @@ impl V1<'_> {
         kind: &str,
         body: Vec<u8>,
     ) -> Result<Answer, Problem> {
-        let answer = self.ask(method, target, kind, body)?;
-        if answer.status < 400 { Ok(answer) } else { Err(answer.problem()) }
+        self.ask(method, target, kind, body)?.accepted()
     }
 
     /// Does something and takes whatever is answered: a run that failed is an answer, too.
@@ -120,6 +116,11 @@ impl Answer {
         Ok(Answer { status: status.0, bytes: bytes.into_owned(), headers: headers.collect() })
     }
 
+    /// The same, unless it is a refusal.
+    fn accepted(self) -> Result<Answer, Problem> {
+        if self.status < 400 { Ok(self) } else { Err(self.problem()) }
+    }
+
     /// What it says.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_json::from_slice(&self.bytes).map_err(|cause| {
@@ -141,6 +142,10 @@ impl Answer {
             told["error"]["message"].as_str().unwrap_or("The server refused this without saying why.");
         Problem::new(self.status, sentence)
     }
+}
+
+fn json_of(body: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("names, numbers and checked JSON always become JSON")
 }
 
 /// Where something is: a path whose parts are escaped, and parameters that say something.

@@ -79,6 +79,15 @@ int fnlite_after_fork(int own)
     return (int)SYS2(NR_setns, own, CLONE_NEWPID_);
 }
 
+static char *decimal(ulong value, char *end)
+{
+    *--end = 0;
+    do
+        *--end = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return end;
+}
+
 /* Becomes the supervisor of `main_pid` (see init.c): a fork of the zygote that gives its memory back. */
 int fnlite_become_supervisor(int init_program, int leash, int main_pid)
 {

@@ -99,16 +99,6 @@ static inline void pause_ms(long ms)
     SYS4(NR_ppoll, 0, 0, &length, 0);
 }
 
-/* The digits of a number, which end at `end`. */
-static inline char *decimal(ulong value, char *end)
-{
-    *--end = 0;
-    do
-        *--end = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
-    return end;
-}
-
 /* What is done about SIGCHLD; whatever there was before goes to `before`. An ignored SIGCHLD, which exec keeps, makes the
  * kernel reap and forget how children ended. */
 static inline void set_sigchld(const struct sigaction_ *action, struct sigaction_ *before)

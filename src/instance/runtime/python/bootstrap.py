@@ -445,7 +445,8 @@ def zygote(shim, config, isolation):
         walled(shim.restrict(*isolation))  # no mounts will follow, so loading is held as well
     handler, failure, took_us = load(config)
     tmp = config["isolation"]["tmp"]
-    warm(config["context"])  # before anything is looked at, since the user's code may have changed the library's `json`
+    if not failure:
+        warm(config["context"])  # before anything is looked at, since the user's code may have changed the library's `json`
     unsafe = "" if failure else unsafe_to_fork(before, tmp)
     kind, text = (failure.kind, failure.text) if failure else ("F" if unsafe else "Z", unsafe)
     gc.collect()
