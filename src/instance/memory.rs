@@ -92,9 +92,21 @@ pub(crate) fn pid_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
 
 /// The parent of a process.
 pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    stat_field(pid, 4)?.parse().ok()
+}
+
+/// Whether a process is on its way out: its files are closed some time before its end can be seen.
+pub(crate) fn is_ending(pid: u32) -> bool {
+    /// PF_EXITING of the kernel's flags of a task.
+    const EXITING: u32 = 4;
+    stat_field(pid, 9).and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|flags| flags & EXITING != 0)
+}
+
+/// A field by its number in proc_pid_stat(5), from the third on.
+fn stat_field(pid: u32, number: usize) -> Option<String> {
     let stat = text(&format!("/proc/{pid}/stat"))?;
-    // The name in brackets may hold anything; fields are counted from behind it (proc(5)).
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+    // The name in brackets may hold anything, so that is where counting begins.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(number - 3).map(str::to_owned)
 }
 
 /// Resident KiB of one process now.
@@ -144,6 +156,20 @@ mod tests {
         assert_eq!(rest_after(Duration::ZERO), ms(20));
         assert_eq!(rest_after(ms(5)), ms(50));
         assert_eq!(rest_after(Duration::from_secs(5)), ms(250));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a process that ends is what this is about")]
+    fn a_process_is_ending_from_its_end_until_somebody_asks_for_it() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(!is_ending(child.id()));
+        drop(child.stdin.take());
+        while !is_ending(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!is_ending(child.id()), "nobody is there");
     }
 
     #[test]

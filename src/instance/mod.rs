@@ -81,6 +81,9 @@ const EVENTS_MAX: u32 = 1000;
 /// some milliseconds.
 const CLEANED_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long the end of a process may take once it has begun: on a busy machine it waits for the processor like all others.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
+
 /// The running process behind an Instance.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -94,6 +97,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Waits for its end: so long for it to begin.
+    fn ends(&self, patience: Duration) -> bool {
+        tree::wait_readable(&self.pidfd, patience)
+            || memory::is_ending(self.pid) && tree::wait_readable(&self.pidfd, ENDED_WITHIN)
+    }
+
     /// The process above everything the Instance started.
     fn top_pid(&self) -> Option<u32> {
         memory::pid_of(self.top.as_fd())

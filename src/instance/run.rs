@@ -26,7 +26,7 @@ use crate::model::log::LogLine;
 /// How often the lines of a long run are handed on (D21).
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// How long what a killed process printed is waited for.
+/// How long what a killed process printed is waited for, and the end of one that hung up.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// What one run is given.
@@ -372,8 +372,7 @@ impl Run<'_> {
 
     /// The event socket was closed: most often because the process ends, which shows a moment later.
     fn closed(&mut self, task: &Task<'_>) -> Result<Outcome> {
-        let process = self.instance.process.as_ref();
-        if process.is_none_or(|process| tree::wait_readable(&process.pidfd, LAST_WORDS)) {
+        if self.instance.process.as_ref().is_none_or(|process| process.ends(LAST_WORDS)) {
             return self.died(task);
         }
         // One that held much takes longer to end than its socket takes to close.

@@ -121,6 +121,18 @@ impl Place {
         Server { place: Some(self), child, address, cos_address, console_url }
     }
 
+    /// Has its folder removed once this process is gone, however that ends, and then the server, whose lock is waited for:
+    /// a `static` is dropped by nobody, and a thousand tests would leave a disk full.
+    fn remove_at_the_end(&self) {
+        let mut sweeper = program("setsid");
+        sweeper
+            .args(["sh", "-c", r#"cat; flock "$1/fnlite.db.lock" rm -rf "$1""#, "sweeper"])
+            .arg(self.folder.path());
+        sweeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // The end of its input is the end of this process.
+        std::mem::forget(sweeper.spawn().unwrap());
+    }
+
     /// What the server has written on standard error.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.file("server.log")).unwrap()
@@ -144,6 +156,7 @@ impl Server {
         SERVERS[level - 1].get_or_init(|| {
             let server = Server::start(&["--isolation-max", &level.to_string()]);
             tell_when_a_test_fails(level, server.place().file("server.log"));
+            server.place().remove_at_the_end();
             server
         })
     }
