@@ -432,6 +432,17 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// What a deploy takes for granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Only {
+    /// Nothing.
+    Always,
+    /// That there is no function of that name.
+    New,
+    /// That the function's `$LATEST` is the version of that id.
+    Over(i64),
+}
+
 /// A function as it stands: names, living configuration, code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {

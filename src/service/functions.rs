@@ -11,7 +11,7 @@ use crate::instance::host::Host;
 use crate::instance::network::Policies;
 use crate::instance::package::{self, pack};
 use crate::model::function::{
-    Config, Function, FunctionName, Namespace, NetworkPolicy, Version, check_names, no_function,
+    Config, Function, FunctionName, Namespace, NetworkPolicy, Only, Version, check_names, no_function,
 };
 use crate::model::limits;
 use crate::model::query::{Page, PageLimit};
@@ -35,17 +35,6 @@ pub enum Code {
     Zip(Vec<u8>),
     /// Paths and texts, to be packed here.
     Files(Vec<(String, String)>),
-}
-
-/// What a deploy takes for granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Only {
-    /// Nothing.
-    Always,
-    /// That there is no function of that name.
-    New,
-    /// That the function's `$LATEST` is the version of that id.
-    Over(i64),
 }
 
 /// A function that was just deployed.
@@ -102,12 +91,7 @@ impl Functions {
     ) -> Result<Deployed> {
         let notes = self.check(namespace, name, config)?;
         let content = self.content(config, code)?;
-        let haste = match only {
-            Only::Always => Haste::AtOnce,
-            Only::New => Haste::AtOnceNew,
-            Only::Over(version_id) => Haste::AtOnceOver(version_id),
-        };
-        let function = self.store.deploy(namespace, name, config, content, haste)?;
+        let function = self.store.deploy(namespace, name, config, content, Haste::AtOnce(only))?;
         self.invoker.replaced(&function);
         self.events.deployed(&function);
         let is_new = function.created_us == function.modified_us;

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::base::failpoint;
 use crate::error::{About, Error, Kind, Result};
 use crate::model::function::{
-    Config, Digest, Function, FunctionName, LATEST, NEXT, Namespace, check_names, no_function,
+    Config, Digest, Function, FunctionName, LATEST, NEXT, Namespace, Only, check_names, no_function,
 };
 use crate::model::query::{Page, PageLimit};
 use crate::model::status::{Stand, Status};
@@ -21,11 +21,7 @@ use crate::store::{Store, Tx, fault, packages};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Haste {
     /// Now, whatever is under way and whether it can be loaded or not.
-    AtOnce,
-    /// The same; there must be none of that name.
-    AtOnceNew,
-    /// The same; the function's `$LATEST` must be the version of that id still.
-    AtOnceOver(i64),
+    AtOnce(Only),
     /// Once it has been loaded; there must be none of that name.
     Created,
     /// Once it has been loaded; the function's `$LATEST` must be the version of that id still, and nothing under way with it.
@@ -76,9 +72,7 @@ impl Store {
             let package_id = packages::complete(tx, digest)?;
             let id = revive(tx, &namespace, &name)?;
             let (qualifier, stand) = match haste {
-                Haste::AtOnce | Haste::AtOnceNew | Haste::AtOnceOver(_) | Haste::Changed(_) => {
-                    (LATEST, Stand::Active)
-                }
+                Haste::AtOnce(_) | Haste::Changed(_) => (LATEST, Stand::Active),
                 Haste::Created => (LATEST, Stand::Creating),
                 Haste::Updated(_) => (NEXT, Stand::Updating),
             };
@@ -295,11 +289,11 @@ fn check(
     let unlike = |sentence: String| Err(Error::new(Kind::Conflict, sentence).about(About::Precondition));
     match (haste, before) {
         (Haste::Created, Some(_)) => Err(taken().about(About::Function)),
-        (Haste::AtOnceNew, Some(_)) => Err(taken().about(About::Precondition)),
-        (Haste::AtOnceOver(_), None) => {
+        (Haste::AtOnce(Only::New), Some(_)) => Err(taken().about(About::Precondition)),
+        (Haste::AtOnce(Only::Over(_)), None) => {
             unlike(format!("there is no function {name} in {namespace} any more"))
         }
-        (Haste::AtOnceOver(base), Some((latest, _))) if *latest != base => {
+        (Haste::AtOnce(Only::Over(base)), Some((latest, _))) if *latest != base => {
             unlike(format!("the function {name} has been deployed anew since it was looked at"))
         }
         (Haste::Updated(_) | Haste::Changed(_), None) => Err(no_function(namespace, name)),

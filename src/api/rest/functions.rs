@@ -14,13 +14,13 @@ use crate::error::{Error, Result};
 use crate::http::head::Head;
 use crate::http::response::Response;
 use crate::model::function::{
-    Config, ECHO_NONE, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy, Processes,
+    Config, ECHO_NONE, Env, EventConfig, Function, FunctionName, Handler, NetworkPolicy, Only, Processes,
 };
 use crate::model::key::Scope;
 use crate::model::layer::LayerRef;
 use crate::model::limits;
 use crate::model::runtime::Runtime;
-use crate::service::functions::{Code, Only};
+use crate::service::functions::Code;
 
 /// What a deploy may say, and what a function is shown with, by the same names but for its code.
 pub(in crate::api) const FIELDS: [&str; 17] = [

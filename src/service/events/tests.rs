@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::alias::RoutingKey;
 use crate::model::event::{Claimed, Pace};
 use crate::model::finished::FinishedRun;
-use crate::model::function::{Config, Digest, EventConfig, FunctionName, Namespace};
+use crate::model::function::{Config, Digest, EventConfig, FunctionName, Namespace, Only};
 use crate::model::invocation::{Source, State};
 use crate::service::invoke::run::Settle;
 use crate::service::invoke::runner::{Room, Runner};
@@ -207,7 +207,13 @@ impl World {
         };
         self.script()
             .store
-            .deploy(&Namespace::default(), &name, &config, Content::New(package, digest), Haste::AtOnce)
+            .deploy(
+                &Namespace::default(),
+                &name,
+                &config,
+                Content::New(package, digest),
+                Haste::AtOnce(Only::Always),
+            )
             .unwrap();
     }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::base::clock::SystemClock;
 use crate::base::id::{IdSource, SystemIds};
 use crate::model::finished::FinishedRun;
-use crate::model::function::{Config, Digest, FunctionName, Namespace};
+use crate::model::function::{Config, Digest, FunctionName, Namespace, Only};
 use crate::model::invocation::{Record, State};
 use crate::store::Options;
 use crate::store::functions::{Content, Haste};
@@ -70,7 +70,10 @@ impl Fixture {
         let digest = Digest(Sha256::digest(b"code").into());
         let name = FunctionName::parse(name).unwrap();
         let content = Content::New(b"code".to_vec(), digest);
-        self.store.deploy(&Namespace::default(), &name, &config, content, Haste::AtOnce).unwrap().id
+        self.store
+            .deploy(&Namespace::default(), &name, &config, content, Haste::AtOnce(Only::Always))
+            .unwrap()
+            .id
     }
 
     /// A run of a function, stored so many hours before the clock began.

@@ -2,7 +2,7 @@
 
 use super::{Fixture, config, deploy, digest, name, namespace};
 use crate::error::Kind;
-use crate::model::function::{Config, Namespace};
+use crate::model::function::{Config, Namespace, Only};
 use crate::model::key::Scope;
 use crate::model::query::PageLimit;
 use crate::store::functions::{Content, Haste};
@@ -58,7 +58,7 @@ fn code_is_stored_once_and_goes_with_its_last_user() {
                 &name(function),
                 &config(),
                 Content::New(bytes.clone(), digest(&bytes)),
-                Haste::AtOnce,
+                Haste::AtOnce(Only::Always),
             )
             .unwrap();
     }
@@ -87,7 +87,7 @@ fn an_upload_that_was_cut_off_is_swept_at_the_next_start() {
             &name("hello"),
             &config(),
             Content::New(bytes.clone(), digest(&bytes)),
-            Haste::AtOnce,
+            Haste::AtOnce(Only::Always),
         )
         .unwrap();
     assert_eq!(store.package(digest(&bytes)).unwrap(), Some(bytes));
@@ -110,7 +110,7 @@ fn deploys_and_deletes_of_the_same_code_at_once_never_lose_it() {
                             &function,
                             &config(),
                             Content::New(bytes.clone(), digest(bytes)),
-                            Haste::AtOnce,
+                            Haste::AtOnce(Only::Always),
                         )
                         .unwrap();
                     assert_eq!(store.package(digest(bytes)).unwrap().as_ref(), Some(bytes));
@@ -160,7 +160,15 @@ fn the_public_views_show_no_environment_and_no_key() {
     let secret = Config { env: vec![("TOKEN".to_owned(), "hunter2".to_owned())], ..config() };
     let bytes = b"code".to_vec();
     let address = digest(&bytes);
-    store.deploy(&namespace(), &name("hello"), &secret, Content::New(bytes, address), Haste::AtOnce).unwrap();
+    store
+        .deploy(
+            &namespace(),
+            &name("hello"),
+            &secret,
+            Content::New(bytes, address),
+            Haste::AtOnce(Only::Always),
+        )
+        .unwrap();
     let other = fixture.other_program();
     for view in ["functions", "invocations", "logs"] {
         let mut statement = other.prepare(&format!("SELECT * FROM {view}")).unwrap();

@@ -9,7 +9,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::id::{IdSource, RequestId, SystemIds};
 use crate::error::Result;
 use crate::model::finished::FinishedRun;
-use crate::model::function::{Config, Digest, Function, FunctionName, Namespace};
+use crate::model::function::{Config, Digest, Function, FunctionName, Namespace, Only};
 use crate::model::invocation::{Record, State};
 use crate::model::limits;
 use crate::model::log::{Level, LogLine, Stream};
@@ -82,7 +82,13 @@ pub(super) fn deploy(store: &Store, function: &str) -> Function {
     let package = b"a package".to_vec();
     let digest = digest(&package);
     store
-        .deploy(&namespace(), &name(function), &config(), Content::New(package, digest), Haste::AtOnce)
+        .deploy(
+            &namespace(),
+            &name(function),
+            &config(),
+            Content::New(package, digest),
+            Haste::AtOnce(Only::Always),
+        )
         .unwrap()
 }
 
