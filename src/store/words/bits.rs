@@ -39,7 +39,11 @@ impl Bits {
 
     /// The places, rising.
     pub(in crate::store) fn places(&self) -> impl DoubleEndedIterator<Item = u16> {
-        (0..=PLACE_MAX).filter(|place| self.has(*place))
+        // A rare word leaves most parts empty, and a search for one does little else than look for those that are not.
+        let some = (0..=PLACE_MAX).step_by(64).zip(self.0.iter()).filter(|(_, part)| **part != 0);
+        some.flat_map(|(first, part)| {
+            (0..64).filter(move |bit| part >> bit & 1 == 1).map(move |bit| first + bit)
+        })
     }
 
     /// As bytes, the lowest place first.
@@ -55,5 +59,20 @@ impl Bits {
         }
         self.0.iter_mut().zip(parts).for_each(|(part, bytes)| *part |= u64::from_le_bytes(*bytes));
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_rise_and_fall() {
+        let some = [0, 1, 63, 64, 4095, 4096, 10_000, PLACE_MAX];
+        let mut bits = Bits::none();
+        some.iter().rev().for_each(|place| bits.add(*place));
+        assert!(bits.places().eq(some));
+        assert!(bits.places().rev().eq(some.into_iter().rev()));
+        assert!(some.iter().all(|place| bits.has(*place)) && bits.count() == some.len());
     }
 }
