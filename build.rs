@@ -28,8 +28,9 @@ const FLAGS: &[&str] = &[
     "-Wl,-s",
 ];
 
-/// Undefined symbols are the interpreter's, which has them when it loads the object.
-const MODULE: &[&str] = &["-shared", "-fPIC"];
+/// Undefined symbols are the interpreter's, which has them when it loads the object. They are bound then, or each Instance would
+/// search for them by itself, while somebody waits.
+const MODULE: &[&str] = &["-shared", "-fPIC", "-Wl,-z,now"];
 
 /// A program of a few pages that needs nothing of its host.
 const PROGRAM: &[&str] = &["-static", "-no-pie", "-fno-pic", "-Wl,-z,norelro", "-Wl,-n"];

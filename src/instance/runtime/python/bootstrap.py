@@ -23,7 +23,7 @@ import time
 DESCRIPTORS_MAX = 1024  # contract 2.6
 TRACE_CHARS_MAX = 16000  # a report from the zygote must fit one datagram, escapes included
 DUMMY_EVENT = b'{"key1":"test value 1","key2":[1,2.5,null,true,{"a":"\xc3\xa9"}]}'
-DUMMY_ID = "00000000-0000-0000-0000-000000000000"
+DUMMY_ID = b"00000000-0000-0000-0000-000000000000"
 WARM_ROUNDS = 24  # CPython 3.11 puts its faster instructions in after 8 calls and some more of each instruction
 POOL_BYTES = 16384 if sys.version_info >= (3, 10) else 4096  # of CPython's allocator; so are these:
 POOL_HEAD_BYTES, SMALL_BYTES_MAX, SIZE_STEP = 48, 512, 16
@@ -330,24 +330,36 @@ def unsafe_to_fork(before, tmp):
 
 def run(shim, handler, failure, config):
     """Takes one event and answers it, and waits for another, which only those get that are reused; never returns."""
-    context = config["context"]
     count = parameter_count(handler) if handler else 2
-    outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), dummy_handler, 1)
+    # What a run writes to is copied here and not while somebody waits for it.
+    copied = written_by_calling(handler)
+    answer(DUMMY_ID, DUMMY_EVENT, config["context"], dummy_handler, None, 1)
     while True:
         request_id, event = shim.receive()
-        if failure:
-            kind, text = failure.kind, failure.text
-        else:
-            own = dict(context, request_id=request_id.decode())
-            kind, text = outcome(event, own, handler, count)
-        flush()
-        shim.answer(ord(kind), text.encode("utf-8", "replace"))
+        shim.answer(*answer(request_id, event, config["context"], handler, failure, count))
         if config["reuse"]:
             shim.clean()
 
 
+def written_by_calling(handler):
+    """Objects of a handler that each call counts references of. Whoever has this list has written to them."""
+    function = getattr(handler, "__func__", handler)
+    code = getattr(function, "__code__", None)
+    return [handler, function, code, getattr(code, "co_consts", None), getattr(function, "__globals__", None)]
+
+
 def dummy_handler(event):
     return event
+
+
+def answer(request_id, event, context, handler, failure, count):
+    """Kind and text of the answer to an event, for the wire."""
+    if failure:
+        kind, text = failure.kind, failure.text
+    else:
+        kind, text = outcome(event, dict(context, request_id=request_id.decode()), handler, count)
+    flush()
+    return ord(kind), text.encode("utf-8", "replace")
 
 
 def outcome(event, context, handler, count):
@@ -404,8 +416,7 @@ def warm(context):
     """Does what an Instance will do before it is forked: caches of types and instructions that are full by then are pages that no
     Instance has to copy."""
     for _ in range(WARM_ROUNDS):
-        outcome(DUMMY_EVENT, dict(context, request_id=DUMMY_ID), dummy_handler, 1)
-        flush()
+        answer(DUMMY_ID, DUMMY_EVENT, context, dummy_handler, None, 1)
     walled(0)
     reseed()
 
