@@ -22,6 +22,9 @@ use crate::pool::warm::Demand;
 /// Most singles started ahead: each is a whole interpreter with the code loaded.
 const SINGLES_AHEAD_MAX: usize = 2;
 
+/// How often the code is loaded for one who waits for an Instance of it: once, unless what was loaded is killed before it forks.
+const LOADS_MAX: u32 = 8;
+
 /// Control groups that a Version keeps which is not busy, for the next run and the one parked after it.
 const GROUPS_AT_REST: usize = 2;
 
@@ -145,38 +148,49 @@ impl Slot {
         Entered(self)
     }
 
-    /// A parked Instance, or a new one; loads the code first if nobody has, or waits for whoever is at it.
+    /// A parked Instance, or a new one; loads the code first if nobody has, or waits for whoever is at it. What it is forked
+    /// from may be killed at any moment, by the function itself for one: then the code is loaded anew.
     pub(crate) fn take(&self, means: Means<'_>) -> std::result::Result<Taken, NoInstance> {
+        let (mut init, mut first, mut loads) = (None, false, 0);
         let mut state = self.lock();
         loop {
             if let Some(instance) = state.parked.pop_front() {
-                let (init, first) = (state.untold.take(), std::mem::take(&mut state.first));
-                return Ok(Taken { instance, init, first });
+                let init = init.or_else(|| state.untold.take());
+                return Ok(Taken { instance, init, first: first | std::mem::take(&mut state.first) });
             }
             match &state.way {
                 Way::Forked(zygote) if zygote.is_gone() => state.way = Way::Unknown,
                 Way::Forked(zygote) => {
-                    let (zygote, first) = (Arc::clone(zygote), std::mem::take(&mut state.first));
+                    let zygote = Arc::clone(zygote);
+                    first |= std::mem::take(&mut state.first);
                     drop(state);
                     match Instance::fork(&zygote) {
-                        Ok(instance) => return Ok(Taken { instance, init: None, first }),
-                        // It ended between the look and the order; the code is loaded anew.
+                        Ok(instance) => return Ok(Taken { instance, init, first }),
+                        // It ended between the look and the order.
                         Err(_) if zygote.is_gone() => state = self.lock(),
                         Err(error) => return Err(NoInstance::Error(error)),
                     }
                 }
                 Way::Spawned(_) => {
-                    let first = std::mem::take(&mut state.first);
+                    first |= std::mem::take(&mut state.first);
                     drop(state);
                     let instance = self.start_single(means).map_err(NoInstance::Error)?;
-                    return Ok(Taken { instance, init: None, first });
+                    return Ok(Taken { instance, init, first });
                 }
                 Way::Unknown if state.loading => state = self.wait_for_load(state)?,
+                Way::Unknown if loads == LOADS_MAX => {
+                    let sentence =
+                        "what was loaded to fork Instances from ended each time before it had forked one";
+                    return Err(NoInstance::Error(Error::internal(sentence)));
+                }
                 Way::Unknown => {
+                    loads += 1;
                     state.loading = true;
                     state.attempt += 1;
                     drop(state);
-                    return self.load_and_take(means);
+                    let (loaded, is_first) = self.load_for_all(means)?;
+                    (init, first) = (loaded.or(init), first | is_first);
+                    state = self.lock();
                 }
             }
         }
@@ -245,45 +259,40 @@ impl Slot {
         }
     }
 
-    fn load_and_take(&self, means: Means<'_>) -> std::result::Result<Taken, NoInstance> {
+    /// Loads the code and tells those who wait for it; what that was like, and whether it was for the Version's first run here.
+    fn load_for_all(&self, means: Means<'_>) -> std::result::Result<(Option<Init>, bool), NoInstance> {
         let loaded = self.load(means);
         let mut state = self.lock();
         state.loading = false;
-        let taken = self.settle(&mut state, loaded);
-        let first = taken.is_ok() && std::mem::take(&mut state.first);
+        let settled = self.settle(&mut state, loaded);
+        let first = settled.is_ok() && std::mem::take(&mut state.first);
         drop(state);
         self.loaded.notify_all();
-        let (way, init) = taken?;
-        let instance = match way {
-            Some(zygote) => Instance::fork(&zygote),
-            None => self.start_single(means),
-        };
-        Ok(Taken { instance: instance.map_err(NoInstance::Error)?, init, first })
+        Ok((settled?, first))
     }
 
-    /// Keeps what loading came to; the zygote to fork from, or none where Instances are started one by one.
+    /// Keeps what loading came to; what it was like, where that is to be told.
     fn settle(
         &self,
         state: &mut State,
         loaded: Result<Option<Loaded>>,
-    ) -> std::result::Result<(Option<Arc<Zygote>>, Option<Init>), NoInstance> {
+    ) -> std::result::Result<Option<Init>, NoInstance> {
         let Some(loaded) = loaded.map_err(NoInstance::Error)? else {
             state.way = Way::Spawned("it is deployed with spawn".to_owned());
-            return Ok((None, None));
+            return Ok(None);
         };
         let init = loaded.init;
         match loaded.result {
             LoadResult::Ready(zygote) => {
-                state.way = Way::Forked(Arc::clone(&zygote));
+                state.way = Way::Forked(zygote);
                 // Where the zygote loads nothing, each run tells of its own loading.
-                let init = self.version.config.runtime.language.is_loaded_by_us().then_some(init);
-                Ok((Some(zygote), init))
+                Ok(self.version.config.runtime.language.is_loaded_by_us().then_some(init))
             }
             LoadResult::Unforkable(why) => {
                 log::info!("{} is spawned for every run: {why}", self.names.name);
                 state.way = Way::Spawned(why);
                 // What this loading printed, the run's own loading prints again.
-                Ok((None, None))
+                Ok(None)
             }
             LoadResult::Failed(outcome) => {
                 state.failed = Some((state.attempt, outcome.clone()));
