@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 /// A language whose code we know how to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Language {
-    /// CPython 3.
+    /// CPython.
     Python,
     /// Node.js.
     NodeJs,
@@ -59,6 +59,7 @@ pub struct Runtime {
 
 /// Every runtime name that can be deployed, in the order messages list them.
 pub const RUNTIMES: &[Runtime] = &[
+    Runtime { name: "Python2.7", language: Language::Python, version: (2, 7) },
     python("Python3.6", 6),
     python("Python3.7", 7),
     python("Python3.8", 8),
@@ -86,7 +87,7 @@ pub const RUNTIMES: &[Runtime] = &[
 ];
 
 /// Names of the contract that exist but that this release does not run (D30).
-const REFUSED: &[&str] = &["Python2.7", "Java8", "Java11", "CustomImage"];
+const REFUSED: &[&str] = &["Java8", "Java11", "CustomImage"];
 
 const fn python(name: &'static str, minor: u32) -> Runtime {
     Runtime { name, language: Language::Python, version: (3, minor) }

@@ -234,7 +234,7 @@ fn wrong_fields_are_refused_by_name_and_range() {
         ("runtime", json!(null), "runtime is required"),
         ("runtime", json!(""), "runtime must be one of"),
         ("runtime", json!("Ruby3.0"), "runtime must be one of"),
-        ("runtime", json!("Python2.7"), "runtime Python2.7 is not run"),
+        ("runtime", json!("Java8"), "runtime Java8 is not run"),
         ("runtime", json!("Java11"), "runtime Java11 is not run"),
         ("runtime", json!(3), "runtime must be a string"),
         ("handler", json!(null), "handler is required"),

@@ -181,6 +181,9 @@ fn processes_that_end() -> Vec<Ending> {
         exit("terminated", "SIGTERM", 0, "143 code exit unexpected"),
         exit("segmentation-fault", "SIGSEGV", 0, "139 code exit unexpected"),
         exit("aborted", "SIGABRT", 0, "134 code exit unexpected"),
+        // Builtins that `site` brings.
+        ending("exit", expression("exit(6)"), (439, 502), "6 code exit unexpected"),
+        ending("quit", expression("quit()"), (439, 502), "0 code exit unexpected"),
         ending(
             "sys-exit-text",
             source("import sys\ndef main_handler(event, context):\n    sys.exit('that was it')"),

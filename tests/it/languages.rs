@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::function::written_in;
 use crate::length::Rounds;
 use crate::processes;
-use crate::server::{Run, RunError, Server, program};
+use crate::server::{Place, Run, RunError, Server, program, test_python_2};
 use crate::wait;
 
 /// A language, and how its folders are deployed.
@@ -35,6 +36,15 @@ pub(crate) struct Language {
 const PYTHON: Language = Language {
     folder: "python",
     runtime: "Python3.10",
+    handler: "index.main_handler",
+    exceptions: &[],
+    variables: &[("PYTHONPATH", "/var/user:/opt"), ("PYTHONDONTWRITEBYTECODE", "x")],
+    build: Path::to_path_buf,
+};
+
+const PYTHON_2: Language = Language {
+    folder: "python2",
+    runtime: "Python2.7",
     handler: "index.main_handler",
     exceptions: &[],
     variables: &[("PYTHONPATH", "/var/user:/opt"), ("PYTHONDONTWRITEBYTECODE", "x")],
@@ -237,7 +247,10 @@ fn told(row: &Row, run: &Run, printed: &[String]) -> String {
 }
 
 fn check_all(language: &Language, level: usize) {
-    let server = Server::at_level(level);
+    check_all_on(Server::at_level(level), language);
+}
+
+fn check_all_on(server: &Server, language: &Language) {
     let mut found = String::new();
     for row in rows(language) {
         let name = deploy(server, language, &row);
@@ -295,7 +308,10 @@ fn compare(golden: &Path, found: &str) {
 
 /// Context and environment (contract 2.2, 2.5), field by field.
 fn check_surroundings(language: &Language) {
-    let server = Server::shared();
+    check_surroundings_on(Server::shared(), language);
+}
+
+fn check_surroundings_on(server: &Server, language: &Language) {
     let row = Row { timeout_s: 7, memory_mb: 256, ..table("surroundings", json!({ "do": "context" }), 200) };
     let name = deploy(server, language, &row);
     let run = server.invoke(&name, row.event.to_string());
@@ -399,6 +415,74 @@ fn at_rest(server: &Server) -> BTreeMap<processes::Process, u64> {
     let held =
         |process: processes::Process| Some((process, process.is_alive().then(|| process.resident_kb())??));
     before.into_iter().filter_map(held).collect()
+}
+
+/// A server that finds Python 2.7, which Debian has no more, where some version manager has it; `scripts/test` says so if
+/// none does.
+fn server_with_python_2() -> Option<Server> {
+    let folder = test_python_2()?;
+    let path = format!("PATH={}:/usr/sbin:/usr/bin:/sbin:/bin", folder.display());
+    Some(Place::new().serve_by(&["env", &path], &[]))
+}
+
+#[test]
+fn python_2_ends_as_the_table_says() {
+    let Some(server) = server_with_python_2() else { return };
+    check_all_on(&server, &PYTHON_2);
+    check_surroundings_on(&server, &PYTHON_2);
+}
+
+#[test]
+fn python_2_is_its_own_language() {
+    let Some(server) = server_with_python_2() else { return };
+    let function = |code: &str| written_in("Python2.7", "index.py", code);
+    let talks = "# -*- coding: utf-8 -*-\nimport logging, random, sys\nreload(sys)\nsys.setdefaultencoding('utf-8')\n\
+                 drawn = random.random()\ndef main_handler(event, context):\n    print 'bytes é', event, 7 / 2\n    \
+                 print u'text é'\n    logging.info('logged %s', u'é')\n    \
+                 return [[str(u'é'), 'é', u'é', 2 ** 53 + 1, sorted(event)], random.random()]\n";
+    server.deploy("talks", &function(talks));
+    let runs = [(); 3].map(|()| server.invoke("talks", r#"{"b": 1, "a": "é"}"#));
+    let values = runs.each_ref().map(Run::returned);
+    assert_eq!(values[0][0], json!(["é", "é", "é", (1_u64 << 53) + 1, ["a", "b"]]));
+    assert!(values[0][1] != values[1][1] && values[1][1] != values[2][1], "{values:?}");
+    let printed = server.printed(&runs[0].request_id);
+    assert_eq!(printed, [r"bytes é {u'a': u'\xe9', u'b': 1} 3", "text é", "logged é"]);
+    for (name, code, status, message) in [
+        ("old", "class X: pass\ndef main_handler(event, context): raise X()\n", 430, "index.X"),
+        (
+            "threads",
+            "import threading, time\nt = threading.Thread(target=time.sleep, args=(600,))\nt.daemon = True\n\
+                     t.start()\ndef main_handler(event, context): raise ValueError(t.is_alive())\n",
+            430,
+            "ValueError: True",
+        ),
+        (
+            "child",
+            "import subprocess\np = subprocess.Popen(['true'])\ndef main_handler(event, context): \
+                   raise ValueError(p.wait())\n",
+            430,
+            "ValueError: 0",
+        ),
+        ("bytes", "def main_handler(event, context): return '\\xff'\n", 430, "UnicodeDecodeError"),
+        ("leaves", "def main_handler(event, context): exit(4)\n", 439, ""),
+        ("three", "def main_handler(event, context): print('x', end='')\n", 430, "SyntaxError"),
+    ] {
+        server.deploy(name, &function(code));
+        let error = server.invoke(name, "{}").failed(status);
+        assert!(error.stack_trace.contains(message), "{name}: {}", error.stack_trace);
+    }
+}
+
+/// What is written for it is nothing for Python 3 (D15).
+#[test]
+fn python_2_never_becomes_python_3() {
+    let answer = Server::shared().call(
+        "PUT",
+        "/v1/functions/old",
+        written_in("Python2.7", "index.py", "print 'x'").body().as_bytes(),
+    );
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("needs python2.7 on the server's PATH"), "{}", answer.text());
 }
 
 #[test]

@@ -622,6 +622,12 @@ pub(crate) fn test_data() -> PathBuf {
     std::env::var_os("FNLITE_TEST_DATA").map_or_else(beside, PathBuf::from)
 }
 
+/// The folder of a Python 2.7; need not be there.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
+pub(crate) fn test_python_2() -> Option<PathBuf> {
+    std::env::var_os("FNLITE_TEST_PYTHON2").map(PathBuf::from)
+}
+
 /// Starts a process from a thread that lives as long as this process: the kernel's "die with your parent", which
 /// `setpriv` asks for, means the thread that started it.
 pub(crate) fn spawn(command: Command) -> Child {

@@ -1,5 +1,7 @@
 //! Servers that end in the middle of it.
 
+use std::net::TcpStream;
+
 use super::*;
 use crate::length::Rounds;
 
@@ -87,7 +89,10 @@ def main_handler(event, context):
     rig.trigger(&source(code).with("timeout_s", 60), &broker, desc);
     let held = gate.arrival();
     rig.server.terminate();
-    wait::until("it stops", || rig.server.place().said().contains("stopping").then_some(()));
+    // Which is the last of what it does before it waits for what runs.
+    wait::until("it hears nobody any more", || {
+        TcpStream::connect(rig.server.address()).is_err().then_some(())
+    });
     drop(held);
     rig.server.stop_in_order();
     assert_eq!(broker.committed("g", "t", 0), Some(1));

@@ -1,4 +1,4 @@
-"""The platform's side of a Python function, for CPython 3.6 and newer.
+"""The platform's side of a Python function, for CPython 2.7 and 3.6 and newer.
 
 Started by the launcher as `python -I -S -B bootstrap CONFIG`, where CONFIG is JSON (see instance/launch.rs). It loads the
 user's module once. As a *zygote* it then forks an Instance for every order on its control socket; as a *single* it is the
@@ -7,18 +7,24 @@ frames are C: module.c beside this file.
 
 What must stay true: the parent never runs user code after loading; nothing is imported here that the interpreter has not
 loaded or built in already, since every page touched here is a page copied for each Instance (`json`, `socket`, `os` and
-`ctypes` together cost a fifth of an Instance's processor time).
+`ctypes` together cost a fifth of an Instance's processor time). 2.7 is not made fast: what differs there comes last in its section.
 """
-import _imp
 import _json
-import _signal
-import _thread
 import _weakref
 import gc
 import io
 import posix
 import sys
 import time
+
+try:
+    import _imp
+    import _signal
+    import _thread
+except ImportError:  # 2.7
+    import imp as _imp
+    import signal as _signal
+    import thread as _thread
 
 DESCRIPTORS_MAX = 1024  # contract 2.6
 TRACE_CHARS_MAX = 16000  # a report from the zygote must fit one datagram, escapes included
@@ -28,6 +34,7 @@ WARM_ROUNDS = 24  # CPython 3.11 puts its faster instructions in after 8 calls a
 POOL_BYTES = 16384 if sys.version_info >= (3, 10) else 4096  # of CPython's allocator; so are these:
 POOL_HEAD_BYTES, SMALL_BYTES_MAX, SIZE_STEP = 48, 512, 16
 HERE = __file__
+IS_2 = sys.version_info < (3,)
 print_exception = sys.__excepthook__
 
 
@@ -35,7 +42,7 @@ class Failure(Exception):
     """The function cannot run: an answer's kind and its text."""
 
     def __init__(self, kind, text):
-        super().__init__(text)
+        Exception.__init__(self, text)
         self.kind, self.text = kind, text
 
 
@@ -45,6 +52,7 @@ class Scanning:
     """What `json.JSONDecoder` would tell the C scanner."""
 
     strict, object_hook, object_pairs_hook, parse_float, parse_int, parse_constant = True, None, None, float, int, float
+    encoding = "utf-8"  # 2.7
 
 
 scan = _json.make_scanner(Scanning)
@@ -69,7 +77,7 @@ def encode(value):
     if isinstance(decimal, type) and isinstance(value, decimal):
         value = str(value)
     json = users_json()
-    return json.dumps(value, ensure_ascii=False, allow_nan=False) if json else encode_plainly(value)
+    return json.dumps(value, **DUMPS) if json else encode_plainly(value)
 
 
 def encode_plainly(value):
@@ -81,6 +89,16 @@ def encode_plainly(value):
 
 def refuse(value):
     raise TypeError("Object of type %s is not JSON serializable" % value.__class__.__name__)
+
+
+DUMPS = {"ensure_ascii": False, "allow_nan": False}
+
+if IS_2:
+    DUMPS["encoding"] = "UTF-8"  # spelt otherwise than its default, which lets bytes that are no ASCII meet Unicode
+
+    def encode_plainly(value):
+        import json
+        return json.dumps(value, **DUMPS)
 
 
 # ---------------------------------------------------------------------------------------------- loading the user's code
@@ -107,6 +125,19 @@ class OnImport:
             spec.loader.exec_module = load_and_see_to
         return spec
 
+    @classmethod
+    def find_module(cls, name, path=None):
+        """2.7 asks so."""
+        return cls if name in cls.todo else None
+
+    @classmethod
+    def load_module(cls, name):
+        see_to = cls.todo.pop(name)
+        module = __import__(name)
+        if not (getattr(module, "__file__", None) or "").startswith(CODE + "/"):
+            see_to(module)
+        return module
+
 
 def set_up_logging(logging):
     """The platform's handler for the root logger: `logging.info` without set-up still reaches the log (contract 5.1)."""
@@ -125,8 +156,8 @@ class Unseeded:
     def watch(cls, random):
         seed = random.Random.seed
 
-        def seed_and_note(self, a=None, version=2):
-            seed(self, a, version)
+        def seed_and_note(self, a=None, *version, **named):
+            seed(self, a, *version, **named)
             if a is None:
                 cls.found[id(self)] = _weakref.ref(self)
             else:
@@ -135,7 +166,7 @@ class Unseeded:
         def restore():
             random.Random.seed = seed
 
-        random.Random.seed, cls.restore = seed_and_note, restore
+        random.Random.seed, cls.restore = seed_and_note, staticmethod(restore)
 
     @classmethod
     def stop_watching(cls):
@@ -155,9 +186,11 @@ class Unseeded:
 OnImport.todo.update(logging=set_up_logging, random=Unseeded.watch)
 
 
-def open_streams():
+def open_streams(shim):
     """Line-buffered UTF-8 streams that never raise over a character: a line is in the pipe once it is complete, so it is
     kept even when the process is killed."""
+    if IS_2:
+        return shim.open_streams(sys.stdout, sys.stderr)
     for name in ("stdout", "stderr"):
         raw = getattr(sys, name).detach()
         stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
@@ -166,21 +199,27 @@ def open_streams():
 
 
 def load_handler(config):
-    file, function = config["handler_file"], config["handler_function"]
     module = None
     try:
-        module = load_module(config["code"], file)
+        file, function = str(config["handler_file"]), str(config["handler_function"])
+        module = load_module(CODE, file)
         return getattr(module, function)
     except SystemExit as error:
         raise Failure("X", str(exit_code(error)))
-    except MemoryError as error:
-        raise Failure("M", trace(error))
-    except BaseException as error:
+    except MemoryError:
+        raise Failure("M", trace())
+    except:  # in 2.7 anything may be raised
+        _, error, frames = sys.exc_info()
         if module is None:
-            missing = isinstance(error, ImportError) and error.name == file and not own_frames(error.__traceback__)
+            missing = isinstance(error, ImportError) and names(error, file) and not own_frames(frames)
         else:
             missing = isinstance(error, AttributeError)
-        raise Failure("H", str(error)) if missing else Failure("E", trace(error))
+        raise Failure("H", str(error)) if missing else Failure("E", trace())
+
+
+def names(error, module):
+    """Whether it is that module which could not be imported."""
+    return getattr(error, "name", str(error).replace("No module named ", "", 1)) == module
 
 
 def load_module(code, file):
@@ -188,13 +227,17 @@ def load_module(code, file):
     same."""
     if file not in sys.modules:
         return __import__(file)
-    import importlib.util
     path = "%s/%s.py" % (code, file)
-    spec = importlib.util.spec_from_file_location(file, path)
     try:
         posix.stat(path)
     except OSError:
-        raise ImportError("No module named %r" % file, name=file)
+        error = ImportError("No module named %r" % file)
+        error.name = file
+        raise error
+    if IS_2:
+        return _imp.load_source(file, path)
+    import importlib.util
+    spec = importlib.util.spec_from_file_location(file, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -210,17 +253,24 @@ def own_frames(tb):
     return False
 
 
-def trace(error):
-    """The error as the interpreter itself would print it, without our frames, paths as the platform shows them."""
-    tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_code.co_filename == HERE:
+def trace(has_frames=True):
+    """The error that is being handled as the interpreter itself would print it, without our frames, paths as the platform shows
+    them."""
+    kind, error, tb = sys.exc_info()
+    while tb is not None and (tb.tb_frame.f_code.co_filename == HERE or not has_frames):
         tb = tb.tb_next
-    stderr, sys.stderr = sys.stderr, io.StringIO()
+    if not IS_2:
+        error = error.with_traceback(tb)
+        if not has_frames:
+            error.__context__ = error.__cause__ = None
+    stderr, sys.stderr = sys.stderr, io.BytesIO() if IS_2 else io.StringIO()
     try:
-        print_exception(type(error), error.with_traceback(tb), tb)
+        print_exception(kind, error, tb)
         text = sys.stderr.getvalue()
     finally:
         sys.stderr = stderr
+    if IS_2:
+        text = text.decode("utf-8", "replace")
     return cut(text.rstrip("\n").replace(CODE + "/", "/var/user/"))
 
 
@@ -233,7 +283,7 @@ def exit_code(error):
     """What the interpreter would exit with, printing what it would print."""
     if error.code is None or isinstance(error.code, int):
         return (error.code or 0) & 0xFF
-    print(error.code, file=sys.stderr)
+    sys.stderr.write("%s\n" % (error.code,))
     return 1
 
 
@@ -297,8 +347,11 @@ def thread_count():
 
 def has_children():
     try:
-        posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
-    except ChildProcessError:
+        if IS_2:  # nobody asks for it any more, since code with a child is not forked
+            posix.waitpid(-1, posix.WNOHANG)
+        else:
+            posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
+    except OSError:
         return False
     return True
 
@@ -365,22 +418,21 @@ def answer(request_id, event, context, handler, failure, count):
 def outcome(event, context, handler, count):
     """Kind and text of the answer of a handler that takes so many of both."""
     try:
-        value = handler(*(decode(event.decode()), context)[:count])
+        value = handler(*(decode(event.decode("utf-8")), context)[:count])
     except SystemExit as error:
         return "X", str(exit_code(error))
-    except MemoryError as error:
-        return "M", trace(error)
-    except BaseException as error:
-        return "E", trace(error)
+    except MemoryError:
+        return "M", trace()
+    except:
+        return "E", trace()
     try:
         text = encode(value)
-        text.encode()
+        text.encode("utf-8")
         return "R", text
     except MemoryError:
         return "M", "MemoryError"
-    except BaseException as error:  # no JSON: no frame of this is the user's
-        error.__traceback__ = error.__context__ = error.__cause__ = None
-        return "E", trace(error)
+    except:  # no JSON: no frame of this is the user's
+        return "E", trace(has_frames=False)
 
 
 def flush():
@@ -404,7 +456,7 @@ def reseed():
 def move_tmp(tmp, number):
     """Each Instance has a temporary folder of its own."""
     if tmp and posix.environ.get(b"TMPDIR") == (tmp + "/0").encode():
-        path = "%s/%d" % (tmp, number)
+        path = str("%s/%d" % (tmp, number))
         posix.environ[b"TMPDIR"] = path.encode()
         posix.putenv("TMPDIR", path)
         environ = getattr(sys.modules.get("os"), "environ", None)
@@ -425,6 +477,8 @@ def fresh_pools():
     """What has to be kept so that the next small object of each size lies on a page with those that follow, and with the head of its
     pool, which every allocation writes to. Blocks that are free here and there would each be a page to copy."""
     kept = []
+    if IS_2:  # its objects have other sizes
+        return kept
     for size in range(SIZE_STEP, SMALL_BYTES_MAX + 1, SIZE_STEP):
         for _ in range(POOL_BYTES // size):
             kept.append(object() if size == 16 else len(kept) + 1000 if size == 32 else bytes(size - 33))
@@ -481,9 +535,10 @@ def zygote(shim, config, isolation):
 
 def load(config):
     """The handler, or why there is none, and how long finding out took."""
-    began = time.monotonic()
+    clock = getattr(time, "monotonic", time.time)
+    began = clock()
     sys.meta_path.insert(0, OnImport)
-    sys.path[:] = [config["code"], config["layers"]] + sys.path + config["site_packages"]
+    sys.path[:] = [CODE, str(config["layers"])] + sys.path + [str(path) for path in config["site_packages"]]
     handler = failure = None
     try:
         handler = load_handler(config)
@@ -491,10 +546,18 @@ def load(config):
         failure = error
     Unseeded.stop_watching()
     flush()
-    return handler, failure, int((time.monotonic() - began) * 1e6)
+    return handler, failure, int((clock() - began) * 1e6)
+
+
+def leave(code=None):
+    """`exit` and `quit`, which `site` would bring."""
+    raise SystemExit(code)
 
 
 def open_shim(path):
+    if IS_2:
+        return _imp.load_dynamic("_fnlite", path)
+
     class Spec:
         name, origin, loader = "_fnlite", path, None
     return _imp.create_dynamic(Spec)
@@ -511,12 +574,13 @@ def main():
     global CODE
     forget_the_linkers()
     config = decode(sys.argv.pop())
-    CODE = config["code"]
+    CODE = str(config["code"])
     sys.argv[:] = [""]
+    __builtins__.exit = __builtins__.quit = leave
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)  # an integer of any length is JSON
-    open_streams()
     shim = open_shim(config["shim"])
+    open_streams(shim)
     shim.setup(not config["single"])
     walls = config["isolation"]
     isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["groups"],

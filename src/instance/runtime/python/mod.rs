@@ -1,4 +1,4 @@
-//! CPython 3: which interpreter a runtime name means on this host, and how it is started.
+//! CPython: which interpreter a runtime name means on this host, and how it is started.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,31 @@ pub(crate) const KIT: Kit = Kit {
     shim: ("python.so", include_bytes!(concat!(env!("OUT_DIR"), "/python.so"))),
 };
 
-/// Isolated from the caller's environment, without `site`, writing no byte code: `bootstrap.py` builds the search path.
-const ARGS: &[&str] = &["-I", "-S", "-B"];
+/// How an interpreter is started and asked, which is not the same for all.
+struct Ways {
+    /// Isolated from the caller's environment, without `site`, writing no byte code: `bootstrap.py` builds the search path.
+    args: &'static [&'static str],
+    /// The same with `site`, which knows where packages are.
+    ask_args: &'static [&'static str],
+    question: &'static str,
+}
 
-const QUESTION: &str = "import sys, json, sysconfig; print(json.dumps({'version': sys.version_info[:2], \
-    'program': sys.executable, 'prefix': sys.base_prefix, 'packages': [p for p in dict.fromkeys([\
-    sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), '/usr/lib/python3/dist-packages' if \
-    sys.base_prefix == '/usr' else None]) if p]}))";
+const THREE: Ways = Ways {
+    args: &["-I", "-S", "-B"],
+    ask_args: &["-I", "-c"],
+    question: "import sys, json, sysconfig; print(json.dumps({'version': sys.version_info[:2], \
+        'program': sys.executable, 'prefix': sys.base_prefix, 'packages': [p for p in dict.fromkeys([\
+        sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), '/usr/lib/python3/dist-packages' if \
+        sys.base_prefix == '/usr' else None]) if p]}))",
+};
+
+const TWO: Ways = Ways {
+    args: &["-E", "-S", "-B"],
+    ask_args: &["-E", "-s", "-c"],
+    question: "import sys, json, sysconfig; print(json.dumps({'version': sys.version_info[:2], \
+        'program': sys.executable, 'prefix': sys.prefix, 'packages': [sysconfig.get_path('purelib')] + \
+        (['/usr/lib/python2.7/dist-packages'] if sys.prefix == '/usr' else [])}))",
+};
 
 #[derive(Deserialize)]
 struct Told {
@@ -31,17 +49,20 @@ struct Told {
     packages: Vec<PathBuf>,
 }
 
-/// The interpreter for `runtime`: its own version, else the newest Python 3 of the host (D15); one that functions cannot
-/// reach does not count.
+/// The interpreter for `runtime`: its own version, else, but for 2.7, the newest Python 3 of the host (D15); one that functions
+/// cannot reach does not count.
 pub(crate) fn find(runtime: Runtime, search: Search<'_>) -> Result<Found> {
     let (major, minor) = runtime.version;
-    let own =
-        ask_all(&format!("python{major}.{minor}"), search).find(|found| found.version == runtime.version);
-    own.or_else(|| newest(search)).ok_or_else(|| {
-        Error::invalid(format!(
-            "runtime {} needs python3 on the server's PATH and there is none; on Debian: apt-get install python3",
-            runtime.name
-        ))
+    let ways = if major == 2 { &TWO } else { &THREE };
+    let name = format!("python{major}.{minor}");
+    let own = ask_all(&name, ways, search).find(|found| found.version == runtime.version);
+    let stand_in = || if major == 2 { None } else { newest(search) };
+    own.or_else(stand_in).ok_or_else(|| {
+        let install = match major {
+            2 => "python2.7 on the server's PATH and there is none; Debian 12 has no package of it",
+            _ => "python3 on the server's PATH and there is none; on Debian: apt-get install python3",
+        };
+        Error::invalid(format!("runtime {} needs {install}", runtime.name))
     })
 }
 
@@ -63,22 +84,24 @@ pub(crate) fn env(code: &str, layers: &str) -> Vec<(&'static str, String)> {
 
 fn newest(search: Search<'_>) -> Option<Found> {
     let minors = (6..=20).rev().map(|minor| format!("python3.{minor}"));
-    minors.chain(["python3".to_owned()]).find_map(|name| ask_all(&name, search).next())
+    minors.chain(["python3".to_owned()]).find_map(|name| ask_all(&name, &THREE, search).next())
 }
 
-fn ask_all<'a>(name: &'a str, search: Search<'a>) -> impl Iterator<Item = Found> + 'a {
+fn ask_all<'a>(name: &'a str, ways: &'a Ways, search: Search<'a>) -> impl Iterator<Item = Found> + 'a {
     let usable = move |found: &Found| (search.reachable)(&found.interpreter.program);
-    search.named(name).filter_map(|path| ask(&path)).filter(usable)
+    search.named(name).filter_map(|path| ask(&path, ways)).filter(usable)
 }
 
-fn ask(program: &Path) -> Option<Found> {
-    let told: Told = serde_json::from_slice(&ask::answer(program, &["-I", "-c", QUESTION]).ok()?).ok()?;
+fn ask(program: &Path, ways: &Ways) -> Option<Found> {
+    let question = [ways.ask_args, &[ways.question]].concat();
+    let told: Told = serde_json::from_slice(&ask::answer(program, &question).ok()?).ok()?;
     // A view that shows its folder would show the whole host.
     told.prefix.parent()?;
     let program = told.program.canonicalize().ok()?;
-    let args = ARGS.iter().map(|arg| (*arg).to_owned()).collect();
+    let args = ways.args.iter().map(|arg| (*arg).to_owned()).collect();
     let interpreter = Interpreter { program, args, prefix: told.prefix, packages: told.packages };
-    (told.version >= (3, 6)).then_some(Found { interpreter, version: told.version })
+    let is_known = told.version == (2, 7) || told.version >= (3, 6);
+    is_known.then_some(Found { interpreter, version: told.version })
 }
 
 #[cfg(test)]
@@ -93,7 +116,7 @@ mod tests {
         let program = folder.path().join("python3.9");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        ask(&program)
+        ask(&program, &THREE)
     }
 
     fn says(version: &str, prefix: &str) -> String {
@@ -116,7 +139,8 @@ mod tests {
             "echo",
             "echo 'pyenv: python3.9: command not found'",
             "yes",
-            &says("[2, 7]", "/usr"),
+            &says("[2, 6]", "/usr"),
+            &says("[3, 5]", "/usr"),
             &says("[3, 9]", "/"),
         ] {
             assert!(found(script).is_none(), "{script}");

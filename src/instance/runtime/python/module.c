@@ -1,7 +1,7 @@
-/* The shim as a Python module: `_fnlite`, for CPython 3.6 and newer.
+/* The shim as a Python module: `_fnlite`, for CPython 2.7 and 3.6 and newer.
  *
  * A module instead of ctypes, whose import costs each Instance some 40 copied pages. Only functions of the stable ABI are
- * used, declared here so that building needs no Python headers; what newer versions brought is weak.
+ * used, declared here so that building needs no Python headers; what only some versions have is weak.
  */
 #include "../../shim/shim.h"
 #include "../../shim/sys.h"
@@ -31,11 +31,11 @@ struct module {
 
 enum { METH_VARARGS_ = 1, METH_NOARGS_ = 4, API_VERSION = 3 };
 
-extern Object *PyModule_Create2(struct module *definition, int api_version);
+extern Object *PyModule_Create2(struct module *definition, int api_version) __attribute__((weak));
 extern int PyArg_ParseTuple(Object *args, const char *format, ...);
-extern Object *PyBytes_FromStringAndSize(const char *bytes, Size length);
-extern int PyBytes_AsStringAndSize(Object *bytes, char **start, Size *length);
-extern char *PyBytes_AsString(Object *bytes);
+extern Object *PyBytes_FromStringAndSize(const char *bytes, Size length) __attribute__((weak));
+extern int PyBytes_AsStringAndSize(Object *bytes, char **start, Size *length) __attribute__((weak));
+extern char *PyBytes_AsString(Object *bytes) __attribute__((weak));
 extern Object *PyTuple_Pack(Size count, ...);
 extern Object *PyLong_FromLong(long value);
 extern void Py_DecRef(Object *object);
@@ -44,13 +44,19 @@ extern void PyEval_RestoreThread(void *state);
 extern void PyOS_BeforeFork(void) __attribute__((weak));
 extern void PyOS_AfterFork_Parent(void) __attribute__((weak));
 extern void PyOS_AfterFork_Child(void) __attribute__((weak));
-extern void PyOS_AfterFork(void) __attribute__((weak)); /* 3.6 */
-
-static const char ISOLATION[] = "iiiiiyyy";
+extern void PyOS_AfterFork(void) __attribute__((weak)); /* 2.7, 3.6 */
+/* 2.7, whose bytes are its strings. */
+extern Object *Py_InitModule4_64(const char *name, struct method *methods, const char *doc, Object *self, int api_version)
+    __attribute__((weak));
+extern Object *PyString_FromStringAndSize(const char *bytes, Size length) __attribute__((weak));
+extern int PyString_AsStringAndSize(Object *bytes, char **start, Size *length) __attribute__((weak));
+extern char *PyString_AsString(Object *bytes) __attribute__((weak));
+extern void PyFile_SetBufSize(Object *file, int size) __attribute__((weak));
+extern int PyFile_SetEncodingAndErrors(Object *file, const char *encoding, const char *errors) __attribute__((weak));
 
 static int isolation_of(Object *args, struct isolation *how)
 {
-    return PyArg_ParseTuple(args, ISOLATION, &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc,
+    return PyArg_ParseTuple(args, Py_InitModule4_64 ? "iiiiisss" : "iiiiiyyy", &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc,
                             &how->groups, &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
 }
 
@@ -100,11 +106,12 @@ static Object *isolate(Object *self, Object *args)
 
 static Object *receive_bytes(ulong length)
 {
-    Object *bytes = PyBytes_FromStringAndSize(0, (Size)length);
+    Object *bytes = (PyBytes_FromStringAndSize ? PyBytes_FromStringAndSize : PyString_FromStringAndSize)(0, (Size)length);
     if (!bytes)
         return 0;
+    char *start = (PyBytes_AsString ? PyBytes_AsString : PyString_AsString)(bytes);
     void *state = PyEval_SaveThread();
-    int failed = fnlite_receive(PyBytes_AsString(bytes), length);
+    int failed = fnlite_receive(start, length);
     PyEval_RestoreThread(state);
     if (failed)
         SYS1(NR_exit_group, 0);
@@ -149,7 +156,8 @@ static Object *answer(Object *self, Object *args)
     char *start;
     Size length;
     (void)self;
-    if (!PyArg_ParseTuple(args, "iO", &kind, &payload) || PyBytes_AsStringAndSize(payload, &start, &length))
+    if (!PyArg_ParseTuple(args, "iO", &kind, &payload)
+        || (PyBytes_AsStringAndSize ? PyBytes_AsStringAndSize : PyString_AsStringAndSize)(payload, &start, &length))
         return 0;
     void *state = PyEval_SaveThread();
     fnlite_answer((char)kind, start, (ulong)length);
@@ -167,12 +175,28 @@ static Object *clean(Object *self, Object *args)
     return PyLong_FromLong(0);
 }
 
+/* open_streams(file, file): for 2.7, lines at once, and text as UTF-8 that never raises over a character. */
+static Object *open_streams(Object *self, Object *args)
+{
+    enum { BY_LINE = 1 };
+    Object *files[2];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OO", &files[0], &files[1]))
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        PyFile_SetBufSize(files[i], BY_LINE);
+        if (!PyFile_SetEncodingAndErrors(files[i], "UTF-8", "backslashreplace"))
+            return 0;
+    }
+    return PyLong_FromLong(0);
+}
+
 static struct method methods[] = {
     { "setup", setup, METH_VARARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
     { "restrict", restrict_files, METH_VARARGS_, 0 },
     { "isolate", isolate, METH_VARARGS_, 0 }, { "receive", receive, METH_NOARGS_, 0 },
     { "notice", notice, METH_VARARGS_, 0 }, { "answer", answer, METH_VARARGS_, 0 },
-    { "clean", clean, METH_NOARGS_, 0 },
+    { "clean", clean, METH_NOARGS_, 0 },     { "open_streams", open_streams, METH_VARARGS_, 0 },
     { 0, 0, 0, 0 },
 };
 
@@ -181,4 +205,10 @@ static struct module module = { .references = 1, .name = "_fnlite", .size = -1, 
 __attribute__((visibility("default"))) Object *PyInit__fnlite(void)
 {
     return PyModule_Create2(&module, API_VERSION);
+}
+
+__attribute__((visibility("default"))) void init_fnlite(void)
+{
+    enum { API_VERSION_2 = 1013 };
+    Py_InitModule4_64("_fnlite", methods, 0, 0, API_VERSION_2);
 }

@@ -1,0 +1,7 @@
+"""Fails while it is loaded."""
+
+raise ValueError("while loading")
+
+
+def main_handler(event, context):
+    return event
