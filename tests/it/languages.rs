@@ -447,6 +447,13 @@ fn python_2_is_its_own_language() {
     assert!(values[0][1] != values[1][1] && values[1][1] != values[2][1], "{values:?}");
     let printed = server.printed(&runs[0].request_id);
     assert_eq!(printed, [r"bytes é {u'a': u'\xe9', u'b': 1} 3", "text é", "logged é"]);
+    // Its handler's file may have the name of a module of the library.
+    let named =
+        written_in("Python2.7", "json.py", "def main_handler(event, context): return [u'\\xe9', __name__]");
+    assert_eq!(
+        server.value_of("named", &named.with("handler", "json.main_handler"), "{}"),
+        json!(["é", "json"])
+    );
     for (name, code, status, message) in [
         ("old", "class X: pass\ndef main_handler(event, context): raise X()\n", 430, "index.X"),
         (

@@ -1,13 +1,13 @@
 """The platform's side of a Python function, for CPython 2.7 and 3.6 and newer.
 
-Started by the launcher as `python -I -S -B bootstrap CONFIG`, where CONFIG is JSON (see instance/launch.rs). It loads the
-user's module once. As a *zygote* it then forks an Instance for every order on its control socket; as a *single* it is the
-one Instance itself. An Instance walls itself in, warms up, takes one event, answers, and is killed, or is given another. Forking, walls and
-frames are C: module.c beside this file.
+Started by the launcher as `python -I -S -B bootstrap CONFIG` (2.7: `-E -S -B`), where CONFIG is JSON (see
+instance/launch.rs). It loads the user's module once. As a *zygote* it then forks an Instance for every order on its control
+socket; as a *single* it is the one Instance itself. An Instance walls itself in, warms up, takes one event, answers, and is
+killed, or is given another. Forking, walls and frames are C: module.c beside this file.
 
 What must stay true: the parent never runs user code after loading; nothing is imported here that the interpreter has not
 loaded or built in already, since every page touched here is a page copied for each Instance (`json`, `socket`, `os` and
-`ctypes` together cost a fifth of an Instance's processor time). 2.7 is not made fast: what differs there comes last in its section.
+`ctypes` together cost a fifth of an Instance's processor time). 2.7 has branches of its own (`IS_2`) and is not made fast.
 """
 import _json
 import _weakref
@@ -96,9 +96,11 @@ DUMPS = {"ensure_ascii": False, "allow_nan": False}
 if IS_2:
     DUMPS["encoding"] = "UTF-8"  # spelt otherwise than its default, which lets bytes that are no ASCII meet Unicode
 
+    import json as library
+    del sys.modules["json"]  # a file of the user's may have that name
+
     def encode_plainly(value):
-        import json
-        return json.dumps(value, **DUMPS)
+        return library.dumps(value, **DUMPS)
 
 
 # ---------------------------------------------------------------------------------------------- loading the user's code

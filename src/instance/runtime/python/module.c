@@ -56,8 +56,9 @@ extern int PyFile_SetEncodingAndErrors(Object *file, const char *encoding, const
 
 static int isolation_of(Object *args, struct isolation *how)
 {
-    return PyArg_ParseTuple(args, Py_InitModule4_64 ? "iiiiisss" : "iiiiiyyy", &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc,
-                            &how->groups, &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
+    const char *format = Py_InitModule4_64 ? "iiiiisss" : "iiiiiyyy";
+    return PyArg_ParseTuple(args, format, &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc, &how->groups,
+                            &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
 }
 
 /* setup(forks): once, before the user's code. */
