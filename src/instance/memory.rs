@@ -114,16 +114,23 @@ pub(crate) fn resident_kb(pid: u32) -> Option<u64> {
     field_kb(pid, "VmRSS:")
 }
 
+/// A field of proc_pid_status(5). Its line is looked for among bytes: text would be checked from end to end and cut into lines
+/// first, some ten microseconds on the way of every run.
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
-    let status = text(&format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
+    let status = content(&format!("/proc/{pid}/status"))?;
+    let at = memchr::memmem::find(&status, format!("\n{field}").as_bytes())? + 1 + field.len();
+    let line = status[at..].split(|byte| *byte == b'\n').next()?;
+    str::from_utf8(line).ok()?.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+fn text(path: &str) -> Option<String> {
+    content(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A file of /proc, in one read where it has less than 4 KiB: its size is not known, and asking in growing steps, as std
 /// does, takes three times the system calls on the way of every run. It has more where a user is in hundreds of groups, which
 /// `status` names before it comes to memory.
-fn text(path: &str) -> Option<String> {
+fn content(path: &str) -> Option<Vec<u8>> {
     const USUAL_BYTES: usize = 4096;
     let mut file = File::open(path).ok()?;
     let mut bytes = vec![0; USUAL_BYTES];
@@ -132,7 +139,7 @@ fn text(path: &str) -> Option<String> {
     if length == USUAL_BYTES {
         file.read_to_end(&mut bytes).ok()?;
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(bytes)
 }
 
 fn children(pid: u32) -> Vec<u32> {
