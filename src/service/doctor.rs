@@ -49,13 +49,27 @@ impl Doctor {
 
     /// Everything there is to say, now. Asks interpreters that nobody needed so far, which takes seconds on a busy host.
     pub fn checks(&self) -> Vec<Check> {
-        let runtimes = self.host.runtimes().into_iter().map(runtime);
+        let runtimes = self.host.runtimes().into_iter().map(|found| self.runtime(found));
         [self.walls(), runtimes.collect(), self.stores()].concat()
     }
 
     /// What there is to say without asking an interpreter: at once.
     pub fn quick_checks(&self) -> Vec<Check> {
         [self.walls(), self.stores()].concat()
+    }
+
+    /// What is missing is a fault only where a function needs it, or where nobody can tell.
+    fn runtime(&self, found: RuntimeFound) -> Check {
+        match (found.program, found.note) {
+            (Ok(program), None) => check(found.runtime, Verdict::Ok, program.display().to_string()),
+            (Ok(program), Some(note)) => {
+                check(found.runtime, Verdict::Warn, format!("{note} ({})", program.display()))
+            }
+            (Err(missing), _) => {
+                let is_needed = self.store.needs_runtime(found.runtime).unwrap_or(true);
+                check(found.runtime, if is_needed { Verdict::Fail } else { Verdict::Warn }, missing)
+            }
+        }
     }
 
     fn walls(&self) -> Vec<Check> {
@@ -153,16 +167,6 @@ impl Doctor {
             numbers.used_mb, numbers.total_mb, numbers.parked, numbers.zygotes
         );
         check("concurrency", Verdict::Ok, detail)
-    }
-}
-
-fn runtime(found: RuntimeFound) -> Check {
-    match (found.program, found.note) {
-        (Ok(program), None) => check(found.runtime, Verdict::Ok, program.display().to_string()),
-        (Ok(program), Some(note)) => {
-            check(found.runtime, Verdict::Warn, format!("{note} ({})", program.display()))
-        }
-        (Err(missing), _) => check(found.runtime, Verdict::Fail, missing),
     }
 }
 

@@ -36,6 +36,15 @@ impl Store {
         self.read(|tx| by_qualifier(tx, self.sealing(), function_id, qualifier))
     }
 
+    /// Whether a function's code is for the runtime of that name.
+    pub fn needs_runtime(&self, runtime: &str) -> Result<bool> {
+        self.read(|tx| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM version v JOIN function f ON f.id = v.function_id
+                 WHERE v.runtime = ?1 AND f.deleted_us IS NULL)";
+            Ok(tx.prepare_cached(sql)?.query_row([runtime], |row| row.get(0))?)
+        })
+    }
+
     /// Freezes `$LATEST` as the next number. Fails with `NotFound`, with `Conflict` while the function is being changed, and
     /// with `Limit` where it has as many versions as it may.
     pub fn publish(

@@ -478,6 +478,15 @@ fn python_2_is_its_own_language() {
         let error = server.invoke(name, "{}").failed(status);
         assert!(error.stack_trace.contains(message), "{name}: {}", error.stack_trace);
     }
+    assert_eq!(verdict_of_python_2(&server), "ok");
+    let moved = server.stop_in_order().serve(&[]);
+    assert_eq!(verdict_of_python_2(&moved), "fail", "its functions cannot run on this host");
+}
+
+fn verdict_of_python_2(server: &Server) -> Value {
+    let doctor = server.get("/v1/doctor");
+    let checks = doctor["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == "Python2.7").unwrap()["verdict"].clone()
 }
 
 /// What is written for it is nothing for Python 3 (D15).
@@ -490,6 +499,10 @@ fn python_2_never_becomes_python_3() {
     );
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert!(answer.text().contains("needs python2.7 on the server's PATH"), "{}", answer.text());
+    let doctor = Server::shared().get("/v1/doctor");
+    let told =
+        doctor["checks"].as_array().unwrap().iter().find(|check| check["name"] == "Python2.7").unwrap();
+    assert_eq!(told["verdict"], "warn", "no function needs it: {told}");
 }
 
 #[test]
