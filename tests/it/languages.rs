@@ -42,14 +42,7 @@ const PYTHON: Language = Language {
     build: Path::to_path_buf,
 };
 
-const PYTHON_2: Language = Language {
-    folder: "python2",
-    runtime: "Python2.7",
-    handler: "index.main_handler",
-    exceptions: &[],
-    variables: &[("PYTHONPATH", "/var/user:/opt"), ("PYTHONDONTWRITEBYTECODE", "x")],
-    build: Path::to_path_buf,
-};
+const PYTHON_2: Language = Language { folder: "python2", runtime: "Python2.7", ..PYTHON };
 
 const NODE: Language = Language {
     folder: "nodejs",
@@ -422,7 +415,10 @@ fn at_rest(server: &Server) -> BTreeMap<processes::Process, u64> {
 fn server_with_python_2() -> Option<Server> {
     let folder = test_python_2()?;
     let path = format!("PATH={}:/usr/sbin:/usr/bin:/sbin:/bin", folder.display());
-    Some(Place::new().serve_by(&["env", &path], &[]))
+    let place = Place::new();
+    // What lies in the server's folder is nothing that an interpreter runs which the server asks.
+    fs::write(place.file("json.py"), "raise SystemExit(1)").unwrap();
+    Some(place.serve_by(&["env", &path], &[]))
 }
 
 #[test]
@@ -447,6 +443,10 @@ fn python_2_is_its_own_language() {
     assert!(values[0][1] != values[1][1] && values[1][1] != values[2][1], "{values:?}");
     let printed = server.printed(&runs[0].request_id);
     assert_eq!(printed, [r"bytes é {u'a': u'\xe9', u'b': 1} 3", "text é", "logged é"]);
+    let searches = function("import sys\ndef main_handler(event, context): return sys.path\n");
+    let path = server.value_of("searches", &searches, "{}");
+    assert_eq!(path.as_array().unwrap()[..2], [json!("/var/user"), json!("/opt")]);
+    assert!(!path.to_string().contains("/var/runtime"), "{path}");
     // Its handler's file may have the name of a module of the library.
     let named =
         written_in("Python2.7", "json.py", "def main_handler(event, context): return [u'\\xe9', __name__]");
@@ -499,10 +499,7 @@ fn python_2_never_becomes_python_3() {
     );
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert!(answer.text().contains("needs python2.7 on the server's PATH"), "{}", answer.text());
-    let doctor = Server::shared().get("/v1/doctor");
-    let told =
-        doctor["checks"].as_array().unwrap().iter().find(|check| check["name"] == "Python2.7").unwrap();
-    assert_eq!(told["verdict"], "warn", "no function needs it: {told}");
+    assert_eq!(verdict_of_python_2(Server::shared()), "warn", "no function needs it");
 }
 
 #[test]

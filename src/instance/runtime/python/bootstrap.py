@@ -58,11 +58,16 @@ class Scanning:
 scan = _json.make_scanner(Scanning)
 
 
+def is_users(path):
+    """Whether a module's file is the user's; one that has the name of a module of the library is not meant by it."""
+    return (path or "").startswith(CODE + "/")
+
+
 def users_json():
     """The library's `json` where the user's code has loaded it, so that what the code changed in it holds; a file of the
     user's own by that name is not meant."""
     json = sys.modules.get("json")
-    return None if (getattr(json, "__file__", None) or "").startswith(CODE + "/") else json
+    return None if is_users(getattr(json, "__file__", None)) else json
 
 
 def decode(text):
@@ -117,7 +122,7 @@ class OnImport:
         if not see_to:
             return None
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in sys.meta_path)), None)
-        if spec and not (spec.origin or "").startswith(CODE + "/"):  # a file of the user's by that name is not meant
+        if spec and not is_users(spec.origin):
             load = spec.loader.exec_module
 
             def load_and_see_to(module):
@@ -136,7 +141,7 @@ class OnImport:
     def load_module(cls, name):
         see_to = cls.todo.pop(name)
         module = __import__(name)
-        if not (getattr(module, "__file__", None) or "").startswith(CODE + "/"):
+        if not is_users(getattr(module, "__file__", None)):
             see_to(module)
         return module
 
@@ -540,6 +545,8 @@ def load(config):
     clock = getattr(time, "monotonic", time.time)
     began = clock()
     sys.meta_path.insert(0, OnImport)
+    if IS_2:
+        del sys.path[0]  # where this file is
     sys.path[:] = [CODE, str(config["layers"])] + sys.path + [str(path) for path in config["site_packages"]]
     handler = failure = None
     try:

@@ -15,31 +15,25 @@ pub(crate) const KIT: Kit = Kit {
     shim: ("python.so", include_bytes!(concat!(env!("OUT_DIR"), "/python.so"))),
 };
 
-/// How an interpreter is started and asked, which is not the same for all.
+/// How an interpreter is started, which is not the same for all.
 struct Ways {
     /// Isolated from the caller's environment, without `site`, writing no byte code: `bootstrap.py` builds the search path.
     args: &'static [&'static str],
-    /// The same with `site`, which knows where packages are.
+    /// The same with `site`, which knows where packages are, for the one question.
     ask_args: &'static [&'static str],
-    question: &'static str,
 }
 
-const THREE: Ways = Ways {
-    args: &["-I", "-S", "-B"],
-    ask_args: &["-I", "-c"],
-    question: "import sys, json, sysconfig; print(json.dumps({'version': sys.version_info[:2], \
-        'program': sys.executable, 'prefix': sys.base_prefix, 'packages': [p for p in dict.fromkeys([\
-        sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), '/usr/lib/python3/dist-packages' if \
-        sys.base_prefix == '/usr' else None]) if p]}))",
-};
+const THREE: Ways = Ways { args: &["-I", "-S", "-B"], ask_args: &["-I", "-c"] };
 
-const TWO: Ways = Ways {
-    args: &["-E", "-S", "-B"],
-    ask_args: &["-E", "-s", "-c"],
-    question: "import sys, json, sysconfig; print(json.dumps({'version': sys.version_info[:2], \
-        'program': sys.executable, 'prefix': sys.prefix, 'packages': [sysconfig.get_path('purelib')] + \
-        (['/usr/lib/python2.7/dist-packages'] if sys.prefix == '/usr' else [])}))",
-};
+const TWO: Ways = Ways { args: &["-E", "-S", "-B"], ask_args: &["-E", "-s", "-c"] };
+
+/// 2.7 would look for modules in the server's folder first.
+const QUESTION: &str = "import sys; sys.path[:] = filter(None, sys.path); import json, sysconfig; \
+    prefix = getattr(sys, 'base_prefix', sys.prefix); \
+    debians = '/usr/lib/python%s/dist-packages' % ('3' if sys.version_info > (3,) else '2.7'); \
+    paths = [sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), debians if prefix == '/usr' else None]; \
+    print(json.dumps({'version': sys.version_info[:2], 'program': sys.executable, 'prefix': prefix, \
+    'packages': [path for at, path in enumerate(paths) if path and path not in paths[:at]]}))";
 
 #[derive(Deserialize)]
 struct Told {
@@ -93,7 +87,7 @@ fn ask_all<'a>(name: &'a str, ways: &'a Ways, search: Search<'a>) -> impl Iterat
 }
 
 fn ask(program: &Path, ways: &Ways) -> Option<Found> {
-    let question = [ways.ask_args, &[ways.question]].concat();
+    let question = [ways.ask_args, &[QUESTION]].concat();
     let told: Told = serde_json::from_slice(&ask::answer(program, &question).ok()?).ok()?;
     // A view that shows its folder would show the whole host.
     told.prefix.parent()?;
