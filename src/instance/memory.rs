@@ -70,7 +70,7 @@ pub(crate) fn tree_kb(roots: &[u32]) -> u64 {
 
 /// The most resident KiB that process ever had.
 pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
-    field_kb(pid, "VmHWM:")
+    field_kb(pid, "\nVmHWM:")
 }
 
 /// The same of that process or one of its children, whichever had more: of two of which one only started the other.
@@ -111,14 +111,14 @@ fn stat_field(pid: u32, number: usize) -> Option<String> {
 
 /// Resident KiB of one process now.
 pub(crate) fn resident_kb(pid: u32) -> Option<u64> {
-    field_kb(pid, "VmRSS:")
+    field_kb(pid, "\nVmRSS:")
 }
 
-/// A field of proc_pid_status(5). Its line is looked for among bytes: text would be checked from end to end and cut into lines
+/// A field of proc_pid_status(5), by how its line begins. It is looked for among bytes: text would be checked from end to end and cut into lines
 /// first, some ten microseconds on the way of every run.
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
     let status = content(&format!("/proc/{pid}/status"))?;
-    let at = memchr::memmem::find(&status, format!("\n{field}").as_bytes())? + 1 + field.len();
+    let at = memchr::memmem::find(&status, field.as_bytes())? + field.len();
     let line = status[at..].split(|byte| *byte == b'\n').next()?;
     str::from_utf8(line).ok()?.trim().strip_suffix(" kB")?.parse().ok()
 }
