@@ -259,9 +259,11 @@ fn random_numbers_never_repeat_between_runs() {
     let function =
         php("$drawn = [mt_rand(), rand(), lcg_value(), uniqid('', true), openssl_random_pseudo_bytes(8)];
         function main_handler($event, $context) {
+            $file = tempnam('/tmp', 'x');
+            unlink($file);
             return [mt_rand(), rand(), lcg_value(), uniqid('', true), bin2hex(random_bytes(8)),
                 str_shuffle(implode(range(1, 99))),
-                bin2hex(openssl_random_pseudo_bytes(8)), tempnam('/tmp', 'x')];
+                bin2hex(openssl_random_pseudo_bytes(8)), $file];
         }");
     for server in [1, 5].map(Server::at_level) {
         server.deploy("php_random", &function);

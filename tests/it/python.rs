@@ -287,6 +287,42 @@ fn values_become_json_as_in_the_contract() {
 }
 
 #[test]
+fn what_the_code_changes_in_json_holds_for_events_and_values() {
+    let server = Server::shared();
+    for (number, (changed, expected)) in [
+        ("", json!(1.5)),
+        ("json.loads = lambda text: {'a': 'loads'}", json!("loads")),
+        ("json.JSONDecoder.decode = lambda self, text: {'a': 'decode'}", json!("decode")),
+        ("json.decoder.JSONDecoder.raw_decode = lambda self, text, idx=0: ({'a': 'raw'}, len(text))", json!("raw")),
+        ("json._default_decoder = json.JSONDecoder(parse_float=str)", json!("1.5")),
+        ("json._default_decoder.scan_once = lambda text, at: ({'a': 'scanned'}, len(text))", json!("scanned")),
+        ("json.JSONEncoder.default = lambda self, value: 'default'", json!("default")),
+        ("json.dumps = lambda value, **how: '\"dumps\"'", json!("dumps")),
+        ("import sys, types\nsys.modules['json'] = types.SimpleNamespace(loads=lambda text: {'a': 7}, dumps=lambda value, **how: '[%d]' % value)", json!([7])),
+        ("import sys\nsys.modules['json'] = None", json!(1.5)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let returned = if changed.contains("default =") { "object()" } else { "event['a']" };
+        let text = format!("import json\n{changed}\ndef main_handler(event, context): return {returned}");
+        let name = format!("json-{number}");
+        for function in [source(&text), source(&text).with("spawn", true)] {
+            assert_eq!(server.value_of(&name, &function, " {\"a\": 1.5}\n"), expected, "{changed}");
+        }
+    }
+}
+
+#[test]
+fn what_a_run_changes_in_json_holds_for_the_next_of_its_process() {
+    let server = Server::at_level(5);
+    let text = "import json\ndef main_handler(event):\n    json.loads = lambda text: {'a': 2}\n    return event['a']";
+    server.deploy("json-changes", &source(text).with("reuse", true));
+    let values: Vec<Value> = (0..2).map(|_| server.invoke("json-changes", r#"{"a": 1}"#).returned()).collect();
+    assert_eq!(values, [1, 2]);
+}
+
+#[test]
 fn handlers_take_none_one_or_both_parameters() {
     let server = Server::shared();
     for (number, (handler, expected)) in [

@@ -2,6 +2,14 @@
 #include "shim.h"
 #include "sys.h"
 
+/* Whether an event is there already, so that somebody waits for whatever is done before it is taken. */
+int fnlite_is_awaited(void)
+{
+    const u64 no_time[2] = { 0, 0 };
+    struct pollfd_ wait = { EVENT_FD, POLLIN_, 0 };
+    return SYS5(NR_ppoll, &wait, 1, no_time, 0, 8) > 0;
+}
+
 /* Reads exactly that much; -1 at the end or on an error. */
 int fnlite_receive(void *into, unsigned long length)
 {

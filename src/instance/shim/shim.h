@@ -41,7 +41,11 @@ long fnlite_serve(int init_program, const struct isolation *how, const struct fo
 /* collapse.c: for a zygote that has forked; how many blocks of code are in huge pages now that were not. */
 int fnlite_collapse(void);
 
+/* heap.c: for a zygote that will fork, and whose code is loaded. */
+void fnlite_gather(void);
+
 /* event.c: the Instance's side of one event. */
+int fnlite_is_awaited(void);
 int fnlite_receive_lengths(unsigned lengths[2]);
 int fnlite_receive(void *into, unsigned long length);
 int fnlite_notice(char notice);

@@ -652,7 +652,9 @@ async function zygote(isolation) {
     const number = walled(shim.serve(...isolation));
     become(tmp, number);
     reseed(crypto);
-    await warm();
+    if (!shim.isAwaited()) {
+      await warm();
+    }
     // As from a turn of the loop, which there has been none of yet: it costs as much as all the rest, and many need none.
     nextTick(takeEvents, handler, null);
   });

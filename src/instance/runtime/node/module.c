@@ -187,6 +187,7 @@ static Value serve(Env env, Info info)
     forked_loop = loop_of(env);
     if (let_heap_fork() < 0)
         return number(env, -1);
+    fnlite_gather();
     return number(env, fnlite_serve(INIT_FD, &how, &hooks));
 }
 
@@ -284,6 +285,13 @@ static Value receive_text(Env env, ulong length)
     if (!result)
         napi_create_string_utf8(env, text, length, &result);
     return result;
+}
+
+/* isAwaited() -> number: whether an event is there already. */
+static Value is_awaited(Env env, Info info)
+{
+    (void)info;
+    return number(env, fnlite_is_awaited());
 }
 
 /* receive() -> [request id, event]; ends the process where there is none to come. The time it waited has not passed for
@@ -398,7 +406,7 @@ static const struct {
 } functions[] = {
     { "setup", setup }, { "restrict", restrict_files }, { "isolate", isolate }, { "serve", serve },
     { "tryFork", try_fork }, { "outcomeOf", outcome_of }, { "hasChildren", has_children }, { "mute", mute },
-    { "receive", receive }, { "notice", notice }, { "answer", answer }, { "clean", clean }, { "write", write_all }, { "exit", leave },
+    { "isAwaited", is_awaited }, { "receive", receive }, { "notice", notice }, { "answer", answer }, { "clean", clean }, { "write", write_all }, { "exit", leave },
     { "fill", fill }, { "pid", pid },
 };
 

@@ -32,6 +32,7 @@ final class Bootstrap
         long fnlite_php_restrict(' . self::WALLS . ');
         long fnlite_php_isolate(' . self::WALLS . ');
         void fnlite_php_lengths(unsigned int *lengths);
+        int fnlite_php_is_awaited(void);
         void fnlite_php_receive(char *into, unsigned long length);
         void fnlite_php_notice(int notice);
         void fnlite_php_answer(int kind, const char *payload, unsigned long length);
@@ -405,9 +406,11 @@ final class Bootstrap
     private static function run()
     {
         $context = self::$config->context;
-        self::outcome(self::DUMMY_EVENT, $context, self::DUMMY_ID, function ($event, $context) {
-            return $event;
-        });
+        if (!self::$shim->fnlite_php_is_awaited()) {
+            self::outcome(self::DUMMY_EVENT, $context, self::DUMMY_ID, function ($event, $context) {
+                return $event;
+            });
+        }
         $name = self::$config->handler_function;
         while (true) {
             list($id, $event) = self::receive();

@@ -86,6 +86,7 @@ EXPORTED long fnlite_php_serve(int pid_namespace, int fresh_mounts, int fresh_pr
     struct isolation how = isolation_of(pid_namespace, fresh_mounts, fresh_proc, groups, landlock_abi, tmp_options,
                                         landlock_rules, tmp);
     const struct fork_hooks none = { 0, 0, 0 };
+    fnlite_gather();
     return fnlite_serve(INIT_FD, &how, &none);
 }
 
@@ -105,6 +106,12 @@ EXPORTED long fnlite_php_isolate(int pid_namespace, int fresh_mounts, int fresh_
     struct isolation how = isolation_of(pid_namespace, fresh_mounts, fresh_proc, groups, landlock_abi, tmp_options,
                                         landlock_rules, tmp);
     return fnlite_isolate(&how, 0, EVENT_FD, 1, 2, (int)SYS0(NR_getpid));
+}
+
+/* Whether an event is there already. */
+EXPORTED int fnlite_php_is_awaited(void)
+{
+    return fnlite_is_awaited();
 }
 
 /* The next event's lengths, then its parts; the process ends where there is none to come. */

@@ -35,6 +35,7 @@ POOL_BYTES = 16384 if sys.version_info >= (3, 10) else 4096  # of CPython's allo
 POOL_HEAD_BYTES, SMALL_BYTES_MAX, SIZE_STEP = 48, 512, 16
 HERE = __file__
 IS_2 = sys.version_info < (3,)
+to_text, to_bytes = str, bytes  # no methods, which would be one more page to copy
 print_exception = sys.__excepthook__
 
 
@@ -66,8 +67,8 @@ def is_users(path):
 def users_json():
     """The library's `json` where the user's code has loaded it, so that what the code changed in it holds; a file of the
     user's own by that name is not meant."""
-    json = sys.modules.get("json")
-    return None if is_users(getattr(json, "__file__", None)) else json
+    json = sys.modules["json"] if "json" in sys.modules else None
+    return json if json is library_json or not is_users(getattr(json, "__file__", None)) else None
 
 
 def decode(text):
@@ -78,9 +79,10 @@ def decode(text):
 
 def encode(value):
     """The contract's JSON (3.1): non-ASCII kept, no NaN."""
-    decimal = getattr(sys.modules.get("decimal"), "Decimal", None)
-    if isinstance(decimal, type) and isinstance(value, decimal):
-        value = str(value)
+    if "decimal" in sys.modules:
+        decimal = getattr(sys.modules["decimal"], "Decimal", None)
+        if isinstance(decimal, type) and isinstance(value, decimal):
+            value = str(value)
     json = users_json()
     return json.dumps(value, **DUMPS) if json else encode_plainly(value)
 
@@ -99,6 +101,11 @@ def refuse(value):
 DUMPS = {"ensure_ascii": False, "allow_nan": False}
 
 if IS_2:
+    to_text = str.decode
+
+    def to_bytes(text, *how):
+        return text.encode(*how)
+
     DUMPS["encoding"] = "UTF-8"  # spelt otherwise than its default, which lets bytes that are no ASCII meet Unicode
 
     import json as library
@@ -152,6 +159,26 @@ def set_up_logging(logging):
     logging.root.setLevel(logging.DEBUG)
 
 
+# The library's `json` as the code imported it, and what was in those parts of it that read.
+library_json, json_parts = None, ()
+# Set while that is still in them: then events are read without it, which gives the same and has fewer pages copied.
+reads_plainly = False
+
+
+def note_json(json):
+    global library_json, json_parts
+    library_json = json
+    parts = json, json.decoder, json.decoder.JSONDecoder, json._default_decoder, json.scanner
+    json_parts = [(vars(part), dict(vars(part))) for part in parts]
+
+
+def is_json_unchanged():
+    def is_same(now, then):
+        return len(now) == len(then) and all(now.get(name) is value for name, value in then.items())
+
+    return users_json() in (None, library_json) and all(is_same(*part) for part in json_parts)
+
+
 class Unseeded:
     """The generators of `random` that the code makes while it is loaded and seeds with nothing. Whoever does that wants
     numbers that nobody can tell, so each Instance seeds its copies again; those with a seed are left alone."""
@@ -191,6 +218,8 @@ class Unseeded:
 
 
 OnImport.todo.update(logging=set_up_logging, random=Unseeded.watch)
+if not IS_2:
+    OnImport.todo["json"] = note_json
 
 
 def open_streams(shim):
@@ -388,16 +417,18 @@ def unsafe_to_fork(before, tmp):
 
 # ----------------------------------------------------------------------------------------------------------- one Instance
 
-def run(shim, handler, failure, config):
+def run(shim, handler, context, is_reused, count, written):
     """Takes one event and answers it, and waits for another, which only those get that are reused; never returns."""
-    count = parameter_count(handler) if handler else 2
-    # What a run writes to is copied here and not while somebody waits for it.
-    copied = written_by_calling(handler)
-    answer(DUMMY_ID, DUMMY_EVENT, config["context"], dummy_handler, None, 1)
+    global reads_plainly
+    if not shim.is_awaited():
+        # What a run writes to is copied now and not while somebody waits for it.
+        copied = list(written)
+        answer(DUMMY_ID, DUMMY_EVENT, context, dict, 1)
     while True:
         request_id, event = shim.receive()
-        shim.answer(*answer(request_id, event, config["context"], handler, failure, count))
-        if config["reuse"]:
+        shim.answer(*answer(request_id, event, context, handler, count))
+        if is_reused:
+            reads_plainly = False  # who knows what the code has changed
             shim.clean()
 
 
@@ -408,38 +439,42 @@ def written_by_calling(handler):
     return [handler, function, code, getattr(code, "co_consts", None), getattr(function, "__globals__", None)]
 
 
-def dummy_handler(event):
-    return event
+def answer(request_id, event, context, handler, count):
+    """Kind and text of what a handler answers to an event, for the wire. It takes so many of event and context.
 
-
-def answer(request_id, event, context, handler, failure, count):
-    """Kind and text of the answer to an event, for the wire."""
-    if failure:
-        kind, text = failure.kind, failure.text
-    else:
-        kind, text = outcome(event, dict(context, request_id=request_id.decode()), handler, count)
-    flush()
-    return ord(kind), text.encode("utf-8", "replace")
-
-
-def outcome(event, context, handler, count):
-    """Kind and text of the answer of a handler that takes so many of both."""
+    All that a run does is in this one function, since each function is some pages that every Instance copies.
+    """
+    modules = sys.modules
     try:
-        value = handler(*(decode(event.decode("utf-8")), context)[:count])
+        context = dict(context, request_id=to_text(request_id, "utf-8"))
+        event = to_text(event, "utf-8")
+        try:
+            event = scan(event, 0)[0] if reads_plainly else decode(event)
+        except StopIteration:  # a space stands before it
+            event = decode(event)
+        value = handler(event, context) if count == 2 else handler(event) if count else handler()
     except SystemExit as error:
-        return "X", str(exit_code(error))
+        kind, text = "X", str(exit_code(error))
     except MemoryError:
-        return "M", trace()
+        kind, text = "M", trace()
     except:
-        return "E", trace()
-    try:
-        text = encode(value)
-        text.encode("utf-8")
-        return "R", text
-    except MemoryError:
-        return "M", "MemoryError"
-    except:  # no JSON: no frame of this is the user's
-        return "E", trace(has_frames=False)
+        kind, text = "E", trace()
+    else:
+        try:
+            json = modules["json"] if "json" in modules else None
+            if IS_2 or json is not library_json or "decimal" in modules:
+                text = encode(value)
+            elif json:
+                text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            else:
+                text = encode_plainly(value)
+            kind, text = "R", to_bytes(text, "utf-8")
+        except MemoryError:
+            kind, text = "M", "MemoryError"
+        except:  # no JSON: no frame of this is the user's
+            kind, text = "E", trace(has_frames=False)
+    flush()
+    return ord(kind), text if kind == "R" else to_bytes(text, "utf-8", "replace")
 
 
 def flush():
@@ -450,19 +485,20 @@ def flush():
             pass
 
 
-def reseed():
-    """Random state that would be the same in every Instance. `random` and OpenSSL reseed by themselves after a fork."""
+def seeds():
+    """What seeds random state anew that would be the same in every Instance. `random` and OpenSSL reseed by themselves after a
+    fork."""
+    found = [Unseeded.seed_again] if Unseeded.found else []
     if sys.version_info < (3, 7) and "random" in sys.modules:
-        sys.modules["random"].seed()
-    Unseeded.seed_again()
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random:
-        numpy_random.seed()
+        found.append(sys.modules["random"].seed)
+    if sys.modules.get("numpy.random"):
+        found.append(sys.modules["numpy.random"].seed)
+    return found
 
 
 def move_tmp(tmp, number):
     """Each Instance has a temporary folder of its own."""
-    if tmp and posix.environ.get(b"TMPDIR") == (tmp + "/0").encode():
+    if posix.environ.get(b"TMPDIR") == (tmp + "/0").encode():
         path = str("%s/%d" % (tmp, number))
         posix.environ[b"TMPDIR"] = path.encode()
         posix.putenv("TMPDIR", path)
@@ -475,9 +511,16 @@ def warm(context):
     """Does what an Instance will do before it is forked: caches of types and instructions that are full by then are pages that no
     Instance has to copy."""
     for _ in range(WARM_ROUNDS):
-        answer(DUMMY_ID, DUMMY_EVENT, context, dummy_handler, None, 1)
-    walled(0)
-    reseed()
+        answer(DUMMY_ID, DUMMY_EVENT, context, dict, 1)
+
+
+def gather():
+    """Makes the functions of a run once more, one after the other: as they were loaded, each lies on pages of its own, and an Instance
+    would copy them all."""
+    for function in (run, answer, encode_plainly, flush):
+        code = function.__code__
+        if hasattr(code, "replace"):  # 3.8
+            globals()[code.co_name] = type(function)(code.replace(), globals(), code.co_name, function.__defaults__)
 
 
 def fresh_pools():
@@ -508,20 +551,27 @@ def single(shim, config, isolation):
     walled(shim.isolate(*isolation))
     handler, failure, _ = load(config)
     shim.notice(ord("K"))
-    run(shim, handler, failure, config)
+    while failure:
+        shim.receive()
+        shim.answer(ord(failure.kind), to_bytes(failure.text, "utf-8", "replace"))
+    run(shim, handler, config["context"], config["reuse"], parameter_count(handler), written_by_calling(handler))
 
 
 def zygote(shim, config, isolation):
+    global reads_plainly
     before = shared_by_fork()
     if not config["isolation"]["fresh_mounts"]:
         walled(shim.restrict(*isolation))  # no mounts will follow, so loading is held as well
     handler, failure, took_us = load(config)
     tmp = config["isolation"]["tmp"]
+    gc.collect()
     if not failure:
+        kept = fresh_pools()  # and what is kept, an Instance keeps
+        reads_plainly = is_json_unchanged()
+        gather()
         warm(config["context"])  # before anything is looked at, since the user's code may have changed the library's `json`
     unsafe = "" if failure else unsafe_to_fork(before, tmp)
     kind, text = (failure.kind, failure.text) if failure else ("F" if unsafe else "Z", unsafe)
-    gc.collect()
     if hasattr(gc, "freeze"):
         gc.freeze()
     report = encode_plainly({"kind": kind, "text": cut(text), "load_us": took_us})
@@ -532,12 +582,16 @@ def zygote(shim, config, isolation):
     posix.dup2(null, 1)
     posix.dup2(null, 2)
     posix.close(null)
-    kept = fresh_pools()
-    number = shim.serve(*isolation)  # and what is kept, an Instance keeps
-    walled(number)
-    move_tmp(tmp, number)
-    reseed()
-    run(shim, handler, None, config)
+    again, count, written = seeds(), parameter_count(handler), written_by_calling(handler)
+    context = scan(encode_plainly(config["context"]), 0)[0]  # beside what an Instance makes
+    number = shim.serve(*isolation)
+    if number < 0:
+        walled(number)
+    if tmp:
+        move_tmp(tmp, number)
+    for seed in again:
+        seed()
+    run(shim, handler, context, config["reuse"], count, written)
 
 
 def load(config):

@@ -82,6 +82,7 @@ static Object *serve(Object *self, Object *args)
     (void)self;
     if (!isolation_of(args, &how))
         return 0;
+    fnlite_gather();
     return PyLong_FromLong(fnlite_serve(INIT_FD, &how, &hooks));
 }
 
@@ -117,6 +118,13 @@ static Object *receive_bytes(ulong length)
     if (failed)
         SYS1(NR_exit_group, 0);
     return bytes;
+}
+
+/* is_awaited() -> int: whether an event is there already. */
+static Object *is_awaited(Object *self, Object *args)
+{
+    (void)self, (void)args;
+    return PyLong_FromLong(fnlite_is_awaited());
 }
 
 /* receive() -> (request id, event), both bytes; ends the process where there is none to come. */
@@ -195,7 +203,8 @@ static Object *open_streams(Object *self, Object *args)
 static struct method methods[] = {
     { "setup", setup, METH_VARARGS_, 0 },    { "serve", serve, METH_VARARGS_, 0 },
     { "restrict", restrict_files, METH_VARARGS_, 0 },
-    { "isolate", isolate, METH_VARARGS_, 0 }, { "receive", receive, METH_NOARGS_, 0 },
+    { "isolate", isolate, METH_VARARGS_, 0 }, { "is_awaited", is_awaited, METH_NOARGS_, 0 },
+    { "receive", receive, METH_NOARGS_, 0 },
     { "notice", notice, METH_VARARGS_, 0 }, { "answer", answer, METH_VARARGS_, 0 },
     { "clean", clean, METH_NOARGS_, 0 },     { "open_streams", open_streams, METH_VARARGS_, 0 },
     { 0, 0, 0, 0 },
