@@ -42,7 +42,8 @@ fn main() {
     println!("cargo::rerun-if-changed={PHP}");
     let shim =
         ["shim.c", "zygote.c", "event.c", "clean.c", "collapse.c"].map(|name| Path::new(SHIM).join(name));
-    let with_shim = |glue: &str| [&shim[..], &[Path::new(SHIM).join("heap.c"), Path::new(glue).to_owned()]].concat();
+    let with_shim =
+        |glue: &str| [&shim[..], &[Path::new(SHIM).join("heap.c"), Path::new(glue).to_owned()]].concat();
     compile(&with_shim(PYTHON), "python.so", MODULE);
     compile(&with_shim(NODE), "node.so", MODULE);
     // PHP lets go of it before the process ends; what it has to do then, it must still be there for.

@@ -17,6 +17,7 @@ pub mod network;
 pub(crate) mod output;
 pub mod package;
 pub(crate) mod pipes;
+pub(crate) mod prefault;
 pub(crate) mod protocol;
 pub mod run;
 pub(crate) mod runtime;
@@ -188,6 +189,15 @@ impl Instance {
         let room_kb = u64::from(memory_mb) << 10;
         let held_kb = self.process.as_ref().and_then(|process| memory::resident_kb(process.pid));
         self.events < EVENTS_MAX && held_kb.is_some_and(|held_kb| held_kb <= room_kb / 4 * 3)
+    }
+
+    /// It has run, and waits to be ended: what it copied shows what those that come later had better copy ahead.
+    pub(crate) fn teach(&self) {
+        if let (Some(process), Origin::Forked { zygote, .. } | Origin::Supervised { zygote, .. }) =
+            (&self.process, &self.origin)
+        {
+            zygote.learn_from(process.pid);
+        }
     }
 
     /// Makes one that has run events ready for another: waits until it is clean and forgets what was printed since its answer.

@@ -199,6 +199,14 @@ pub(crate) fn order_reap() -> [u8; 9] {
     order(b'R', 0)
 }
 
+/// The order that each Instance from now on copies or maps ranges of its memory before its event comes: where each begins, and in the
+/// twelve bits that are zero there, how many times 4 KiB it has.
+pub(crate) fn order_prefault(ranges: &[u64]) -> Vec<u8> {
+    let mut bytes = order(b'P', ranges.len() as u64).to_vec();
+    bytes.extend(ranges.iter().flat_map(|range| range.to_le_bytes()));
+    bytes
+}
+
 fn order(kind: u8, number: u64) -> [u8; 9] {
     let mut bytes = [kind; 9];
     bytes[1..].copy_from_slice(&number.to_le_bytes());

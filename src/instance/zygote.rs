@@ -19,6 +19,7 @@ use crate::instance::cgroup::Groups;
 use crate::instance::memory::Watch;
 use crate::instance::output::Output;
 use crate::instance::pipes::Pipes;
+use crate::instance::prefault::Lessons;
 use crate::instance::protocol::{self, LaunchOrder, Report, Walls};
 use crate::instance::run::Init;
 use crate::instance::talk::Told;
@@ -55,6 +56,7 @@ pub(crate) struct Zygote {
     /// Where its Instances are counted: groups that are told to no other zygote. Behind the tree, whose end they wait for.
     pub(crate) groups: Option<Arc<Groups>>,
     next: AtomicU64,
+    lessons: Lessons,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
     unreaped: AtomicBool,
@@ -127,6 +129,7 @@ impl Zygote {
             pid,
             tree,
             next: AtomicU64::new(1),
+            lessons: Lessons::default(),
             asking: Mutex::new(()),
             unreaped: AtomicBool::new(false),
             forsaken: AtomicBool::new(false),
@@ -177,6 +180,17 @@ impl Zygote {
         let mut answer = [0; 64];
         let (length, _) = wire::receive_into(&self.tree.control, &mut answer, RecvFlags::DONTWAIT).ok()?;
         protocol::waited(&answer[..length], number)
+    }
+
+    /// Looks at the process of an Instance that has run, if there is something to learn from it. A program of the user's own has
+    /// its memory from nobody.
+    pub(crate) fn learn_from(&self, pid: u32) {
+        if self.language.is_some_and(Language::is_loaded_by_us)
+            && let Some(ranges) = self.lessons.look_at(pid)
+        {
+            // One that is too busy to hear it does without.
+            let _ = wire::send(&self.tree.control, &protocol::order_prefault(&ranges), &[]);
+        }
     }
 
     /// An Instance was killed and waits to be reaped.

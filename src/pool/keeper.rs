@@ -46,6 +46,7 @@ pub(crate) fn order(orders: &Sender<Done>, shared: &Shared, done: Done) {
 }
 
 fn carry_out(shared: &Shared, done: Done) {
+    done.instance.teach();
     drop(done.instance);
     done.slot.top_up(shared.means());
 }

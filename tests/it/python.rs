@@ -318,7 +318,8 @@ fn what_a_run_changes_in_json_holds_for_the_next_of_its_process() {
     let server = Server::at_level(5);
     let text = "import json\ndef main_handler(event):\n    json.loads = lambda text: {'a': 2}\n    return event['a']";
     server.deploy("json-changes", &source(text).with("reuse", true));
-    let values: Vec<Value> = (0..2).map(|_| server.invoke("json-changes", r#"{"a": 1}"#).returned()).collect();
+    let values: Vec<Value> =
+        (0..2).map(|_| server.invoke("json-changes", r#"{"a": 1}"#).returned()).collect();
     assert_eq!(values, [1, 2]);
 }
 
@@ -343,6 +344,42 @@ fn handlers_take_none_one_or_both_parameters() {
     {
         let name = format!("taking-{number}");
         assert_eq!(server.value_of(&name, &source(handler), r#"{"a": 1}"#), expected, "{handler}");
+    }
+}
+
+#[test]
+fn what_the_first_runs_copied_is_copied_before_an_event_comes() {
+    let function = source(
+        "
+import resource
+
+memory = [bytearray(b'x' * 100_000) for _ in range(20)]
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def main_handler(event):
+    faults()
+    before = faults()
+    for part in memory:
+        part[50_000] += 1
+    return [faults() - before, memory[7][50_000] - ord('x')]
+",
+    );
+    for level in [1, 3, 5] {
+        let server = Server::at_level(level);
+        server.deploy("copies", &function);
+        let run = || -> (u64, u64) {
+            let value = server.invoke("copies", "{}").returned();
+            (value[0].as_u64().unwrap(), value[1].as_u64().unwrap())
+        };
+        let first = run();
+        assert!(first.0 >= 20, "level {level}: {first:?}");
+        wait::until("an Instance that has all it needs", || {
+            let (faults, changed) = run();
+            assert_eq!(changed, 1, "a run found what another one had written");
+            (faults < 5).then_some(())
+        });
     }
 }
 

@@ -5,9 +5,9 @@
 /* Whether an event is there already, so that somebody waits for whatever is done before it is taken. */
 int fnlite_is_awaited(void)
 {
-    const u64 no_time[2] = { 0, 0 };
+    struct timespec_ no_time = { 0, 0 };
     struct pollfd_ wait = { EVENT_FD, POLLIN_, 0 };
-    return SYS5(NR_ppoll, &wait, 1, no_time, 0, 8) > 0;
+    return SYS5(NR_ppoll, &wait, 1, &no_time, 0, 8) > 0;
 }
 
 /* Reads exactly that much; -1 at the end or on an error. */

@@ -2,7 +2,8 @@
  *
  * It is C so that the parent touches as little memory as can be between two forks: each page it writes is copied once
  * more for every child. Orders are nine bytes, a kind and a number: N (new; three descriptors travel along, four without
- * namespaces, then one for each control group to enter), W (wait for that Instance and tell how it ended), R (reap what has died).
+ * namespaces, then one for each control group to enter), W (wait for that Instance and tell how it ended), R (reap what has died),
+ * P (so many ranges of memory follow that Instances have ahead; see instance/prefault.rs).
  */
 #include "shim.h"
 #include "sys.h"
@@ -17,7 +18,9 @@ enum { COLLAPSE_AT = 8, COLLAPSE_LAST = 1024 };
 /* How often an init is tried to be started where there are too many processes, 5 ms apart. */
 enum { START_TRIES = 20 };
 
-enum { ORDER_BYTES = 9, FDS_MAX = 8, CHILDREN_MAX = 1024 };
+enum { ORDER_BYTES = 9, FDS_MAX = 8, CHILDREN_MAX = 1024, RANGES_MAX = 256, RANGE_BYTES = 8 };
+
+enum { MADV_POPULATE_READ_ = 22, MADV_POPULATE_WRITE_ = 23 /* both Linux 5.14 */, STEP = 4096 };
 
 /* An Instance that lives, or one that ended in a way somebody may ask about. */
 struct child {
@@ -28,6 +31,10 @@ struct child {
 };
 
 static struct child children[CHILDREN_MAX];
+
+/* What is to be had ahead: addresses, and in their lowest twelve bits how many steps. */
+static u64 ranges[RANGES_MAX];
+static ulong range_count;
 
 struct order {
     char kind;
@@ -44,10 +51,30 @@ static u64 number_at(const char *bytes)
     return number;
 }
 
+static void keep_ranges(const char *bytes, ulong count)
+{
+    range_count = count;
+    for (ulong i = 0; i < count; i++)
+        ranges[i] = number_at(bytes + i * RANGE_BYTES);
+}
+
+/* Copies what a run will write to, and maps what it will only read, unless somebody waits for that run already. What is not there is
+ * left out. */
+static void copy_ahead(void)
+{
+    if (fnlite_is_awaited())
+        return;
+    for (ulong i = 0; i < range_count; i++) {
+        u64 start = ranges[i] & ~(u64)(STEP - 1), length = ranges[i] % STEP * STEP;
+        if (SYS3(NR_madvise, start, length, MADV_POPULATE_WRITE_) < 0)
+            SYS3(NR_madvise, start, length, MADV_POPULATE_READ_);
+    }
+}
+
 /* Waits for the next order; false once the server is gone. */
 static int next_order(struct order *order)
 {
-    char bytes[16];
+    char bytes[ORDER_BYTES + RANGES_MAX * RANGE_BYTES];
     /* More descriptors than there is room for do not get here: the kernel closes them. */
     union { char room[16 + FDS_MAX * sizeof(int)]; ulong aligned; } control;
     struct iovec_ data = { bytes, sizeof bytes };
@@ -60,6 +87,8 @@ static int next_order(struct order *order)
         return 0;
     order->kind = bytes[0];
     order->number = number_at(bytes + 1);
+    if (order->kind == 'P')
+        keep_ranges(bytes + ORDER_BYTES, (ulong)(length - ORDER_BYTES) / RANGE_BYTES);
     order->fd_count = 0;
     if (message.controllen >= 16 && ((int *)control.room)[2] == SOL_SOCKET_ && ((int *)control.room)[3] == SCM_RIGHTS_) {
         order->fd_count = (int)((*(ulong *)control.room - 16) / sizeof(int));
@@ -249,6 +278,7 @@ static long become_instance(int init_program, int own, const struct order *order
     for (int i = 0; i < order->fd_count; i++)
         if (order->fds[i] != EVENT_FD)
             SYS1(NR_close, order->fds[i]);
+    copy_ahead();
     return result < 0 ? result : (long)order->number;
 }
 
