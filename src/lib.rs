@@ -43,6 +43,7 @@
 //!    transaction, and returns once that is committed.
 //! 7. The door encodes the outcome and the worker writes it to the socket. Only then is the used Instance handed to the
 //!    pool's keeper, which kills it and parks the next; or, if its function keeps processes for many events, parked again.
+//!    From the first runs it learns what later Instances had better have in memory before their event comes (`instance::prefault`).
 //!
 //! # The life of an event that can wait
 //!

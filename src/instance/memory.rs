@@ -3,8 +3,8 @@
 //! zygote count as its own.
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use crate::base::clock::Clock;
@@ -68,9 +68,22 @@ pub(crate) fn tree_kb(roots: &[u32]) -> u64 {
     total_kb
 }
 
+/// How the line of the most resident KiB begins in proc_pid_status(5).
+const PEAK: &str = "\nVmHWM:";
+
 /// The most resident KiB that process ever had.
 pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
-    field_kb(pid, "\nVmHWM:")
+    field_kb(pid, PEAK)
+}
+
+/// The same, where what is told of it was opened before.
+pub(crate) fn peak_kb_in(status: &File) -> Option<u64> {
+    field_in(&content_of(status)?, PEAK)
+}
+
+/// Opens what is told of a process, whoever will have its number later.
+pub(crate) fn open_status(pid: u32) -> Option<File> {
+    File::open(format!("/proc/{pid}/status")).ok()
 }
 
 /// The same of that process or one of its children, whichever had more: of two of which one only started the other.
@@ -117,8 +130,11 @@ pub(crate) fn resident_kb(pid: u32) -> Option<u64> {
 /// A field of proc_pid_status(5), by how its line begins. It is looked for among bytes: text would be checked from end to end and cut into lines
 /// first, some ten microseconds on the way of every run.
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
-    let status = content(&format!("/proc/{pid}/status"))?;
-    let at = memchr::memmem::find(&status, field.as_bytes())? + field.len();
+    field_in(&content(&format!("/proc/{pid}/status"))?, field)
+}
+
+fn field_in(status: &[u8], field: &str) -> Option<u64> {
+    let at = memchr::memmem::find(status, field.as_bytes())? + field.len();
     let line = status[at..].split(|byte| *byte == b'\n').next()?;
     str::from_utf8(line).ok()?.trim().strip_suffix(" kB")?.parse().ok()
 }
@@ -131,14 +147,18 @@ fn text(path: &str) -> Option<String> {
 /// does, takes three times the system calls on the way of every run. It has more where a user is in hundreds of groups, which
 /// `status` names before it comes to memory.
 fn content(path: &str) -> Option<Vec<u8>> {
+    content_of(&File::open(path).ok()?)
+}
+
+fn content_of(file: &File) -> Option<Vec<u8>> {
     const USUAL_BYTES: usize = 4096;
-    let mut file = File::open(path).ok()?;
     let mut bytes = vec![0; USUAL_BYTES];
-    let length = file.read(&mut bytes).ok()?;
-    bytes.truncate(length);
-    if length == USUAL_BYTES {
-        file.read_to_end(&mut bytes).ok()?;
+    let mut length = file.read_at(&mut bytes, 0).ok()?;
+    while length == bytes.len() {
+        bytes.resize(length + USUAL_BYTES, 0);
+        length += file.read_at(&mut bytes[length..], length as u64).ok()?;
     }
+    bytes.truncate(length);
     Some(bytes)
 }
 

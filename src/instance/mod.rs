@@ -31,6 +31,7 @@ pub(crate) mod view;
 pub(crate) mod wire;
 pub(crate) mod zygote;
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,12 +93,22 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// Readable once the process has ended.
     pub(crate) pidfd: OwnedFd,
+    /// What is told of it; opened while nobody waits.
+    status: Option<File>,
     /// Whose death is the death of everything the Instance started, where a namespace holds it. Sent by the child, so it
     /// may be any process at all: see [`Process::kill_top`].
     top: OwnedFd,
 }
 
 impl Process {
+    /// The most resident KiB that it ever had.
+    pub(crate) fn peak_kb(&self) -> Option<u64> {
+        match &self.status {
+            Some(status) => memory::peak_kb_in(status),
+            None => memory::peak_kb(self.pid),
+        }
+    }
+
     /// Waits for its end: so long for it to begin.
     fn ends(&self, patience: Duration) -> bool {
         tree::wait_readable(&self.pidfd, patience)
@@ -222,6 +233,23 @@ impl Instance {
         true
     }
 
+    /// Whether it has announced itself and that was heard.
+    pub(crate) fn is_met(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Does ahead what else a run would do first, if the announcement has come; an error if none will.
+    pub(crate) fn meet_ahead(&mut self) -> std::io::Result<()> {
+        match self.meet() {
+            Err(cause) if cause.kind() != std::io::ErrorKind::WouldBlock => return Err(cause),
+            _ => {}
+        }
+        if let Some(process) = &mut self.process {
+            process.status = memory::open_status(process.pid);
+        }
+        Ok(())
+    }
+
     /// Takes the announcement if it has come.
     pub(crate) fn meet(&mut self) -> std::io::Result<()> {
         let mut notice = [0; 1];
@@ -229,7 +257,7 @@ impl Instance {
         if length == 1 && notice[0] == ANNOUNCED && fds.len() == 2 {
             let pidfd = fds.pop().expect("two came");
             let top = fds.pop().expect("two came");
-            self.process = Some(Process { pid: credentials, pidfd, top });
+            self.process = Some(Process { pid: credentials, pidfd, status: None, top });
             return Ok(());
         }
         Err(std::io::Error::other(if length == 0 {

@@ -437,8 +437,11 @@ impl Run<'_> {
         let duration = self.clock.now() - start.at;
         self.instance.pipes.drain(&mut self.output, self.clock);
         if let Some(process) = &self.instance.process {
-            let peak_kb = if self.talk.is_some() { memory::peak_of_two_kb } else { memory::peak_kb };
-            self.memory_kb = self.memory_kb.max(peak_kb(process.pid).unwrap_or(0));
+            let peak_kb = match self.talk {
+                Some(_) => memory::peak_of_two_kb(process.pid),
+                None => process.peak_kb(),
+            };
+            self.memory_kb = self.memory_kb.max(peak_kb.unwrap_or(0));
         }
         self.instance.said = self.reader.take_rest();
         if !matches!(outcome, Outcome::Returned(_)) {

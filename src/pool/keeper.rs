@@ -20,6 +20,9 @@ pub(crate) const ORDERS_MAX: usize = 64;
 /// How long the dead may wait to be reaped after the last kill.
 const REAP_EVERY: Duration = Duration::from_millis(50);
 
+/// How long after it was parked an Instance is met, if nothing else is to be done; most have announced themselves by then.
+const MEET_AFTER: Duration = Duration::from_millis(2);
+
 /// How often what is parked is looked over.
 const COOL_EVERY: Duration = Duration::from_secs(1);
 
@@ -35,7 +38,9 @@ pub(crate) struct Done {
 
 /// Starts the thread; it ends when all senders are gone.
 pub(crate) fn start(shared: Arc<Shared>, orders: Receiver<Done>) -> Result<JoinHandle<()>> {
-    thread::spawn("pool-keeper", move || Keeper { shared, reviver: None, killed: false }.keep(&orders))
+    thread::spawn("pool-keeper", move || {
+        Keeper { shared, reviver: None, killed: false, unmet: None }.keep(&orders)
+    })
 }
 
 /// Hands an order over, or carries it out here if the keeper is far behind.
@@ -60,20 +65,30 @@ struct Keeper {
     reviver: Option<JoinHandle<()>>,
     /// Something was killed since the last reaping.
     killed: bool,
+    /// Where the last order parked some, until they are met.
+    unmet: Option<Arc<Slot>>,
 }
 
 impl Keeper {
     fn keep(mut self, orders: &Receiver<Done>) {
         let mut cooled = self.shared.clock.now();
         loop {
-            let patience = if self.killed { REAP_EVERY } else { COOL_EVERY };
+            let patience = match self.unmet {
+                Some(_) => MEET_AFTER,
+                None if self.killed => REAP_EVERY,
+                None => COOL_EVERY,
+            };
             match orders.recv_timeout(patience) {
                 Ok(done) => {
                     self.killed = true;
+                    self.unmet = Some(Arc::clone(&done.slot));
                     carry_out(&self.shared, done);
                     // Under load orders come faster than the time-out; the chores below must still be done.
                 }
-                Err(RecvTimeoutError::Timeout) => self.reap(),
+                Err(RecvTimeoutError::Timeout) => match self.unmet.take() {
+                    Some(slot) => slot.meet(),
+                    None => self.reap(),
+                },
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = self.shared.clock.now();

@@ -378,6 +378,21 @@ impl Slot {
         }
     }
 
+    /// Does for those that are parked what a run would do first; what will never announce itself goes.
+    pub(crate) fn meet(&self) {
+        let mut lost = Vec::new();
+        let mut state = self.lock();
+        for mut instance in std::mem::take(&mut state.parked) {
+            if instance.is_met() || instance.meet_ahead().is_ok() {
+                state.parked.push_back(instance);
+            } else {
+                lost.push(instance);
+            }
+        }
+        drop(state);
+        drop(lost);
+    }
+
     /// Takes back one that has run and may run again, to be taken before any other: its memory is the warmest. Gives it back
     /// where nobody will come.
     pub(crate) fn park_again(&self, instance: Instance) -> Option<Instance> {

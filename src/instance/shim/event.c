@@ -10,18 +10,44 @@ int fnlite_is_awaited(void)
     return SYS5(NR_ppoll, &wait, 1, &no_time, 0, 8) > 0;
 }
 
-/* Reads exactly that much; -1 at the end or on an error. */
+/* What was read and not taken yet. Nothing of a next event can be in it: that comes only behind the answer to this one. */
+static char ahead[1024];
+static ulong ahead_from, ahead_to;
+
+static long read_event(void *into, ulong length)
+{
+    long got;
+    do
+        got = SYS3(NR_read, EVENT_FD, into, length);
+    while (got == -EINTR_);
+    return got;
+}
+
+/* Reads exactly that much; -1 at the end or on an error. Little is read as far as there is anything, so that a small event is one
+ * call. */
 int fnlite_receive(void *into, unsigned long length)
 {
     char *at = into;
     while (length > 0) {
-        long got = SYS3(NR_read, EVENT_FD, at, length);
-        if (got == -EINTR_)
-            continue;
-        if (got <= 0)
-            return -1;
-        at += got;
-        length -= (ulong)got;
+        if (ahead_from == ahead_to && length < sizeof ahead) {
+            long got = read_event(ahead, sizeof ahead);
+            if (got <= 0)
+                return -1;
+            ahead_from = 0;
+            ahead_to = (ulong)got;
+        }
+        ulong part = ahead_to - ahead_from < length ? ahead_to - ahead_from : length;
+        for (ulong i = 0; i < part; i++)
+            at[i] = ahead[ahead_from + i];
+        ahead_from += part;
+        if (part == 0) {
+            long got = read_event(at, length);
+            if (got <= 0)
+                return -1;
+            part = (ulong)got;
+        }
+        at += part;
+        length -= part;
     }
     return 0;
 }
