@@ -76,19 +76,19 @@ pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
     field_kb(pid, PEAK)
 }
 
-/// The same, where what is told of it was opened before.
-pub(crate) fn peak_kb_in(status: &File) -> Option<u64> {
-    field_in(&content_of(status)?, PEAK)
+/// The same of that process or one of its children, whichever had more: of two of which one only started the other.
+pub(crate) fn peak_of_two_kb(pid: u32) -> Option<u64> {
+    children(pid).into_iter().chain([pid]).filter_map(peak_kb).max()
 }
 
-/// Opens what is told of a process, whoever will have its number later.
+/// What [`peak_kb_in`] reads, opened; it tells of this very process, whoever has its number later.
 pub(crate) fn open_status(pid: u32) -> Option<File> {
     File::open(format!("/proc/{pid}/status")).ok()
 }
 
-/// The same of that process or one of its children, whichever had more: of two of which one only started the other.
-pub(crate) fn peak_of_two_kb(pid: u32) -> Option<u64> {
-    children(pid).into_iter().chain([pid]).filter_map(peak_kb).max()
+/// The same as [`peak_kb`], of what was opened before.
+pub(crate) fn peak_kb_in(status: &File) -> Option<u64> {
+    field_in(&content_of(status)?, PEAK)
 }
 
 /// Begins to count [`peak_kb`] anew (proc_pid_clear_refs(5)); where that is not to be had, it stays what it was.
@@ -127,8 +127,8 @@ pub(crate) fn resident_kb(pid: u32) -> Option<u64> {
     field_kb(pid, "\nVmRSS:")
 }
 
-/// A field of proc_pid_status(5), by how its line begins. It is looked for among bytes: text would be checked from end to end and cut into lines
-/// first, some ten microseconds on the way of every run.
+/// A field of proc_pid_status(5), by how its line begins. It is looked for among bytes: text would be checked from end to end and
+/// cut into lines first, some ten microseconds on the way of every run.
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
     field_in(&content(&format!("/proc/{pid}/status"))?, field)
 }

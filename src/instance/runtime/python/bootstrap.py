@@ -67,8 +67,8 @@ def is_users(path):
 def users_json():
     """The library's `json` where the user's code has loaded it, so that what the code changed in it holds; a file of the
     user's own by that name is not meant."""
-    json = sys.modules["json"] if "json" in sys.modules else None
-    return json if json is library_json or not is_users(getattr(json, "__file__", None)) else None
+    json = sys.modules.get("json")
+    return None if is_users(getattr(json, "__file__", None)) else json
 
 
 def decode(text):
@@ -79,10 +79,9 @@ def decode(text):
 
 def encode(value):
     """The contract's JSON (3.1): non-ASCII kept, no NaN."""
-    if "decimal" in sys.modules:
-        decimal = getattr(sys.modules["decimal"], "Decimal", None)
-        if isinstance(decimal, type) and isinstance(value, decimal):
-            value = str(value)
+    decimal = getattr(sys.modules.get("decimal"), "Decimal", None)
+    if isinstance(decimal, type) and isinstance(value, decimal):
+        value = str(value)
     json = users_json()
     return json.dumps(value, **DUMPS) if json else encode_plainly(value)
 
@@ -442,7 +441,7 @@ def written_by_calling(handler):
 def answer(request_id, event, context, handler, count):
     """Kind and text of what a handler answers to an event, for the wire. It takes so many of event and context.
 
-    All that a run does is in this one function, since each function is some pages that every Instance copies.
+    What most runs do is in this one function, since each function is some pages that every Instance copies.
     """
     modules = sys.modules
     try:
