@@ -318,9 +318,12 @@ fn what_a_run_changes_in_json_holds_for_the_next_of_its_process() {
     let server = Server::at_level(5);
     let text = "import json\ndef main_handler(event):\n    json.loads = lambda text: {'a': 2}\n    return event['a']";
     server.deploy("json-changes", &source(text).with("reuse", true));
-    let values: Vec<Value> =
-        (0..2).map(|_| server.invoke("json-changes", r#"{"a": 1}"#).returned()).collect();
-    assert_eq!(values, [1, 2]);
+    let run = || server.invoke("json-changes", r#"{"a": 1}"#).returned();
+    assert_eq!(run(), 1);
+    // A process is parked again behind its answer, so the next call may be early and find another one.
+    let value =
+        wait::until("a run in a process that has run before", || Some(run()).filter(|value| *value != 1));
+    assert_eq!(value, 2);
 }
 
 #[test]
