@@ -2,8 +2,8 @@
 //! Somebody else asks 200 times a second meanwhile, and all but one in a hundred of the answers must come within 50 ms.
 //!
 //! `scripts/test` installs the tool. The four attack together for a few seconds; with `--all` each also by itself for
-//! longer. A host that is busy with other things is slow without any attack, so it is measured without one as well: where
-//! already that takes half of what is allowed, the figures say nothing, and the test says so and tries again.
+//! longer. A host that is busy with other things is slow without any attack, so it is measured without one as well, before and
+//! after: where already that takes half of what is allowed, the figures say nothing, and the test says so and tries again.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -60,10 +60,11 @@ fn check(server: &Server, modes: &[(&str, &[&str])], seconds: u64) {
             }
             p99(server, seconds - 1)
         });
-        eprintln!("{names}: p99 {attacked:?}, without them {alone:?}");
         if attacked < P99_MAX {
+            eprintln!("{names}: p99 {attacked:?}, without them {alone:?}");
             return;
         }
+        let alone = alone.max(p99(server, 3));
         assert!(alone > P99_MAX / 2, "{names}: p99 {attacked:?}, without them {alone:?}");
         eprintln!("the host is busy with other things; once more");
     }
