@@ -40,8 +40,8 @@ fn main() {
     println!("cargo::rerun-if-changed={PYTHON}");
     println!("cargo::rerun-if-changed={NODE}");
     println!("cargo::rerun-if-changed={PHP}");
-    let shim =
-        ["shim.c", "zygote.c", "event.c", "clean.c", "collapse.c"].map(|name| Path::new(SHIM).join(name));
+    let shim = ["shim.c", "cell.c", "parking.c", "zygote.c", "event.c", "clean.c", "collapse.c"]
+        .map(|name| Path::new(SHIM).join(name));
     let with_shim =
         |glue: &str| [&shim[..], &[Path::new(SHIM).join("heap.c"), Path::new(glue).to_owned()]].concat();
     compile(&with_shim(PYTHON), "python.so", MODULE);

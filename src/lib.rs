@@ -116,9 +116,11 @@
 //!
 //! Our own binary, started as `__launch`, builds the walls before any user code runs, starts the interpreter and turns into a
 //! tiny init (`instance/shim/init.c`) that holds one end of a socket, the leash. When the server lets the other end go, by
-//! will or by dying, that init kills everything below it. An Instance forked by a zygote lives in a pid namespace with an init
-//! of its own; killing that init is one system call and kills all it started. Where the host allows, each is in a control group
-//! of its own (`instance/cgroup.rs`), which it enters itself before it does anything else.
+//! will or by dying, that init kills everything below it. An Instance forked by a zygote has a cell to itself
+//! (`instance/shim/cell.c`): namespaces with an init of their own; killing that init is one system call and kills all it started.
+//! Of an Instance that has answered only its process is killed, and if then the init finds nobody and nothing left in the cell,
+//! another Instance is forked into it, since making a cell takes as long as a fork. Where the host allows, each is in a control
+//! group of its own (`instance/cgroup.rs`), which it enters itself before it does anything else.
 //!
 //! # The languages
 //!

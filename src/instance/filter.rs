@@ -2,7 +2,7 @@
 //! out of sandboxes.
 //!
 //! It is installed once per zygote, before the interpreter, because installing it per Instance costs 60 µs each. It
-//! therefore leaves `mount`, `unshare` and `setns`, which the shim needs after a fork; there they are bare of effect once
+//! therefore leaves `mount`, `unshare` and `setns`, which cells are made and entered with; there they are bare of effect once
 //! the Instance has dropped its capabilities, as long as no new user namespace can be made, which is denied here.
 //!
 //! A list of numbers holds for one ABI only. Calls of another machine (i386 by `int 0x80`) end the process: the first thing

@@ -18,7 +18,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, UnshareFlags};
+use rustix::process::PidfdFlags;
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, ThreadNameSpaceType, UnshareFlags};
 
 use crate::base::sys;
 use crate::instance::network::{self, router};
@@ -187,7 +188,7 @@ impl Launcher {
         }
         if self.order.role == Role::Zygote {
             self.start_inner_init()?;
-            keep_mount_right().map_err(|e| Step("capabilities", e.into()))?;
+            keep_mount_rights().map_err(|e| Step("capabilities", e.into()))?;
         }
         let main = self.start_interpreter()?;
         let args = ["m".to_owned(), main.id().to_string()];
@@ -237,7 +238,8 @@ impl Launcher {
         match sys::fork_single_threaded() {
             Ok(None) => {
                 let tried = sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
-                    .and_then(|()| view::mount_private_tmp());
+                    .and_then(|()| view::mount_private_tmp())
+                    .and_then(|()| be_joined());
                 match tried {
                     Ok(()) => tell(&self.control, "", "P", &walls(view::mount_proc().is_ok())),
                     Err(cause) => tell(&self.control, "", "L", &format!("an Instance's own mounts: {cause}")),
@@ -273,6 +275,24 @@ fn explained(cause: io::Error) -> io::Error {
     }
 }
 
+/// Has a child enter the namespaces of this process, as Instances enter those of their cell's init: some hosts let nobody.
+#[expect(clippy::exit, reason = "a forked child must not run its parent's way out of main")]
+fn be_joined() -> io::Result<()> {
+    let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
+    let Some(child) = sys::fork_single_threaded()? else {
+        let kinds = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION;
+        let joined = rustix::thread::move_into_thread_name_spaces(own.as_fd(), kinds);
+        std::process::exit(joined.map_or_else(rustix::io::Errno::raw_os_error, |()| 0))
+    };
+    match rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty())? {
+        Some((_, status)) if status.exit_status() == Some(0) => Ok(()),
+        Some((_, status)) => {
+            Err(status.exit_status().map_or(io::ErrorKind::Other.into(), io::Error::from_raw_os_error))
+        }
+        None => Err(io::ErrorKind::Other.into()),
+    }
+}
+
 /// Makes the kernel end functions before it ends anything else of the host, inherited by all that follows. Done while
 /// there is still a /proc; raising it is never refused.
 fn raise_oom_score() {
@@ -283,13 +303,14 @@ fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
     fd.as_fd()
 }
 
-/// Keeps over exec the one right an Instance needs until it has built its own mounts.
-fn keep_mount_right() -> rustix::io::Result<()> {
-    let right = CapabilitySet::SYS_ADMIN;
+/// Keeps over exec the rights that cells are made with, and that an Instance needs until it has entered one: to mount, and to change its
+/// mount namespace, which takes that of chroot as well (setns(2)).
+fn keep_mount_rights() -> rustix::io::Result<()> {
+    let rights = [CapabilitySet::SYS_ADMIN, CapabilitySet::SYS_CHROOT];
     let mut sets = rustix::thread::capabilities(None)?;
-    sets.inheritable |= right;
+    sets.inheritable.extend(rights);
     rustix::thread::set_capabilities(None, sets)?;
-    rustix::thread::configure_capability_in_ambient_set(right, true)
+    rights.iter().try_for_each(|right| rustix::thread::configure_capability_in_ambient_set(*right, true))
 }
 
 /// Root that has nobody else to become is root no more for what it starts: no right comes with the number 0.

@@ -74,6 +74,7 @@ pub(crate) struct Instance {
     events: u32,
     /// What it said behind its last answer.
     said: Vec<u8>,
+    killed: bool,
 }
 
 /// Events that one process runs at most, where it may run many. What code leaks it does not leak for ever.
@@ -115,6 +116,17 @@ impl Process {
             || memory::is_ending(self.pid) && tree::wait_readable(&self.pidfd, ENDED_WITHIN)
     }
 
+    /// Kills this one process, unless it has been reaped; false then, and where the handle that came is of another. The number is of
+    /// a process of the sender's namespace: the kernel translates it, whatever number the sender gives.
+    fn kill(&self) -> bool {
+        let ours = memory::pid_of(self.pidfd.as_fd()) == Some(self.pid);
+        if ours {
+            // It may end by itself just now.
+            let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        }
+        ours
+    }
+
     /// The process above everything the Instance started.
     fn top_pid(&self) -> Option<u32> {
         memory::pid_of(self.top.as_fd())
@@ -147,6 +159,9 @@ enum Origin {
 
 /// What an Instance says of itself first: that it is there, in its forked or its single form.
 pub(crate) const ANNOUNCED: u8 = b'P';
+
+/// What a zygote says in place of an Instance that it could not make; the number of an error follows.
+const REFUSED: u8 = b'!';
 
 /// It hands over a socket, on which its program is spoken with from then on.
 pub(crate) const HANDED: u8 = b'S';
@@ -260,11 +275,19 @@ impl Instance {
             self.process = Some(Process { pid: credentials, pidfd, status: None, top });
             return Ok(());
         }
-        Err(std::io::Error::other(if length == 0 {
-            "it ended before it was there"
-        } else {
-            "no announcement"
+        Err(std::io::Error::other(match notice {
+            _ if length == 0 => "it ended before it was there".to_owned(),
+            [REFUSED] => format!("it could not be forked: {}", self.refusal()),
+            _ => "no announcement".to_owned(),
         }))
+    }
+
+    /// What the zygote says of an Instance that it could not make.
+    fn refusal(&self) -> std::io::Error {
+        let mut digits = [0; 16];
+        let length = receive_now(&self.event, &mut digits).unwrap_or(0);
+        let number = str::from_utf8(&digits[..length]).ok().and_then(|digits| digits.parse().ok());
+        number.map_or(std::io::ErrorKind::Other.into(), std::io::Error::from_raw_os_error)
     }
 
     /// The talk with a program that handed this socket over; none if it should not have.
@@ -321,8 +344,25 @@ impl Instance {
         zygote::launch_failure(&tree.control)
     }
 
+    /// Ends one that has answered: its process now, whatever else it started within moments. What it stood in may be used again, if it
+    /// left nothing there; the zygote finds that out once it is told.
+    pub(crate) fn retire(mut self) -> Option<Arc<Zygote>> {
+        let (Origin::Forked { zygote, number }, Some(process)) = (&self.origin, &self.process) else {
+            return None;
+        };
+        if self.killed || !process.kill() {
+            return None;
+        }
+        self.killed = true;
+        zygote.note_answered(*number);
+        Some(Arc::clone(zygote))
+    }
+
     /// Ends everything it started, without waiting for that; nothing happens the second time.
     pub(crate) fn kill(&mut self) {
+        if std::mem::replace(&mut self.killed, true) {
+            return;
+        }
         let answers = self.process.is_some() || self.is_doomed() || self.is_heard_of();
         match &self.origin {
             Origin::Forked { zygote, .. } => {
@@ -356,7 +396,7 @@ impl Instance {
     fn is_heard_of(&mut self) -> bool {
         let heard = tree::wait_readable(&self.event, ANNOUNCED_WITHIN);
         if heard {
-            // One that could not be made or ended before it was there took its init along.
+            // The zygote ends the cell of one that ended before it was there.
             let _ = self.meet();
         }
         heard
@@ -398,6 +438,7 @@ impl Channel {
             group,
             events: 0,
             said: Vec::new(),
+            killed: false,
         }
     }
 }

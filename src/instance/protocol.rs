@@ -184,10 +184,18 @@ pub(crate) struct Report {
 }
 
 /// The order to fork an Instance; these descriptors travel along: event, stdout, stderr, without
-/// namespaces its supervisor's leash, and what it enters its control groups by.
-pub(crate) fn order_new(number: u64) -> [u8; 9] {
-    order(b'N', number)
+/// namespaces its supervisor's leash, and what it enters its control groups by. Tells of `answered` as [`order_answered`] does.
+pub(crate) fn order_new(number: u64, answered: &[u64]) -> Vec<u8> {
+    order_with(b'N', number, answered)
 }
+
+/// Tells that Instances have answered and were killed, so that nothing but their processes has to go if they left nothing.
+pub(crate) fn order_answered(answered: &[u64]) -> Vec<u8> {
+    order_with(b'E', 0, answered)
+}
+
+/// How many numbers one order may carry.
+pub(crate) const NUMBERS_MAX: usize = 256;
 
 /// The order to wait for an Instance's process and say how it ended.
 pub(crate) fn order_wait(number: u64) -> [u8; 9] {
@@ -202,8 +210,12 @@ pub(crate) fn order_reap() -> [u8; 9] {
 /// The order that each Instance from now on copies or maps ranges of its memory before its event comes: where each begins, and in the
 /// twelve bits that are zero there, how many times 4 KiB it has.
 pub(crate) fn order_prefault(ranges: &[u64]) -> Vec<u8> {
-    let mut bytes = order(b'P', ranges.len() as u64).to_vec();
-    bytes.extend(ranges.iter().flat_map(|range| range.to_le_bytes()));
+    order_with(b'P', 0, ranges)
+}
+
+fn order_with(kind: u8, number: u64, numbers: &[u64]) -> Vec<u8> {
+    let mut bytes = order(kind, number).to_vec();
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
     bytes
 }
 

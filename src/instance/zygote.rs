@@ -28,8 +28,9 @@ use crate::instance::{memory, wire};
 use crate::model::invocation::Outcome;
 use crate::model::runtime::Language;
 
-/// How long a zygote may take to make room for some 200 orders; it needs about a millisecond for each.
-const ROOM_WITHIN: Duration = Duration::from_secs(1);
+/// How long a zygote may take to make room for some 200 orders; it needs about a millisecond for each, and a few where its code takes
+/// long to get ready.
+const ROOM_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often others may be quicker to take that room: enough for thousands who order at once.
 const ROOM_WAITS_MAX: usize = 20;
@@ -57,6 +58,8 @@ pub(crate) struct Zygote {
     pub(crate) groups: Option<Arc<Groups>>,
     next: AtomicU64,
     lessons: Lessons,
+    /// Instances that have answered and were killed, of which it was not told yet.
+    answered: Mutex<Vec<u64>>,
     /// Held over a question and its answer on the control socket.
     asking: Mutex<()>,
     unreaped: AtomicBool,
@@ -130,6 +133,7 @@ impl Zygote {
             tree,
             next: AtomicU64::new(1),
             lessons: Lessons::default(),
+            answered: Mutex::default(),
             asking: Mutex::new(()),
             unreaped: AtomicBool::new(false),
             forsaken: AtomicBool::new(false),
@@ -141,15 +145,24 @@ impl Zygote {
     /// waits for room.
     pub(crate) fn order(&self, fds: &[BorrowedFd<'_>]) -> io::Result<u64> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let answered = self.take_answered();
+        let sent = self.send_patiently(&protocol::order_new(number, &answered), fds);
+        if sent.is_err() {
+            self.put_back(answered);
+        }
+        sent.map(|()| number)
+    }
+
+    fn send_patiently(&self, order: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         for _ in 0..ROOM_WAITS_MAX {
-            match wire::send(&self.tree.control, &protocol::order_new(number), fds) {
+            match wire::send(&self.tree.control, order, fds) {
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
                     if !tree::wait_writable(&self.tree.control, ROOM_WITHIN) {
                         self.forsake();
                         return Err(cause);
                     }
                 }
-                sent => return sent.map(|()| number),
+                sent => return sent,
             }
         }
         Err(io::Error::from(io::ErrorKind::TimedOut))
@@ -193,6 +206,33 @@ impl Zygote {
         }
     }
 
+    /// An Instance has answered and was killed. It is told so along with the next order, or by [`Zygote::tell_answered`].
+    pub(crate) fn note_answered(&self, number: u64) {
+        self.answered.lock().expect("no holder of this lock can panic").push(number);
+        self.note_killed();
+    }
+
+    /// Tells it of those that have answered, if there are any it has not been told of.
+    pub(crate) fn tell_answered(&self) {
+        let answered = self.take_answered();
+        if !answered.is_empty()
+            && wire::send(&self.tree.control, &protocol::order_answered(&answered), &[]).is_err()
+        {
+            // It is too busy to hear it now.
+            self.put_back(answered);
+        }
+    }
+
+    fn put_back(&self, answered: Vec<u64>) {
+        self.answered.lock().expect("no holder of this lock can panic").extend(answered);
+    }
+
+    fn take_answered(&self) -> Vec<u64> {
+        let mut answered = self.answered.lock().expect("no holder of this lock can panic");
+        let from = answered.len().saturating_sub(protocol::NUMBERS_MAX);
+        answered.split_off(from)
+    }
+
     /// An Instance was killed and waits to be reaped.
     pub(crate) fn note_killed(&self) {
         self.unreaped.store(true, Ordering::Relaxed);
@@ -200,6 +240,7 @@ impl Zygote {
 
     /// Has the dead reaped, if there may be any; orders for new Instances do that along the way.
     pub(crate) fn reap(&self) {
+        self.tell_answered();
         if self.unreaped.swap(false, Ordering::Relaxed) {
             // A full socket means that orders are waiting, and with them reaping.
             let _ = wire::send(&self.tree.control, &protocol::order_reap(), &[]);

@@ -52,8 +52,10 @@ pub(crate) fn order(orders: &Sender<Done>, shared: &Shared, done: Done) {
 
 fn carry_out(shared: &Shared, done: Done) {
     done.instance.teach();
-    drop(done.instance);
+    let zygote = done.instance.retire();
     done.slot.top_up(shared.means());
+    // Most have been told by the order for another.
+    zygote.inspect(|zygote| zygote.tell_answered());
 }
 
 /// How long after a failure what should stay parked is loaded again.

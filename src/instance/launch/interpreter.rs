@@ -58,7 +58,7 @@ impl Launcher {
         let is_set = |is: bool| if is { "1" } else { "0" };
         let mut start = command(&paths.shim);
         start.arg(if self.order.language() == Some(Language::Go) { "g" } else { "h" });
-        start.args([isolation.pid_namespace, isolation.fresh_mounts, isolation.fresh_proc].map(is_set));
+        start.args([isolation.cell, isolation.fresh_proc].map(is_set));
         start.args([isolation.groups.to_string(), isolation.landlock_abi.to_string()]);
         start.args([isolation.tmp_options, isolation.landlock_rules]).arg(isolation.tmp);
         start.arg(&self.order.interpreter.program);
@@ -132,8 +132,7 @@ impl Launcher {
         let forks = self.order.role == Role::Zygote;
         let inside = walls.namespaces && forks;
         Isolation {
-            pid_namespace: inside,
-            fresh_mounts: inside,
+            cell: inside,
             fresh_proc: inside && walls.fresh_proc,
             groups: if forks { walls.groups } else { 0 },
             landlock_abi: walls.landlock_abi,
@@ -166,8 +165,7 @@ impl Launcher {
 /// How an Instance is walled in: `struct isolation` of `shim/shim.h`.
 #[derive(Serialize)]
 struct Isolation {
-    pid_namespace: bool,
-    fresh_mounts: bool,
+    cell: bool,
     fresh_proc: bool,
     groups: usize,
     landlock_abi: i32,
@@ -259,6 +257,6 @@ mod tests {
         assert!(!rules.lines().any(|rule| ["r/", "r/home", "r/srv", "w/tmp"].contains(&rule)), "{rules}");
         let config = launcher.bootstrap_config("/x");
         assert_eq!((&config["code"], &config["handler_file"]), (&json!("/srv/code"), &json!("index")));
-        assert_eq!(config["isolation"]["fresh_mounts"], false, "they would be the host's");
+        assert_eq!(config["isolation"]["cell"], false, "its mounts would be the host's");
     }
 }

@@ -9,7 +9,7 @@
 #include "starter.h"
 
 enum {
-    LIBRARY_PORT = 28902, AF_UNIX_ = 1, SECCOMP_GET_ACTION_AVAIL_ = 2, SECCOMP_SET_MODE_FILTER_ = 1,
+    LIBRARY_PORT = 28902, SECCOMP_GET_ACTION_AVAIL_ = 2, SECCOMP_SET_MODE_FILTER_ = 1,
     SECCOMP_FILTER_FLAG_NEW_LISTENER_ = 8, RET_USER_NOTIF_ = 0x7fc00000, RET_ALLOW_ = 0x7fff0000, RET_ERRNO_ = 0x50000,
     NOTIF_FLAG_CONTINUE_ = 1, ADDFD_FLAG_SETFD_ = 1, EPERM_ = 1, POLL_AGAIN_MS = 2, BACKLOG = 8,
 };
@@ -191,6 +191,7 @@ static void call_until_it_answers(const struct sockaddr_in_ *name, long child)
     for (;;) {
         long connection = SYS3(NR_socket, AF_INET_, SOCK_STREAM_ | SOCK_CLOEXEC_, 0);
         if (SYS3(NR_connect, connection, name, sizeof *name) == 0) {
+            fnlite_parked();
             hand(connection);
             follow(child);
         }
@@ -222,6 +223,7 @@ void become_courier(char *program, char **args, char **env, const char *tmp)
     if (!asks)
         call_until_it_answers(&name, child);
     pass(pair[0], 0, 0, &listener);
+    fnlite_parked();
     SYS1(NR_close, pair[0]);
     if (listener < 0)
         follow(child);

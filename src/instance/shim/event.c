@@ -55,6 +55,9 @@ int fnlite_receive(void *into, unsigned long length)
 /* The lengths of request id and event, which follow. */
 int fnlite_receive_lengths(unsigned lengths[2])
 {
+    fnlite_parked();
+    if (ahead_from == ahead_to)
+        await_input(EVENT_FD);
     return fnlite_receive(lengths, 8);
 }
 

@@ -1,56 +1,10 @@
-/* What a language runtime cannot do for itself: give the process it is about to fork a pid namespace with an init, and
- * wall that process in once it exists.
+/* What a language runtime cannot do for itself: wall in a process that it has forked.
  *
  * Everything here may run in a process whose other threads are gone: no allocation, no locks, no libc.
  * A negative result is -errno; `fnlite_isolate` adds the failed step times 1000, so that the log can name it.
  */
 #include "shim.h"
 #include "sys.h"
-
-/* clone(CLONE_VM | CLONE_VFORK) whose child does nothing but execveat, on a stack of its own: sharing the parent's would
- * let the child overwrite its return address. */
-static long spawn_init(int program, char **args, char **env)
-{
-    static char stack[4096] __attribute__((aligned(16)));
-    const ulong flags = CLONE_VM_ | CLONE_VFORK_ | SIGCHLD_;
-#if defined(__x86_64__)
-    long result;
-    register ulong r10 __asm__("r10") = 0;
-    register ulong r8 __asm__("r8") = 0;
-    register ulong r12 __asm__("r12") = (ulong)program;
-    register ulong r13 __asm__("r13") = (ulong)args;
-    register ulong r14 __asm__("r14") = (ulong)env;
-    register ulong r15 __asm__("r15") = (ulong)"";
-    __asm__ volatile(
-        "syscall\n test %%rax,%%rax\n jnz 1f\n"
-        "mov %[execveat],%%eax\n mov %%r12,%%rdi\n mov %%r15,%%rsi\n mov %%r13,%%rdx\n mov %%r14,%%r10\n"
-        "mov $0x1000,%%r8d\n syscall\n mov $127,%%edi\n mov %[exit],%%eax\n syscall\n hlt\n 1:\n"
-        : "=a"(result)
-        : "a"(NR_clone), "D"(flags), "S"(stack + sizeof stack), "d"(0), "r"(r10), "r"(r8), "r"(r12), "r"(r13), "r"(r14),
-          "r"(r15), [execveat] "i"(NR_execveat), [exit] "i"(NR_exit_group)
-        : "rcx", "r11", "memory", "cc");
-    return result;
-#else
-    register ulong x8 __asm__("x8") = NR_clone;
-    register ulong x0 __asm__("x0") = flags;
-    register ulong x1 __asm__("x1") = (ulong)(stack + sizeof stack);
-    register ulong x2 __asm__("x2") = 0;
-    register ulong x3 __asm__("x3") = 0;
-    register ulong x4 __asm__("x4") = 0;
-    register ulong x9 __asm__("x9") = (ulong)program;
-    register ulong x10 __asm__("x10") = (ulong)"";
-    register ulong x11 __asm__("x11") = (ulong)args;
-    register ulong x12 __asm__("x12") = (ulong)env;
-    __asm__ volatile(
-        "svc 0\n cbnz x0,1f\n mov x0,x9\n mov x1,x10\n mov x2,x11\n mov x3,x12\n mov x4,#0x1000\n mov x8,%[execveat]\n"
-        "svc 0\n mov x0,#127\n mov x8,%[exit]\n svc 0\n 1:\n"
-        : "+r"(x0)
-        : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x9), "r"(x10), "r"(x11), "r"(x12),
-          [execveat] "i"(NR_execveat), [exit] "i"(NR_exit_group)
-        : "memory", "cc");
-    return (long)x0;
-#endif
-}
 
 /* Once in a new interpreter: it dies with whatever started it, what loses its parent while the code is loaded becomes its
  * child (so that it is noticed), and its main stack may grow to 8 MB. The launcher sets the soft limit to what glibc shall
@@ -64,22 +18,8 @@ void fnlite_setup(int forks)
         SYS2(NR_prctl, PR_SET_CHILD_SUBREAPER_, 1);
 }
 
-/* Before fork: what is forked next lands in a new pid namespace whose pid 1 is `init_program`. Returns the init's pid. */
-int fnlite_before_fork(int init_program)
-{
-    static char *args[] = { "init", 0 };
-    static char *env[] = { 0 };
-    long result = SYS1(NR_unshare, CLONE_NEWPID_);
-    return (int)(result < 0 ? result : spawn_init(init_program, args, env));
-}
-
-/* After fork, in the parent: forks go to the parent's own pid namespace again. `own` is a pidfd of the parent. */
-int fnlite_after_fork(int own)
-{
-    return (int)SYS2(NR_setns, own, CLONE_NEWPID_);
-}
-
-static char *decimal(ulong value, char *end)
+/* The digits of a number, ending at `end`; where they begin. */
+char *fnlite_decimal(ulong value, char *end)
 {
     *--end = 0;
     do
@@ -92,7 +32,7 @@ static char *decimal(ulong value, char *end)
 int fnlite_become_supervisor(int init_program, int leash, int main_pid)
 {
     char leash_text[12], pid_text[12];
-    char *args[] = { "init", "s", decimal(leash, leash_text + 12), decimal(main_pid, pid_text + 12), 0 };
+    char *args[] = { "init", "s", fnlite_decimal(leash, leash_text + 12), fnlite_decimal(main_pid, pid_text + 12), 0 };
     char *env[] = { 0 };
     SYS3(NR_fcntl, leash, 2 /* F_SETFD */, 0);
     return (int)SYS5(NR_execveat, init_program, "", args, env, AT_EMPTY_PATH_);
@@ -174,15 +114,16 @@ static long landlock(int abi, const char *rules, const char *tmp)
     return result;
 }
 
-static long own_mounts(const char *tmp_options)
+/* Joins the mounts and the IPC of a cell; the pid namespace this process was born in. The working directory stays what it is called. One
+ * among the zygote's temporary files is not there. */
+static long enter_cell(int handle)
 {
-    long result = SYS1(NR_unshare, CLONE_NEWNS_ | CLONE_NEWIPC_);
-    if (result < 0)
-        return result;
-    result = SYS5(NR_mount, "tmpfs", "/tmp", "tmpfs", MS_NOSUID_ | MS_NODEV_, tmp_options);
-    if (result < 0)
-        return result;
-    return SYS5(NR_mount, "tmpfs", "/dev/shm", "tmpfs", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, tmp_options);
+    char place[PATH_ROOM];
+    long named = SYS2(NR_getcwd, place, sizeof place);
+    long result = SYS2(NR_setns, handle, CLONE_NEWNS_ | CLONE_NEWIPC_);
+    if (result >= 0 && named > 0)
+        SYS1(NR_chdir, place);
+    return result;
 }
 
 static long drop_capabilities(void)
@@ -231,7 +172,7 @@ static long announce(int top_pid)
  * from it. */
 static long make_tmp(const char *below, ulong number, char path[PATH_ROOM])
 {
-    char digits[24], *at = decimal(number, digits + sizeof digits);
+    char digits[24], *at = fnlite_decimal(number, digits + sizeof digits);
     ulong length = 0;
     for (; *below && length < PATH_ROOM - sizeof digits - 1; length++)
         path[length] = *below++;
@@ -250,10 +191,10 @@ static int restrict_to(const struct isolation *how, const char *tmp)
     return 0;
 }
 
-/* In the child: from here on it is the walled-in Instance. Landlock comes after the mounts, since a landlocked process
+/* In the child, with the handle of its cell if it has one: from here on it is the walled-in Instance. Landlock comes after the mounts, since a landlocked process
  * may not mount; capabilities go last of what needs them; PDEATHSIG is set again because a change of credentials clears
  * it. */
-int fnlite_isolate(const struct isolation *how, ulong number, int event, int out, int err, int top_pid)
+int fnlite_isolate(const struct isolation *how, ulong number, int event, int out, int err, int cell, int top_pid)
 {
     u64 no_signals = 0;
     SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &no_signals, 0, 8);
@@ -264,10 +205,8 @@ int fnlite_isolate(const struct isolation *how, ulong number, int event, int out
         STEP(1, SYS3(NR_dup3, err, 2, 0));
     if (event != EVENT_FD)
         STEP(1, SYS3(NR_dup3, event, EVENT_FD, O_CLOEXEC_));
-    if (how->fresh_mounts)
-        STEP(2, own_mounts(how->tmp_options));
-    if (how->fresh_proc)
-        STEP(3, SYS5(NR_mount, "proc", "/proc", "proc", MS_NOSUID_ | MS_NODEV_ | MS_NOEXEC_, 0));
+    if (cell)
+        STEP(2, enter_cell(cell));
     STEP(4, drop_capabilities());
     STEP(5, SYS5(NR_prctl, PR_SET_NO_NEW_PRIVS_, 1, 0, 0, 0));
     STEP(6, SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_));

@@ -8,9 +8,8 @@ enum { EVENT_FD = 3, INIT_FD = 4 };
 
 /* How an Instance is walled in. */
 struct isolation {
-    int pid_namespace;       /* forked into a pid namespace of its own; else under a supervisor */
-    int fresh_mounts;        /* private /tmp, /dev/shm and SysV IPC */
-    int fresh_proc;          /* a /proc of the new pid namespace */
+    int cell;                /* forked into namespaces of its own (see cell.c); else under a supervisor */
+    int fresh_proc;          /* a cell has a /proc of its pid namespace */
     int groups;              /* control groups to enter; each has a descriptor of the order */
     int landlock_abi;        /* 0: none */
     const char *tmp_options; /* of the two tmpfs */
@@ -27,16 +26,27 @@ struct fork_hooks {
 
 /* shim.c */
 void fnlite_setup(int forks);
-int fnlite_before_fork(int init_program);
-int fnlite_after_fork(int own);
 int fnlite_become_supervisor(int init_program, int leash, int main_pid);
 int fnlite_restrict(const struct isolation *how);
 int fnlite_hand_over(char byte, const int *fds, int count);
-int fnlite_isolate(const struct isolation *how, unsigned long number, int event, int out, int err, int top_pid);
+int fnlite_isolate(const struct isolation *how, unsigned long number, int event, int out, int err, int cell,
+                   int top_pid);
+char *fnlite_decimal(unsigned long value, char *end);
 
 /* zygote.c: carries out orders for ever; returns in each Instance, walled in, its number or what fnlite_isolate failed
  * with. */
 long fnlite_serve(int init_program, const struct isolation *how, const struct fork_hooks *hooks);
+
+/* parking.c, in a zygote: before it forks, waits until few enough get ready; notes the number (never 0) of what it has forked, and of what
+ * has ended. */
+void fnlite_parking_open(void);
+void fnlite_parking_wait(void (*reap)(void));
+void fnlite_parking_begins(unsigned long long number);
+void fnlite_parking_is_over(unsigned long long number);
+
+/* parking.c, in an Instance: it has that number; it is ready for its event, as it says once. */
+void fnlite_parking_is_mine(unsigned long long number);
+void fnlite_parked(void);
 
 /* collapse.c: for a zygote that has forked; how many blocks of code are in huge pages now that were not. */
 int fnlite_collapse(void);

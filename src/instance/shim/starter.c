@@ -55,18 +55,17 @@ static int is_set(const char *word)
     return word[0] == '1';
 }
 
-/* The eight words after MODE. */
+/* The seven words after MODE. */
 static struct isolation read_isolation(char **words)
 {
     return (struct isolation){
-        .pid_namespace = is_set(words[0]),
-        .fresh_mounts = is_set(words[1]),
-        .fresh_proc = is_set(words[2]),
-        .groups = number_of(words[3]),
-        .landlock_abi = number_of(words[4]),
-        .tmp_options = words[5],
-        .landlock_rules = words[6],
-        .tmp = words[7],
+        .cell = is_set(words[0]),
+        .fresh_proc = is_set(words[1]),
+        .groups = number_of(words[2]),
+        .landlock_abi = number_of(words[3]),
+        .tmp_options = words[4],
+        .landlock_rules = words[5],
+        .tmp = words[6],
     };
 }
 
@@ -163,6 +162,7 @@ static void become(char mode, ulong number, const char *tmp, char *program, char
         open_door(env);
     if (mode == 'g')
         become_courier(program, args, env, *tmp ? folder + 7 : "/tmp");
+    fnlite_parked(); /* as far as can be known */
     tell_not_started(program, SYS3(NR_execve, program, args, env));
 }
 
@@ -172,7 +172,7 @@ __attribute__((used)) void run(ulong *stack)
     static char *env[ENV_MAX];
     ulong count = stack[0];
     char **args = (char **)(stack + 1), **given = args + count + 1;
-    if (count < 11)
+    if (count < 10)
         SYS1(NR_exit_group, 64);
     for (int i = 0; given[i] && i < ENV_MAX - 1; i++)
         env[i] = given[i];
@@ -187,7 +187,7 @@ __attribute__((used)) void run(ulong *stack)
     long number = fnlite_serve(INIT_FD, &how, &hooks);
     if (number < 0)
         fail(number);
-    become(args[1][0], (ulong)number, how.tmp, args[10], env);
+    become(args[1][0], (ulong)number, how.tmp, args[9], env);
 }
 
 #if defined(__x86_64__)

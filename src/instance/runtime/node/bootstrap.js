@@ -615,8 +615,8 @@ async function single(isolation) {
 }
 
 async function zygote(isolation) {
-  const { tmp, fresh_mounts: freshMounts } = config.isolation;
-  if (!freshMounts) {
+  const { tmp, cell } = config.isolation;
+  if (!cell) {
     walled(shim.restrict(...isolation)); // no mounts will follow, so loading is held as well
   }
   const unforkable = cannotFork();
@@ -688,7 +688,7 @@ function main() {
   watchErrors();
   shim.setup(config.single ? 0 : 1);
   const walls = config.isolation;
-  const isolation = [walls.pid_namespace, walls.fresh_mounts, walls.fresh_proc, walls.groups, walls.landlock_abi]
+  const isolation = [walls.cell, walls.fresh_proc, walls.groups, walls.landlock_abi]
     .map(Number)
     .concat([walls.tmp_options, walls.landlock_rules, walls.tmp].map((text) => Buffer.from(`${text}\0`)));
   return config.single ? single(isolation) : zygote(isolation);

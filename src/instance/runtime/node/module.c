@@ -13,7 +13,7 @@ enum { NR_waitid = 95, NR_getrandom = 278 };
 #endif
 
 enum {
-    MADV_DOFORK_ = 11, P_ALL_ = 0, WEXITED_ = 4, WNOWAIT_ = 0x1000000, O_WRONLY_ = 1,
+    MADV_DOFORK_ = 11, P_ALL_ = 0, WEXITED_ = 4, WNOWAIT_ = 0x1000000,
     LINE_MAX = 256, TEXT_MAX = 4096, ARGUMENTS_MAX = 8,
 };
 
@@ -87,14 +87,13 @@ static struct isolation isolation_of(Env env, Value arguments[ARGUMENTS_MAX])
 {
     ulong length;
     return (struct isolation){
-        .pid_namespace = int_of(env, arguments[0]),
-        .fresh_mounts = int_of(env, arguments[1]),
-        .fresh_proc = int_of(env, arguments[2]),
-        .groups = int_of(env, arguments[3]),
-        .landlock_abi = int_of(env, arguments[4]),
-        .tmp_options = bytes_of(env, arguments[5], &length),
-        .landlock_rules = bytes_of(env, arguments[6], &length),
-        .tmp = bytes_of(env, arguments[7], &length),
+        .cell = int_of(env, arguments[0]),
+        .fresh_proc = int_of(env, arguments[1]),
+        .groups = int_of(env, arguments[2]),
+        .landlock_abi = int_of(env, arguments[3]),
+        .tmp_options = bytes_of(env, arguments[4], &length),
+        .landlock_rules = bytes_of(env, arguments[5], &length),
+        .tmp = bytes_of(env, arguments[6], &length),
     };
 }
 
@@ -267,7 +266,7 @@ static Value isolate(Env env, Info info)
     Value arguments[ARGUMENTS_MAX];
     take(env, info, arguments);
     struct isolation how = isolation_of(env, arguments);
-    return number(env, fnlite_isolate(&how, 0, EVENT_FD, 1, 2, (int)SYS0(NR_getpid)));
+    return number(env, fnlite_isolate(&how, 0, EVENT_FD, 1, 2, 0, (int)SYS0(NR_getpid)));
 }
 
 /* ------------------------------------------------------------------------------------------------------------- one event */

@@ -23,7 +23,7 @@ final class Bootstrap
     const ENCODING = JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_LINE_TERMINATORS
         | JSON_PRESERVE_ZERO_FRACTION | JSON_THROW_ON_ERROR;
 
-    const WALLS = 'int pid_namespace, int fresh_mounts, int fresh_proc, int groups, int landlock_abi,
+    const WALLS = 'int cell, int fresh_proc, int groups, int landlock_abi,
         const char *tmp_options, const char *landlock_rules, const char *tmp';
     const SHIM = '
         void fnlite_php_setup(int forks);
@@ -95,14 +95,14 @@ final class Bootstrap
         self::$lengths = self::$shim->new('unsigned int[2]');
         self::$reserve = str_repeat("\0", 65536);
         $walls = $config->isolation;
-        self::$walls = [(int) $walls->pid_namespace, (int) $walls->fresh_mounts, (int) $walls->fresh_proc,
+        self::$walls = [(int) $walls->cell, (int) $walls->fresh_proc,
             (int) $walls->groups, (int) $walls->landlock_abi, $walls->tmp_options, $walls->landlock_rules, $walls->tmp];
         self::$shim->fnlite_php_setup((int) !$config->single);
         if ($config->single) {
             self::walled(self::$shim->fnlite_php_isolate(...self::$walls));
         } else {
             self::$descriptors = self::shared_by_fork();
-            if (!$walls->fresh_mounts) { // no mounts will follow, so loading is held as well
+            if (!$walls->cell) { // no mounts will follow, so loading is held as well
                 self::walled(self::$shim->fnlite_php_restrict(...self::$walls));
             }
         }

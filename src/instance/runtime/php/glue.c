@@ -72,18 +72,18 @@ EXPORTED void fnlite_php_loaded(void)
     loading_single = NOT_LOADING;
 }
 
-static struct isolation isolation_of(int pid_namespace, int fresh_mounts, int fresh_proc, int groups, int landlock_abi,
+static struct isolation isolation_of(int cell, int fresh_proc, int groups, int landlock_abi,
                                      const char *tmp_options, const char *landlock_rules, const char *tmp)
 {
-    return (struct isolation){ pid_namespace, fresh_mounts, fresh_proc, groups,
+    return (struct isolation){ cell, fresh_proc, groups,
                                landlock_abi, tmp_options, landlock_rules, tmp };
 }
 
 /* Forks for ever; returns in each Instance, its number or what the walls failed with. */
-EXPORTED long fnlite_php_serve(int pid_namespace, int fresh_mounts, int fresh_proc, int groups, int landlock_abi,
+EXPORTED long fnlite_php_serve(int cell, int fresh_proc, int groups, int landlock_abi,
                                const char *tmp_options, const char *landlock_rules, const char *tmp)
 {
-    struct isolation how = isolation_of(pid_namespace, fresh_mounts, fresh_proc, groups, landlock_abi, tmp_options,
+    struct isolation how = isolation_of(cell, fresh_proc, groups, landlock_abi, tmp_options,
                                         landlock_rules, tmp);
     const struct fork_hooks none = { 0, 0, 0 };
     fnlite_gather();
@@ -91,21 +91,21 @@ EXPORTED long fnlite_php_serve(int pid_namespace, int fresh_mounts, int fresh_pr
 }
 
 /* Landlock alone, for a zygote that mounts nothing. */
-EXPORTED long fnlite_php_restrict(int pid_namespace, int fresh_mounts, int fresh_proc, int groups, int landlock_abi,
+EXPORTED long fnlite_php_restrict(int cell, int fresh_proc, int groups, int landlock_abi,
                                   const char *tmp_options, const char *landlock_rules, const char *tmp)
 {
-    struct isolation how = isolation_of(pid_namespace, fresh_mounts, fresh_proc, groups, landlock_abi, tmp_options,
+    struct isolation how = isolation_of(cell, fresh_proc, groups, landlock_abi, tmp_options,
                                         landlock_rules, tmp);
     return fnlite_restrict(&how);
 }
 
 /* Walls this very process in. */
-EXPORTED long fnlite_php_isolate(int pid_namespace, int fresh_mounts, int fresh_proc, int groups, int landlock_abi,
+EXPORTED long fnlite_php_isolate(int cell, int fresh_proc, int groups, int landlock_abi,
                                  const char *tmp_options, const char *landlock_rules, const char *tmp)
 {
-    struct isolation how = isolation_of(pid_namespace, fresh_mounts, fresh_proc, groups, landlock_abi, tmp_options,
+    struct isolation how = isolation_of(cell, fresh_proc, groups, landlock_abi, tmp_options,
                                         landlock_rules, tmp);
-    return fnlite_isolate(&how, 0, EVENT_FD, 1, 2, (int)SYS0(NR_getpid));
+    return fnlite_isolate(&how, 0, EVENT_FD, 1, 2, 0, (int)SYS0(NR_getpid));
 }
 
 /* Whether an event is there already. */

@@ -559,7 +559,7 @@ def single(shim, config, isolation):
 def zygote(shim, config, isolation):
     global reads_plainly
     before = shared_by_fork()
-    if not config["isolation"]["fresh_mounts"]:
+    if not config["isolation"]["cell"]:
         walled(shim.restrict(*isolation))  # no mounts will follow, so loading is held as well
     handler, failure, took_us = load(config)
     tmp = config["isolation"]["tmp"]
@@ -645,7 +645,7 @@ def main():
     open_streams(shim)
     shim.setup(not config["single"])
     walls = config["isolation"]
-    isolation = (walls["pid_namespace"], walls["fresh_mounts"], walls["fresh_proc"], walls["groups"],
+    isolation = (walls["cell"], walls["fresh_proc"], walls["groups"],
                  walls["landlock_abi"], walls["tmp_options"].encode(), walls["landlock_rules"].encode(),
                  walls["tmp"].encode())
     (single if config["single"] else zygote)(shim, config, isolation)

@@ -56,8 +56,8 @@ extern int PyFile_SetEncodingAndErrors(Object *file, const char *encoding, const
 
 static int isolation_of(Object *args, struct isolation *how)
 {
-    const char *format = Py_InitModule4_64 ? "iiiiisss" : "iiiiiyyy";
-    return PyArg_ParseTuple(args, format, &how->pid_namespace, &how->fresh_mounts, &how->fresh_proc, &how->groups,
+    const char *format = Py_InitModule4_64 ? "iiiisss" : "iiiiyyy";
+    return PyArg_ParseTuple(args, format, &how->cell, &how->fresh_proc, &how->groups,
                             &how->landlock_abi, &how->tmp_options, &how->landlock_rules, &how->tmp);
 }
 
@@ -103,7 +103,7 @@ static Object *isolate(Object *self, Object *args)
     (void)self;
     if (!isolation_of(args, &how))
         return 0;
-    return PyLong_FromLong(fnlite_isolate(&how, 0, EVENT_FD, 1, 2, (int)SYS0(NR_getpid)));
+    return PyLong_FromLong(fnlite_isolate(&how, 0, EVENT_FD, 1, 2, 0, (int)SYS0(NR_getpid)));
 }
 
 static Object *receive_bytes(ulong length)
