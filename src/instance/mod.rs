@@ -4,9 +4,9 @@
 //! after another. It comes from a
 //! [`zygote::Zygote`] that loaded the code once and forks, or is started ahead by itself where the code must not be forked.
 //!
-//! What must stay true: a process is killed by killing its whole tree, at the latest when its value is dropped; nothing a
-//! child does (silence, floods, forged frames, closed sockets) makes a wait here longer than its deadline; what a child sends
-//! is bounded before it is believed.
+//! What must stay true: a process is killed with its whole tree, at the latest when its value is dropped (of one that has
+//! answered, what it started goes moments later, when its zygote has buried it); nothing a child does (silence, floods, forged
+//! frames, closed sockets) makes a wait here longer than its deadline; what a child sends is bounded before it is believed.
 
 pub(crate) mod cgroup;
 pub(crate) mod filter;
