@@ -2,7 +2,7 @@
 //! there. Runs in the launched process, in a mount namespace of its own, before any user code.
 //!
 //! Sources are taken as detached trees before the new root is mounted anywhere, so nothing here depends on where the
-//! database or the interpreter live. Fewer mounts are better: every Instance copies them all.
+//! database or the interpreter live. Fewer mounts are better: every cell copies them all.
 
 use std::fs;
 use std::io;

@@ -108,11 +108,6 @@ const TRACES: [&str; 12] = [
 /// How many runs look for what one has left: more than are parked.
 const LOOKS: usize = 12;
 
-/// The level that server has reached.
-fn level_of(server: &Server) -> u64 {
-    server.get("/readyz")["isolation_level"].as_u64().unwrap()
-}
-
 /// Whether the kernel lets it be found out that nothing is left, and Landlock keeps descriptors where they are.
 fn can_be_used_again() -> bool {
     Path::new("/proc/sys/kernel/ns_last_pid").exists() && landlock_abi() >= 6
@@ -145,10 +140,10 @@ fn can_leave(server: &Server, kind: &str) -> bool {
 fn what_one_run_leaves_behind_no_other_finds_at_any_level_with_namespaces() {
     for level in [3, 5] {
         let server = Server::at_level(level);
-        if level_of(server) < 3 {
+        if server.level() < 3 {
             eprintln!(
                 "SKIPPED: this machine gives runs no namespaces; the server reached level {}",
-                level_of(server)
+                server.level()
             );
             return;
         }
@@ -172,7 +167,7 @@ fn what_one_run_leaves_behind_no_other_finds_at_any_level_with_namespaces() {
 #[test]
 fn what_was_left_as_it_was_is_used_again_and_looks_the_same() {
     let server = Server::start(&[]);
-    if level_of(&server) < 3 || !can_be_used_again() {
+    if server.level() < 3 || !can_be_used_again() {
         eprintln!("SKIPPED: this machine has no namespaces, ns_last_pid or scopes of Landlock (Linux 6.12)");
         return;
     }

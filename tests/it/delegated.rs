@@ -74,17 +74,13 @@ impl Drop for Group {
     }
 }
 
-fn level(server: &Server) -> u64 {
-    server.get("/readyz")["isolation_level"].as_u64().unwrap()
-}
-
 #[test]
 fn a_server_moves_out_of_its_group_and_back() {
     let Some(group) = Group::new("alone") else { return };
     // The second would not get in if the first had left the group divided.
     for _ in 0..2 {
         let server = group.serve("");
-        assert!(level(&server) >= 4, "{}", server.place().said());
+        assert!(server.level() >= 4, "{}", server.place().said());
         assert_eq!(server.value_of("hello", &expression("event"), "7"), 7);
         assert_eq!(group.members(""), [0; 0]);
         assert!(group.members("fnlite-server").contains(&server.pid()));
@@ -99,7 +95,7 @@ fn who_shares_its_group_with_others_leaves_it_as_it_is() {
     let mut other = group.start_another();
     wait::until("the other is there", || (group.members("") == [other.id()]).then_some(()));
     let server = group.serve("");
-    assert_eq!(level(&server), 3);
+    assert_eq!(server.level(), 3);
     let said = server.place().said();
     assert!(said.contains("other processes are in it, too"), "{said}");
     assert_eq!(server.value_of("hello", &expression("event"), "7"), 7);
@@ -119,7 +115,7 @@ fn after_a_kill_the_next_is_started_where_the_server_was() {
     // Somebody may be dying in it for a moment.
     wait::until("what was left is gone", || {
         let next = group.serve("fnlite-server");
-        assert!(level(&next) >= 4, "{}", next.place().said());
+        assert!(next.level() >= 4, "{}", next.place().said());
         assert!(next.stop().0.success());
         (!left.exists()).then_some(())
     });

@@ -248,6 +248,12 @@ impl Server {
         self.record(request_id)
     }
 
+    /// The isolation level that it has reached.
+    #[track_caller]
+    pub(crate) fn level(&self) -> u64 {
+        self.get("/readyz")["isolation_level"].as_u64().unwrap()
+    }
+
     /// A value of `/metrics` without labels.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str) -> u64 {

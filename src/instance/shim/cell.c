@@ -198,9 +198,9 @@ int fnlite_cell_enter(struct cell **cell, int init_program, int own, const struc
     return result;
 }
 
-int fnlite_cell_leave(int own)
+void fnlite_cell_leave(int own)
 {
-    return (int)SYS2(NR_setns, own, CLONE_NEWPID_);
+    SYS2(NR_setns, own, CLONE_NEWPID_);
 }
 
 int fnlite_cell_is_kept(struct cell *cell)

@@ -24,7 +24,7 @@ enum {
 int fnlite_cell_enter(struct cell **cell, int init_program, int own, const struct isolation *how);
 
 /* Forks go to this process's own pid namespace again. */
-int fnlite_cell_leave(int own);
+void fnlite_cell_leave(int own);
 
 /* Something was forked into it; false if it can be used only this once, and nothing is to be known of it any more. */
 int fnlite_cell_is_kept(struct cell *cell);

@@ -5,9 +5,7 @@
 /* Whether an event is there already, so that somebody waits for whatever is done before it is taken. */
 int fnlite_is_awaited(void)
 {
-    struct timespec_ no_time = { 0, 0 };
-    struct pollfd_ wait = { EVENT_FD, POLLIN_, 0 };
-    return SYS5(NR_ppoll, &wait, 1, &no_time, 0, 8) > 0;
+    return await_input(EVENT_FD, 0) > 0;
 }
 
 /* What was read and not taken yet. Nothing of a next event can be in it: that comes only behind the answer to this one. */
@@ -57,7 +55,7 @@ int fnlite_receive_lengths(unsigned lengths[2])
 {
     fnlite_parked();
     if (ahead_from == ahead_to)
-        await_input(EVENT_FD);
+        await_input(EVENT_FD, -1);
     return fnlite_receive(lengths, 8);
 }
 

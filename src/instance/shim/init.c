@@ -165,7 +165,7 @@ static void be_cell(ulong line, int has_proc, const char *tmp_options)
     look_around(&first, queues);
     say(line, has_proc && is_seen(&first, queues) && count_from(last_pid) ? CELL_LASTS : CELL_ONCE);
     for (;;) {
-        await_input((int)line);
+        await_input((int)line, -1);
         if (SYS3(NR_read, line, &byte, 1) != 1)
             wait_for_ever();
         if (!is_alone() || !count_from(last_pid))

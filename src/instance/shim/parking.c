@@ -56,16 +56,13 @@ static void hear(void)
         fnlite_parking_is_over(numbers[i]);
 }
 
-void fnlite_parking_wait(void (*reap)(void))
+void fnlite_parking_wait(int (*reap)(void))
 {
-    struct pollfd_ wait = { pipe_ends[0], POLLIN_, 0 };
-    for (int steps = 0; unready_count >= unready_max && steps < STEPS_MAX; steps++) {
-        struct timespec_ patience = { 0, STEP_MS * 1000000 };
-        if (SYS5(NR_ppoll, &wait, 1, &patience, 0, 8) > 0)
+    for (int steps = 0; unready_count >= unready_max && steps < STEPS_MAX; steps++)
+        if (await_input(pipe_ends[0], STEP_MS) > 0)
             hear();
         else
             reap();
-    }
     if (unready_count >= unready_max)
         unready_count = 0;
 }

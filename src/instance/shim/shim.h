@@ -40,7 +40,7 @@ long fnlite_serve(int init_program, const struct isolation *how, const struct fo
 /* parking.c, in a zygote: before it forks, waits until few enough get ready; notes the number (never 0) of what it has forked, and of what
  * has ended. */
 void fnlite_parking_open(void);
-void fnlite_parking_wait(void (*reap)(void));
+void fnlite_parking_wait(int (*reap)(void));
 void fnlite_parking_begins(unsigned long long number);
 void fnlite_parking_is_over(unsigned long long number);
 

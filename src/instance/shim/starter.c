@@ -34,12 +34,8 @@ char *append(char *at, const char *text)
 
 char *append_number(char *at, ulong value)
 {
-    char digits[24], *from = digits + sizeof digits;
-    *--from = 0;
-    do
-        *--from = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
-    return append(at, from);
+    char digits[24];
+    return append(at, fnlite_decimal(value, digits + sizeof digits));
 }
 
 static int number_of(const char *digits)

@@ -102,12 +102,14 @@ static inline void pause_ms(long ms)
     SYS4(NR_ppoll, 0, 0, &length, 0);
 }
 
-/* Waits until there is something to read, or the end. A reader that sleeps in a read of a socket is woken whenever the other end has
- * read something as well, as there is room for its writing then; a poll for input is not. */
-static inline void await_input(int fd)
+/* Waits so long, for ever where `ms` is negative, until there is something to read, or the end: 1 then, 0 if not, or -errno. A reader that
+ * sleeps in a read of a socket is woken whenever the other end has read something as well, as there is room for its writing then; here
+ * it is not. */
+static inline long await_input(int fd, long ms)
 {
+    struct timespec_ patience = { 0, ms * 1000000 };
     struct pollfd_ wait = { fd, POLLIN_, 0 };
-    SYS5(NR_ppoll, &wait, 1, 0, 0, 8);
+    return SYS5(NR_ppoll, &wait, 1, ms < 0 ? 0 : &patience, 0, 8);
 }
 
 /* What is done about SIGCHLD; whatever there was before goes to `before`. An ignored SIGCHLD, which exec keeps, makes the

@@ -90,12 +90,10 @@ static int next_order(struct order *order)
     union { char room[16 + FDS_MAX * sizeof(int)]; ulong aligned; } control;
     struct iovec_ data[] = { { head, sizeof head }, { order->numbers, sizeof order->numbers } };
     struct msghdr_ message = { 0, 0, data, 2, control.room, sizeof control.room, 0 };
-    struct timespec_ patience = { 0, ENDED_WITHIN * 1000000 };
-    struct pollfd_ wait = { EVENT_FD, POLLIN_, 0 };
     long length;
     order->kind = 0;
     order->fd_count = 0;
-    if (answered_count > 0 && SYS5(NR_ppoll, &wait, 1, &patience, 0, 8) == 0)
+    if (answered_count > 0 && await_input(EVENT_FD, ENDED_WITHIN) == 0)
         return 1;
     do
         length = SYS3(NR_recvmsg, EVENT_FD, &message, MSG_CMSG_CLOEXEC_);
@@ -156,20 +154,19 @@ static void note_end(struct child *child, int status)
 {
     if (child->init)
         SYS2(NR_kill, child->init, SIGKILL_); /* it cannot have been reaped before, so the number is still its own */
-    if (child->cell && (child->answered || status != SIGKILL_)) {
-        if (child->answered)
-            fnlite_cell_give_back(child->cell);
-        else
-            fnlite_cell_end(child->cell);
+    if (child->cell && child->answered)
+        fnlite_cell_give_back(child->cell);
+    else if (child->cell && status != SIGKILL_)
+        fnlite_cell_end(child->cell);
+    if (child->answered || status != SIGKILL_)
         child->cell = 0;
-    }
     fnlite_parking_is_over(child->number);
     answered_count -= child->answered;
     child->pid = child->init = 0;
     child->status = status;
 }
 
-/* Of those that were killed the server has said nothing until it had time for this: nobody else would end their cells. */
+/* Ends the cells of those that were killed and of which the server still says nothing, now that it has time to have reaped. */
 static void end_unclaimed(void)
 {
     for (int i = 0; i < CHILDREN_MAX; i++)
@@ -193,7 +190,7 @@ static void note_init(int pid)
 
 /* Whoever has died. An Instance goes before its namespace's init, which is dead only when nobody is left in it. Killed is
  * how an Instance normally ends; only other endings are remembered. */
-static int reap_some(void)
+static int reap(void)
 {
     int reaped = 0, status;
     long pid;
@@ -210,14 +207,9 @@ static int reap_some(void)
     return reaped;
 }
 
-static void reap(void)
-{
-    reap_some();
-}
-
 static void reap_all(void)
 {
-    while (reap_some())
+    while (reap())
         pause_ms(2); /* what was just reaped lets an init die */
 }
 
