@@ -68,27 +68,14 @@ pub(crate) fn tree_kb(roots: &[u32]) -> u64 {
     total_kb
 }
 
-/// How the line of the most resident KiB begins in proc_pid_status(5).
-const PEAK: &str = "\nVmHWM:";
-
 /// The most resident KiB that process ever had.
 pub(crate) fn peak_kb(pid: u32) -> Option<u64> {
-    field_kb(pid, PEAK)
+    field_kb(pid, "\nVmHWM:")
 }
 
 /// The same of that process or one of its children, whichever had more: of two of which one only started the other.
 pub(crate) fn peak_of_two_kb(pid: u32) -> Option<u64> {
     children(pid).into_iter().chain([pid]).filter_map(peak_kb).max()
-}
-
-/// What [`peak_kb_in`] reads, opened; it tells of this very process, whoever has its number later.
-pub(crate) fn open_status(pid: u32) -> Option<File> {
-    File::open(format!("/proc/{pid}/status")).ok()
-}
-
-/// The same as [`peak_kb`], of what was opened before.
-pub(crate) fn peak_kb_in(status: &File) -> Option<u64> {
-    field_in(&content_of(status)?, PEAK)
 }
 
 /// Begins to count [`peak_kb`] anew (proc_pid_clear_refs(5)); where that is not to be had, it stays what it was.
@@ -130,11 +117,8 @@ pub(crate) fn resident_kb(pid: u32) -> Option<u64> {
 /// A field of proc_pid_status(5), by how its line begins. It is looked for among bytes: text would be checked from end to end and
 /// cut into lines first, some ten microseconds on the way of every run.
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
-    field_in(&content(&format!("/proc/{pid}/status"))?, field)
-}
-
-fn field_in(status: &[u8], field: &str) -> Option<u64> {
-    let at = memchr::memmem::find(status, field.as_bytes())? + field.len();
+    let status = content(&format!("/proc/{pid}/status"))?;
+    let at = memchr::memmem::find(&status, field.as_bytes())? + field.len();
     let line = status[at..].split(|byte| *byte == b'\n').next()?;
     str::from_utf8(line).ok()?.trim().strip_suffix(" kB")?.parse().ok()
 }
@@ -147,11 +131,8 @@ fn text(path: &str) -> Option<String> {
 /// does, takes three times the system calls on the way of every run. It has more where a user is in hundreds of groups, which
 /// `status` names before it comes to memory.
 fn content(path: &str) -> Option<Vec<u8>> {
-    content_of(&File::open(path).ok()?)
-}
-
-fn content_of(file: &File) -> Option<Vec<u8>> {
     const USUAL_BYTES: usize = 4096;
+    let file = File::open(path).ok()?;
     let mut bytes = vec![0; USUAL_BYTES];
     let mut length = file.read_at(&mut bytes, 0).ok()?;
     while length == bytes.len() {

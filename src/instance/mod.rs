@@ -31,7 +31,6 @@ pub(crate) mod view;
 pub(crate) mod wire;
 pub(crate) mod zygote;
 
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,22 +93,12 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// Readable once the process has ended.
     pub(crate) pidfd: OwnedFd,
-    /// What is told of it; opened while nobody waits.
-    status: Option<File>,
     /// Whose death is the death of everything the Instance started, where a namespace holds it. Sent by the child, so it
     /// may be any process at all: see [`Process::kill_top`].
     top: OwnedFd,
 }
 
 impl Process {
-    /// The most resident KiB that it ever had.
-    pub(crate) fn peak_kb(&self) -> Option<u64> {
-        match &self.status {
-            Some(status) => memory::peak_kb_in(status),
-            None => memory::peak_kb(self.pid),
-        }
-    }
-
     /// Waits for its end: so long for it to begin.
     fn ends(&self, patience: Duration) -> bool {
         tree::wait_readable(&self.pidfd, patience)
@@ -253,16 +242,12 @@ impl Instance {
         self.process.is_some()
     }
 
-    /// Does ahead what else a run would do first, if the announcement has come; an error if none will.
+    /// Does ahead what a run would do first, if the announcement has come; an error if none will.
     pub(crate) fn meet_ahead(&mut self) -> std::io::Result<()> {
         match self.meet() {
-            Err(cause) if cause.kind() != std::io::ErrorKind::WouldBlock => return Err(cause),
-            _ => {}
+            Err(cause) if cause.kind() != std::io::ErrorKind::WouldBlock => Err(cause),
+            _ => Ok(()),
         }
-        if let Some(process) = &mut self.process {
-            process.status = memory::open_status(process.pid);
-        }
-        Ok(())
     }
 
     /// Takes the announcement if it has come.
@@ -272,7 +257,7 @@ impl Instance {
         if length == 1 && notice[0] == ANNOUNCED && fds.len() == 2 {
             let pidfd = fds.pop().expect("two came");
             let top = fds.pop().expect("two came");
-            self.process = Some(Process { pid: credentials, pidfd, status: None, top });
+            self.process = Some(Process { pid: credentials, pidfd, top });
             return Ok(());
         }
         Err(std::io::Error::other(match notice {

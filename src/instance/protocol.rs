@@ -262,6 +262,7 @@ pub(crate) struct AnswerReader {
     bytes: Vec<u8>,
     /// What came behind the answer.
     rest: Vec<u8>,
+    peak_kb: Option<u64>,
 }
 
 /// What an Instance has said so far.
@@ -277,8 +278,8 @@ pub(crate) enum Said {
     Nonsense,
 }
 
-/// Bytes before an answer's payload: kind and length.
-const FRAME_HEAD: usize = 5;
+/// Bytes before an answer's payload: kind, length, and the most memory that the process ever had.
+const FRAME_HEAD: usize = 9;
 
 impl AnswerReader {
     /// Adds what was read.
@@ -305,22 +306,28 @@ impl AnswerReader {
         std::mem::take(&mut self.rest)
     }
 
+    /// The most resident KiB that the process ever had, which is its own word, once it has answered.
+    pub(crate) fn told_peak_kb(&self) -> Option<u64> {
+        self.peak_kb
+    }
+
     /// What has come so far. Traces may be a little larger than values are allowed to be, never much.
     pub(crate) fn said(&mut self) -> Said {
+        if self.bytes.first().is_some_and(|kind| !b"REMHX".contains(kind)) {
+            return Said::Nonsense;
+        }
         let Some(head) = self.bytes.first_chunk::<FRAME_HEAD>() else {
             return Said::Nothing;
         };
-        let [kind, a, b, c, d] = *head;
+        let [kind, a, b, c, d, peak_kb @ ..] = *head;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        if !b"REMHX".contains(&kind) {
-            return Said::Nonsense;
-        }
         if length > limits::ANSWER_BYTES_MAX {
             return Said::TooLarge;
         }
         if self.bytes.len() < FRAME_HEAD + length {
             return Said::Nothing;
         }
+        self.peak_kb = Some(u32::from_le_bytes(peak_kb).into());
         self.rest = self.bytes.split_off(FRAME_HEAD + length);
         Said::Frame(kind, self.bytes.split_off(FRAME_HEAD))
     }
@@ -351,7 +358,7 @@ mod tests {
 
     fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
-        [&[kind], &length[..], payload].concat()
+        [&[kind], &length[..], &9000_u32.to_le_bytes(), payload].concat()
     }
 
     #[test]
@@ -360,9 +367,10 @@ mod tests {
         for cut in 0..bytes.len() {
             let mut reader = AnswerReader::default();
             reader.push(&bytes[..cut]);
-            assert_eq!(reader.said(), Said::Nothing, "{cut}");
+            assert_eq!((reader.said(), reader.told_peak_kb()), (Said::Nothing, None), "{cut}");
             reader.push(&bytes[cut..]);
             assert_eq!(reader.said(), Said::Frame(b'R', b"{\"a\":1}".to_vec()), "{cut}");
+            assert_eq!(reader.told_peak_kb(), Some(9000));
         }
     }
 
@@ -377,17 +385,17 @@ mod tests {
     #[test]
     fn a_hostile_length_or_kind_allocates_nothing() {
         let mut reader = AnswerReader::default();
-        reader.push(&[b'R', 0xff, 0xff, 0xff, 0xff]);
+        reader.push(&[b'R', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
         assert_eq!(reader.said(), Said::TooLarge);
         let mut reader = AnswerReader::default();
-        reader.push(b"GET / HTTP/1.1");
+        reader.push(b"GET");
         assert_eq!(reader.said(), Said::Nonsense);
     }
 
     #[test]
     fn an_answer_that_is_no_json_is_no_value() {
         assert_eq!(outcome(b'R', b"null".to_vec(), 64), Some(Outcome::Returned(b"null".to_vec())));
-        for bytes in [&b""[..], b"}{", b"[1]R\x01\0\0\0", b"\"\xff\""] {
+        for bytes in [&b""[..], b"}{", b"[1]R\x01\0\0\0\0\0\0\0", b"\"\xff\""] {
             let Some(Outcome::Raised { trace }) = outcome(b'R', bytes.to_vec(), 64) else {
                 panic!("{bytes:?}")
             };

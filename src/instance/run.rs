@@ -133,7 +133,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
     if run.instance.loads_itself()
         && let Some(outcome) = run.load(task)?
     {
-        return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }));
+        return Ok(run.end(outcome, Start { at: clock.now(), wall_us: clock.wall_us() }, task.memory_mb));
     }
     let start = Start { at: clock.now(), wall_us: clock.wall_us() };
     let outcome = match run.answer(task, &start) {
@@ -144,7 +144,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         }
         answered => answered?,
     };
-    Ok(run.end(outcome, start))
+    Ok(run.end(outcome, start, task.memory_mb))
 }
 
 struct Start {
@@ -433,13 +433,16 @@ impl Run<'_> {
     }
 
     /// Pipes drained, memory read, and unless it returned, killed (D10).
-    fn end(mut self, outcome: Outcome, start: Start) -> Ended {
+    fn end(mut self, outcome: Outcome, start: Start, memory_mb: u32) -> Ended {
         let duration = self.clock.now() - start.at;
         self.instance.pipes.drain(&mut self.output, self.clock);
         if let Some(process) = &self.instance.process {
-            let peak_kb = match self.talk {
-                Some(_) => memory::peak_of_two_kb(process.pid),
-                None => process.peak_kb(),
+            let possible_kb = 1..=u64::from(memory_mb) << 10;
+            let peak_kb = match (&self.talk, self.reader.told_peak_kb()) {
+                (Some(_), _) => memory::peak_of_two_kb(process.pid),
+                // Its own word, which comes with the answer; asking elsewhere would be on the way of every run. It decides nothing.
+                (None, Some(told_kb)) if possible_kb.contains(&told_kb) => Some(told_kb),
+                (None, _) => memory::peak_kb(process.pid),
             };
             self.memory_kb = self.memory_kb.max(peak_kb.unwrap_or(0));
         }

@@ -199,7 +199,7 @@ fn the_memory_of_a_run_is_its_own() {
 #[test]
 fn a_process_that_says_what_nobody_asked_for_runs_no_other_event() {
     let server = Server::shared();
-    let body = "threading.Thread(target=lambda: (time.sleep(0.01), os.write(3, b'R\\x01\\0\\0\\0' + b'7')), daemon=True).start()\nreturn {'n': n}";
+    let body = "threading.Thread(target=lambda: (time.sleep(0.01), os.write(3, b'R\\x01\\0\\0\\0' + bytes(4) + b'7')), daemon=True).start()\nreturn {'n': n}";
     server.deploy("reused_forging", &reusing(body));
     for _ in 0..50 {
         let told = server.invoke("reused_forging", "{}").returned();

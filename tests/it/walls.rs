@@ -43,7 +43,7 @@ while True:
     if os.fork() == 0:
         head = struct.unpack('<II', event.recv(8))
         event.recv(sum(head))
-        event.send(b'R' + struct.pack('<I', 4) + b'null')
+        event.send(b'R' + struct.pack('<II', 4, 0) + b'null')
         os.read(fds[0], 1)
         os._exit(0)
 ";
@@ -133,7 +133,7 @@ import os, struct, time
 
 def main_handler(event, context):
     answer = bytes.fromhex(event)
-    os.write(3, b'R' + struct.pack('<I', len(answer)) + answer)
+    os.write(3, b'R' + struct.pack('<II', len(answer), 0) + answer)
     time.sleep(60)
 ",
     );
@@ -146,6 +146,30 @@ def main_handler(event, context):
         server.record(&run.request_id);
     }
     assert_eq!(server.invoke("no-answer", json!("5b315d").to_string()).returned(), json!([1]));
+}
+
+#[test]
+fn memory_that_a_run_cannot_have_had_is_not_believed() {
+    let function = source(
+        "
+import os, struct, time
+
+def main_handler(event, context):
+    os.write(3, b'R' + struct.pack('<II', 4, event) + b'null')
+    time.sleep(60)
+",
+    );
+    let server = Server::shared();
+    server.deploy("memory-told", &function);
+    let kept_kb = |told_kb: u32| {
+        let run = server.invoke("memory-told", told_kb.to_string());
+        assert_eq!(run.returned(), json!(null));
+        server.record(&run.request_id).memory_used_kb
+    };
+    for told_kb in [0, 128 * 1024 + 1, u32::MAX] {
+        assert!((2000..128 * 1024).contains(&kept_kb(told_kb)), "{told_kb}");
+    }
+    assert_eq!(kept_kb(128 * 1024), 128 * 1024, "it is its own word");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 #include "shim.h"
 #include "sys.h"
 
+enum { RUSAGE_SELF_ = 0 };
+
 /* Whether an event is there already, so that somebody waits for whatever is done before it is taken. */
 int fnlite_is_awaited(void)
 {
@@ -80,14 +82,28 @@ int fnlite_notice(char notice)
     return send_all(&notice, 1);
 }
 
-/* The answer frame: kind, length, payload; a small one in one write, so that its reader wakes once. */
+/* The most memory that this process ever had, KiB; 0 if it cannot be known. */
+static ulong peak_kb(void)
+{
+    struct { long times[4], resident_kb, others[13]; } usage;
+    return SYS2(NR_getrusage, RUSAGE_SELF_, &usage) == 0 ? (ulong)usage.resident_kb : 0;
+}
+
+static void put(char *at, ulong number)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (char)(number >> (8 * i));
+}
+
+/* The answer frame: kind, length, memory, payload; a small one in one write, so that its reader wakes once. */
 int fnlite_answer(char kind, const void *payload, unsigned long length)
 {
-    char head[5] = { kind, (char)length, (char)(length >> 8), (char)(length >> 16), (char)(length >> 24) };
-    char whole[4096];
+    char head[9] = { kind }, whole[4096];
+    put(head + 1, length);
+    put(head + 5, peak_kb());
     if (length > sizeof whole - sizeof head)
         return send_all(head, sizeof head) || send_all(payload, length) ? -1 : 0;
-    for (int i = 0; i < 5; i++)
+    for (ulong i = 0; i < sizeof head; i++)
         whole[i] = head[i];
     for (ulong i = 0; i < length; i++)
         whole[sizeof head + i] = ((const char *)payload)[i];

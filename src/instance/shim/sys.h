@@ -11,7 +11,7 @@ typedef unsigned int u32;
 enum {
     NR_read = 0, NR_write = 1, NR_close = 3, NR_lseek = 8, NR_pread64 = 17, NR_pwrite64 = 18, NR_mmap = 9, NR_mprotect = 10, NR_munmap = 11, NR_mremap = 25, NR_rt_sigaction = 13, NR_rt_sigprocmask = 14, NR_ioctl = 16, NR_madvise = 28,
     NR_shmctl = 31, NR_getpid = 39, NR_socket = 41, NR_connect = 42, NR_bind = 49, NR_listen = 50, NR_getsockname = 51, NR_socketpair = 53, NR_sendto = 44, NR_recvfrom = 45, NR_sendmsg = 46, NR_recvmsg = 47, NR_clone = 56, NR_execve = 59, NR_wait4 = 61, NR_kill = 62, NR_semctl = 66, NR_msgctl = 71,
-    NR_fcntl = 72, NR_getcwd = 79, NR_chdir = 80, NR_fchmod = 91, NR_getppid = 110, NR_setsid = 112, NR_capset = 126, NR_statfs = 137, NR_prctl = 157, NR_mount = 165, NR_listxattr = 194, NR_sched_getaffinity = 204,
+    NR_fcntl = 72, NR_getcwd = 79, NR_chdir = 80, NR_fchmod = 91, NR_getrusage = 98, NR_getppid = 110, NR_setsid = 112, NR_capset = 126, NR_statfs = 137, NR_prctl = 157, NR_mount = 165, NR_listxattr = 194, NR_sched_getaffinity = 204,
     NR_getdents64 = 217, NR_exit_group = 231, NR_openat = 257, NR_mkdirat = 258, NR_unlinkat = 263,
     NR_fchmodat = 268, NR_ppoll = 271, NR_unshare = 272, NR_signalfd4 = 289, NR_dup3 = 292, NR_pipe2 = 293,
     NR_prlimit64 = 302, NR_setns = 308, NR_process_vm_readv = 310, NR_seccomp = 317, NR_execveat = 322, NR_statx = 332,
@@ -23,7 +23,7 @@ enum {
     NR_listxattr = 11, NR_getcwd = 17, NR_dup3 = 24, NR_fcntl = 25, NR_ioctl = 29, NR_mkdirat = 34, NR_unlinkat = 35, NR_mount = 40, NR_statfs = 43, NR_chdir = 49, NR_fchmod = 52, NR_fchmodat = 53, NR_openat = 56,
     NR_close = 57, NR_pipe2 = 59, NR_getdents64 = 61, NR_lseek = 62, NR_read = 63, NR_write = 64, NR_pread64 = 67, NR_pwrite64 = 68,
     NR_ppoll = 73, NR_signalfd4 = 74, NR_capset = 91, NR_exit_group = 94, NR_unshare = 97, NR_sched_getaffinity = 123, NR_kill = 129,
-    NR_rt_sigaction = 134, NR_rt_sigprocmask = 135, NR_setsid = 157, NR_prctl = 167, NR_getpid = 172,
+    NR_rt_sigaction = 134, NR_rt_sigprocmask = 135, NR_setsid = 157, NR_getrusage = 165, NR_prctl = 167, NR_getpid = 172,
     NR_getppid = 173, NR_msgctl = 187, NR_semctl = 191, NR_shmctl = 195, NR_socket = 198, NR_socketpair = 199, NR_bind = 200, NR_listen = 201, NR_connect = 203, NR_getsockname = 204, NR_sendto = 206, NR_recvfrom = 207, NR_sendmsg = 211, NR_recvmsg = 212, NR_clone = 220, NR_execve = 221, NR_munmap = 215, NR_mremap = 216, NR_mmap = 222, NR_mprotect = 226, NR_madvise = 233,
     NR_wait4 = 260, NR_prlimit64 = 261, NR_setns = 268, NR_process_vm_readv = 270, NR_seccomp = 277, NR_execveat = 281, NR_statx = 291,
     NR_pidfd_send_signal = 424, NR_pidfd_open = 434,
