@@ -30,6 +30,11 @@ impl Pipes {
         self.0.iter().flatten()
     }
 
+    /// That for stderr, if its end was not read yet. Who waits for it alone and then drains both has their order no less.
+    pub(crate) fn open_stderr(&self) -> impl Iterator<Item = &File> {
+        self.0[1].iter()
+    }
+
     /// Reads what is there.
     pub(crate) fn drain(&mut self, output: &mut Output, clock: &dyn Clock) {
         for (slot, stream) in self.0.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {

@@ -29,6 +29,10 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long what a killed process printed is waited for, and the end of one that hung up.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
+/// How long after its event what a run prints on stdout wakes nobody: most runs have answered by then, and the answer does. So the time
+/// of a line may be late by as much.
+const LISTENS_AFTER: Duration = Duration::from_millis(3);
+
 /// What one run is given.
 pub(crate) struct Task<'a> {
     pub(crate) request_id: &'a str,
@@ -129,6 +133,7 @@ pub(crate) fn run(instance: &mut Instance, task: &mut Task<'_>, clock: &dyn Cloc
         memory_kb: 0,
         watch: Watch::new(clock.now()),
         flushed: clock.now(),
+        listens_from: clock.now(),
     };
     if run.instance.loads_itself()
         && let Some(outcome) = run.load(task)?
@@ -165,6 +170,8 @@ struct Run<'a> {
     memory_kb: u64,
     watch: Watch,
     flushed: Instant,
+    /// When what is printed wakes this thread.
+    listens_from: Instant,
 }
 
 /// What a wait brought.
@@ -224,6 +231,7 @@ impl Run<'_> {
         } else {
             self.frame = protocol::event_head(task.request_id, task.event);
             self.frame.extend_from_slice(task.event);
+            self.listens_from = start.at + LISTENS_AFTER;
             self.send();
         }
         loop {
@@ -259,7 +267,11 @@ impl Run<'_> {
     /// Waits for anything to happen, at most until the next thing that is due, and reads output.
     fn wait(&mut self, deadline: Instant) -> Result<Ready> {
         let now = self.clock.now();
-        let timeout = self.watch.due_in(now).min(deadline.saturating_duration_since(now)).try_into().ok();
+        let listens_in = self.listens_from.saturating_duration_since(now);
+        let mut timeout = self.watch.due_in(now).min(deadline.saturating_duration_since(now));
+        if !listens_in.is_zero() {
+            timeout = timeout.min(listens_in);
+        }
         let interest =
             if self.sent == self.frame.len() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut waits = Vec::with_capacity(8);
@@ -269,12 +281,17 @@ impl Run<'_> {
         let process_from = waits.len();
         waits.extend(self.instance.process.iter().map(|process| PollFd::new(&process.pidfd, PollFlags::IN)));
         let pipes_from = waits.len();
-        waits.extend(self.instance.pipes.open().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        let pipes = &self.instance.pipes;
+        if listens_in.is_zero() {
+            waits.extend(pipes.open().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        } else {
+            waits.extend(pipes.open_stderr().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        }
         let talk_from = waits.len();
         if let Some(talk) = &self.talk {
             talk.wait_for(&mut waits);
         }
-        match rustix::event::poll(&mut waits, timeout.as_ref()) {
+        match rustix::event::poll(&mut waits, timeout.try_into().ok().as_ref()) {
             Err(rustix::io::Errno::INTR) | Ok(0) => return Ok(Ready::default()),
             other => other?,
         };
@@ -334,6 +351,7 @@ impl Run<'_> {
     }
 
     fn meet(&mut self) -> Result<()> {
+        self.listens_from = self.clock.now() + LISTENS_AFTER;
         self.instance.meet().or_else(|cause| {
             if cause.kind() == io::ErrorKind::WouldBlock {
                 return Ok(());
