@@ -44,13 +44,27 @@ pub(crate) struct Lessons(Mutex<Known>);
 struct Known {
     runs: u64,
     /// What the run before has used, by address, where that one was looked at.
-    before: Option<Vec<u64>>,
+    before: Option<Used>,
+}
+
+/// Pages of a process by their addresses, in order.
+#[derive(Debug, Default)]
+struct Used {
+    copied: Vec<u64>,
+    /// One for each block of a file.
+    mapped: Vec<u64>,
+}
+
+/// What to have ahead: ranges as [`order_prefault`](crate::instance::protocol::order_prefault) has them.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    pub(crate) copied: Vec<u64>,
+    pub(crate) mapped: Vec<u64>,
 }
 
 impl Lessons {
-    /// A process has run an event and waits: looks at it if its turn has come. Once two have been seen, what to have ahead: ranges as
-    /// [`order_prefault`](crate::instance::protocol::order_prefault) has them.
-    pub(crate) fn look_at(&self, pid: u32) -> Option<Vec<u64>> {
+    /// A process has run an event and waits: looks at it if its turn has come. Once two have been seen, what to have ahead.
+    pub(crate) fn look_at(&self, pid: u32) -> Option<Ahead> {
         let mut known = self.0.lock().expect("no holder of this lock can panic");
         known.runs += 1;
         if LOOKED_AT.contains(&known.runs) {
@@ -59,20 +73,24 @@ impl Lessons {
         }
         let before = known.before.take()?;
         let mut used = used_by(pid).ok()?;
-        used.retain(|page| before.binary_search(page).is_ok());
-        used.truncate(PAGES_MAX);
-        Some(ranges_of(&used, page_bytes()))
+        used.copied.retain(|page| before.copied.binary_search(page).is_ok());
+        used.copied.truncate(PAGES_MAX);
+        used.mapped.retain(|page| before.mapped.binary_search(page).is_ok());
+        used.mapped.truncate(PAGES_MAX - used.copied.len());
+        let ranges = |pages: &[u64]| ranges_of(pages, page_bytes());
+        Some(Ahead { copied: ranges(&used.copied), mapped: ranges(&used.mapped) })
     }
 }
 
-/// The addresses of the pages that a process has copied, and of one in each block of a file that it has mapped, in order.
-fn used_by(pid: u32) -> io::Result<Vec<u64>> {
+/// What a process has copied, and what it has mapped of files.
+fn used_by(pid: u32) -> io::Result<Used> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let pagemap = File::open(format!("/proc/{pid}/pagemap"))?;
-    let (mut used, mut left) = (Vec::new(), LOOK_PAGES_MAX);
+    let (mut used, mut left) = (Used::default(), LOOK_PAGES_MAX);
     for mapping in maps.lines().filter_map(mapping) {
         left = left.checked_sub(mapping.pages()).ok_or(io::ErrorKind::FileTooLarge)?;
-        used.append(&mut mapping.used(&pagemap)?);
+        let pages = if mapping.is_written { &mut used.copied } else { &mut used.mapped };
+        pages.append(&mut mapping.used(&pagemap)?);
     }
     Ok(used)
 }
@@ -180,7 +198,7 @@ mod tests {
         let Ok(used) = used_by(std::process::id()) else {
             panic!("this host does not tell which pages a process uses");
         };
-        let inside = used.iter().filter(|page| (start..start + (1 << 20)).contains(page)).count();
+        let inside = used.copied.iter().filter(|page| (start..start + (1 << 20)).contains(page)).count();
         assert!(inside as u64 * page_bytes() >= (1 << 20) - 2 * page_bytes(), "{inside} pages");
         let lessons = Lessons::default();
         let pid = std::process::id();

@@ -207,10 +207,10 @@ pub(crate) fn order_reap() -> [u8; 9] {
     order(b'R', 0)
 }
 
-/// The order that each Instance from now on copies or maps ranges of its memory before its event comes: where each begins, and in the
-/// twelve bits that are zero there, how many times 4 KiB it has.
-pub(crate) fn order_prefault(ranges: &[u64]) -> Vec<u8> {
-    order_with(b'P', 0, ranges)
+/// The order that each Instance from now on copies some ranges of its memory and maps others before its event comes: where each
+/// begins, and in the twelve bits that are zero there, how many times 4 KiB it has.
+pub(crate) fn order_prefault(copied: &[u64], mapped: &[u64]) -> Vec<u8> {
+    order_with(b'P', copied.len() as u64, &[copied, mapped].concat())
 }
 
 fn order_with(kind: u8, number: u64, numbers: &[u64]) -> Vec<u8> {

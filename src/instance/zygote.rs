@@ -199,10 +199,11 @@ impl Zygote {
     /// its memory from nobody.
     pub(crate) fn learn_from(&self, pid: u32) {
         if self.language.is_some_and(Language::is_loaded_by_us)
-            && let Some(ranges) = self.lessons.look_at(pid)
+            && let Some(ahead) = self.lessons.look_at(pid)
         {
             // One that is too busy to hear it does without.
-            let _ = wire::send(&self.tree.control, &protocol::order_prefault(&ranges), &[]);
+            let order = protocol::order_prefault(&ahead.copied, &ahead.mapped);
+            let _ = wire::send(&self.tree.control, &order, &[]);
         }
     }
 

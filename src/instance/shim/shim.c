@@ -191,9 +191,17 @@ static int restrict_to(const struct isolation *how, const char *tmp)
     return 0;
 }
 
-/* In the child, with the handle of its cell if it has one: from here on it is the walled-in Instance. Landlock comes after the mounts, since a landlocked process
- * may not mount; capabilities go last of what needs them; PDEATHSIG is set again because a change of credentials clears
- * it. */
+/* Not inlined, since most Instances need no such room, which would be a page that each copies. */
+__attribute__((noinline)) static int restrict_to_own_tmp(const struct isolation *how, ulong number)
+{
+    char tmp[PATH_ROOM];
+    STEP(9, make_tmp(how->tmp, number, tmp));
+    return restrict_to(how, tmp);
+}
+
+/* In the child, with the handle of its cell if it has one: from here on it is the walled-in Instance. Landlock comes after the mounts,
+ * since a landlocked process may not mount; capabilities go last of what needs them; PDEATHSIG is set again because a change of
+ * credentials clears it. */
 int fnlite_isolate(const struct isolation *how, ulong number, int event, int out, int err, int cell, int top_pid)
 {
     u64 no_signals = 0;
@@ -211,10 +219,7 @@ int fnlite_isolate(const struct isolation *how, ulong number, int event, int out
     STEP(5, SYS5(NR_prctl, PR_SET_NO_NEW_PRIVS_, 1, 0, 0, 0));
     STEP(6, SYS2(NR_prctl, PR_SET_PDEATHSIG_, SIGKILL_));
     STEP(7, announce(top_pid));
-    char tmp[PATH_ROOM] = "";
-    if (*how->tmp)
-        STEP(9, make_tmp(how->tmp, number, tmp));
-    return restrict_to(how, tmp);
+    return *how->tmp ? restrict_to_own_tmp(how, number) : restrict_to(how, "");
 }
 
 /* Landlock alone, for a zygote whose Instances mount nothing: they restrict themselves once more, which keeps them out of

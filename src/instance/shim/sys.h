@@ -15,7 +15,7 @@ enum {
     NR_getdents64 = 217, NR_exit_group = 231, NR_openat = 257, NR_mkdirat = 258, NR_unlinkat = 263,
     NR_fchmodat = 268, NR_ppoll = 271, NR_unshare = 272, NR_signalfd4 = 289, NR_dup3 = 292, NR_pipe2 = 293,
     NR_prlimit64 = 302, NR_setns = 308, NR_process_vm_readv = 310, NR_seccomp = 317, NR_execveat = 322, NR_statx = 332,
-    NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_close_range = 436,
+    NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_close_range = 436, NR_process_madvise = 440,
     NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445, NR_landlock_restrict_self = 446,
 };
 #elif defined(__aarch64__)
@@ -27,7 +27,7 @@ enum {
     NR_getppid = 173, NR_msgctl = 187, NR_semctl = 191, NR_shmctl = 195, NR_socket = 198, NR_socketpair = 199, NR_bind = 200, NR_listen = 201, NR_connect = 203, NR_getsockname = 204, NR_sendto = 206, NR_recvfrom = 207, NR_sendmsg = 211, NR_recvmsg = 212, NR_clone = 220, NR_execve = 221, NR_munmap = 215, NR_mremap = 216, NR_mmap = 222, NR_mprotect = 226, NR_madvise = 233,
     NR_wait4 = 260, NR_prlimit64 = 261, NR_setns = 268, NR_process_vm_readv = 270, NR_seccomp = 277, NR_execveat = 281, NR_statx = 291,
     NR_pidfd_send_signal = 424, NR_pidfd_open = 434,
-    NR_close_range = 436, NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445,
+    NR_close_range = 436, NR_process_madvise = 440, NR_landlock_create_ruleset = 444, NR_landlock_add_rule = 445,
     NR_landlock_restrict_self = 446,
 };
 #else

@@ -3,8 +3,8 @@
  * It is C so that the parent touches as little memory as can be between two forks: each page it writes is copied once
  * more for every child. Orders are nine bytes, a kind and a number, and what follows: N (new; three descriptors travel along, four
  * without namespaces, then one for each control group to enter; numbers as with E follow), E (the Instances of these numbers have
- * answered and were killed), W (wait for that Instance and tell how it ended), R (reap what has died), P (so many ranges of memory
- * that Instances have ahead; see instance/prefault.rs).
+ * answered and were killed), W (wait for that Instance and tell how it ended), R (reap what has died), P (ranges of memory that
+ * Instances have ahead, the first so many copied, the others mapped; see instance/prefault.rs).
  */
 #include "cell.h"
 #include "sys.h"
@@ -24,7 +24,7 @@ enum { ENDED_WITHIN = 2 };
 
 enum { ORDER_BYTES = 9, FDS_MAX = 8, CHILDREN_MAX = 1024, NUMBERS_MAX = 256, NUMBER_BYTES = 8 };
 
-enum { MADV_POPULATE_READ_ = 22, MADV_POPULATE_WRITE_ = 23 /* both Linux 5.14 */, STEP = 4096 };
+enum { MADV_POPULATE_READ_ = 22, MADV_POPULATE_WRITE_ = 23 /* both Linux 5.14 */, STEP = 4096, PIDFD_SELF_ = -10001 /* Linux 6.14 */ };
 
 /* An Instance that lives, or one that ended in a way somebody may ask about. */
 struct child {
@@ -38,9 +38,12 @@ struct child {
 
 static struct child children[CHILDREN_MAX];
 
-/* What is to be had ahead: addresses, and in their lowest twelve bits how many steps. */
-static u64 ranges[NUMBERS_MAX];
-static ulong range_count;
+/* What is to be had ahead: first what is to be copied, then what is only to be mapped. */
+static struct iovec_ ranges[NUMBERS_MAX];
+static ulong range_count, copied_count;
+
+/* One call takes them all, which pays even where an event waits already (Linux 6.14). */
+static int is_one_call;
 
 /* Those that have answered and are not reaped yet. */
 static int answered_count;
@@ -65,21 +68,42 @@ static u64 number_at(const char *bytes)
 static void keep_ranges(const struct order *order)
 {
     range_count = order->numbers_count;
-    for (ulong i = 0; i < range_count; i++)
-        ranges[i] = number_at(order->numbers + i * NUMBER_BYTES);
+    copied_count = order->number < range_count ? order->number : range_count;
+    for (ulong i = 0; i < range_count; i++) {
+        u64 range = number_at(order->numbers + i * NUMBER_BYTES);
+        ranges[i] = (struct iovec_){ (void *)(range & ~(u64)(STEP - 1)), range % STEP * STEP };
+    }
+    struct iovec_ mine = { (void *)((ulong)&mine & ~(ulong)(STEP - 1)), STEP };
+    is_one_call = SYS5(NR_process_madvise, PIDFD_SELF_, &mine, 1, MADV_POPULATE_READ_, 0) == STEP;
 }
 
-/* Copies what a run will write to, and maps what it will only read, unless somebody waits for that run already. What is not there is
- * left out. */
+/* How much was done, bytes; it ends before what cannot be. */
+static long populate_some(const struct iovec_ *from, ulong count, int how)
+{
+    if (is_one_call)
+        return SYS5(NR_process_madvise, PIDFD_SELF_, from, count, how, 0);
+    return SYS3(NR_madvise, from->base, from->len, how) < 0 ? 0 : (long)from->len;
+}
+
+/* What is not there is left out. */
+static void populate(const struct iovec_ *from, const struct iovec_ *to, int how)
+{
+    while (from < to) {
+        const struct iovec_ *first = from;
+        long done = populate_some(from, (ulong)(to - from), how);
+        for (; from < to && done >= (long)from->len; from++)
+            done -= (long)from->len;
+        from += from == first;
+    }
+}
+
+/* Copies what a run will write to, and maps what it will only read, unless that takes a call for each and somebody waits already. */
 static void copy_ahead(void)
 {
-    if (fnlite_is_awaited())
+    if (!is_one_call && fnlite_is_awaited())
         return;
-    for (ulong i = 0; i < range_count; i++) {
-        u64 start = ranges[i] & ~(u64)(STEP - 1), length = ranges[i] % STEP * STEP;
-        if (SYS3(NR_madvise, start, length, MADV_POPULATE_WRITE_) < 0)
-            SYS3(NR_madvise, start, length, MADV_POPULATE_READ_);
-    }
+    populate(ranges, ranges + copied_count, MADV_POPULATE_WRITE_);
+    populate(ranges + copied_count, ranges + range_count, MADV_POPULATE_READ_);
 }
 
 /* Waits for the next order, where somebody was killed only for a moment; false once the server is gone. */
