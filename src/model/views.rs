@@ -98,7 +98,10 @@ pub static VIEWS: &[View] = &[
         row: "one row for each line, with the names SCF gives them",
         columns: &[
             integer("id", "number of the line, in the order lines were stored"),
-            text("time", "when it was read, UTC: 2026-01-31T12:00:00.123Z"),
+            text(
+                "time",
+                "when it was read, in a run's first 3 ms up to 3 ms after it was printed, UTC: 2026-01-31T12:00:00.123Z",
+            ),
             text("SCF_FunctionName", "name of the function"),
             text("SCF_Namespace", "namespace of the function"),
             text("SCF_RequestId", "request ID; NULL in the first second of a run whose caller waits"),

@@ -11,7 +11,7 @@ EVENT = 3
 
 
 def frame(kind, payload):
-    return kind + struct.pack("<I", len(payload)) + payload
+    return kind + struct.pack("<II", len(payload), 0) + payload
 
 
 def write_garbage(event):
@@ -37,12 +37,12 @@ def answer_for_another(event):
 
 
 def lie_about_length(event):
-    os.write(EVENT, b"R" + struct.pack("<I", 0xFFFFFFFF) + b"null")
+    os.write(EVENT, b"R" + struct.pack("<II", 0xFFFFFFFF, 0) + b"null")
     time.sleep(LIFE_S)
 
 
 def half_a_frame(event):
-    os.write(EVENT, b"R" + struct.pack("<I", 1000) + b"[")
+    os.write(EVENT, b"R" + struct.pack("<II", 1000, 0) + b"[")
     time.sleep(LIFE_S)
 
 

@@ -27,7 +27,7 @@ def serve(order, passed):
     event = socket.socket(fileno=numbers[0])
     event.sendmsg([b"P"], rights(peer_of(event), os.pidfd_open(os.getpid())))
     event.recv(sum(struct.unpack("<II", event.recv(8))))
-    event.send(b"R" + struct.pack("<I", 24) + b'{"got": "took over"}    ')
+    event.send(b"R" + struct.pack("<II", 24, 0) + b'{"got": "took over"}    ')
     os.read(numbers[0], 1)
     os._exit(0)
 
