@@ -115,7 +115,7 @@ pub(crate) fn resident_kb(pid: u32) -> Option<u64> {
 }
 
 /// A field of proc_pid_status(5), by how its line begins. It is looked for among bytes: text would be checked from end to end and
-/// cut into lines first, some ten microseconds on the way of every run.
+/// cut into lines first, some ten microseconds for each process that is looked at.
 fn field_kb(pid: u32, field: &str) -> Option<u64> {
     let status = content(&format!("/proc/{pid}/status"))?;
     let at = memchr::memmem::find(&status, field.as_bytes())? + field.len();

@@ -2,8 +2,8 @@
 //!
 //! A forked process shares its memory with its zygote until one of them writes, and maps files anew. Code writes to the same pages
 //! in every run, counters of references, caches, the ends of heaps, and comes by the same parts of its program. Each is a fault of
-//! some 2 to 5 µs while somebody waits. What two runs have copied and mapped, an Instance that has nothing to do yet copies and
-//! maps before its event comes. It is learnt once more later: a busy zygote has moved parts of its program by then (collapse.c).
+//! some 2 to 5 µs while somebody waits. What two runs have copied and mapped, an Instance copies and maps before it takes its event.
+//! It is learnt once more later: a busy zygote has moved parts of its memory and its program by then (collapse.c).
 //!
 //! Nothing depends on it: what is not there is left out (see zygote.c), and where the kernel does not tell or do it, before
 //! Linux 5.14 or where /proc is closed, runs take the faults.

@@ -29,7 +29,7 @@ enum { BLOCKS_MAX = 8, PAGES_MIN = PAGES / 8 };
 /* Most pieces of smaller memory, the least size of one, and of all together, which are there twice for a moment; bytes. */
 enum { PIECES_MAX = 64, PIECE_MIN = 32 << 10, PIECES_BYTES_MAX = 16 << 20 };
 
-enum { STATX_BYTES = 256, STATX_NLINK_ = 4 };
+enum { STATX_NLINK_ = 4 };
 
 /* Children, inits among them, whose pages are looked at. */
 enum { LOOKED_AT = 6 };
@@ -271,14 +271,14 @@ static int is_single_threaded(void)
     return SYS5(NR_statx, AT_FDCWD_, "/proc/self/task", 0, STATX_NLINK_, &folder) == 0 && folder.links == 3;
 }
 
-/* Puts copies that lie side by side in huge pages in the place of the pieces. Nothing but our stack may be written to between copying
- * and moving: by no other thread, by no handler of a signal. */
-static void replace_pieces(long memory, const struct pieces *pieces)
+/* Puts copies that lie side by side in huge pages in the place of the pieces; false if nothing was. Nothing but our stack may be
+ * written to between copying and moving: by no other thread, by no handler of a signal. */
+static int replace_pieces(long memory, const struct pieces *pieces)
 {
     u64 all = ~0ull, before;
     ulong size = (pieces->size + HUGE - 1) & ~(HUGE - 1), room = size && is_single_threaded() ? map_room(size) : 0, at = room;
     if (!room)
-        return;
+        return 0;
     int copied = 1;
     SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &all, &before, sizeof all);
     for (ulong i = 0; i < pieces->count; i++) {
@@ -286,7 +286,8 @@ static void replace_pieces(long memory, const struct pieces *pieces)
         copied = copied && copy(memory, at, piece->start, piece->end - piece->start);
         at += piece->end - piece->start;
     }
-    if (copied && SYS3(NR_madvise, room, size, MADV_COLLAPSE_) == 0) {
+    copied = copied && SYS3(NR_madvise, room, size, MADV_COLLAPSE_) == 0;
+    if (copied) {
         at = room;
         for (ulong i = 0; i < pieces->count; i++) {
             const struct mapping *piece = &pieces->of[i];
@@ -297,6 +298,7 @@ static void replace_pieces(long memory, const struct pieces *pieces)
     SYS4(NR_rt_sigprocmask, SIG_SETMASK_, &before, 0, sizeof before);
     /* The rest, and all if there were no huge pages. */
     SYS2(NR_munmap, room, size);
+    return copied;
 }
 
 /* Whether that process is a fork of ours and no init: it has a page of our stack. */
@@ -336,6 +338,7 @@ static void open_pagemaps(long pagemaps[LOOKED_AT])
 
 int fnlite_collapse(void)
 {
+    static int is_moved; /* once is enough, where code is looked for again */
     char block[4096], line[LINE_MAX];
     int is_there = 0;
     struct mapping mapping = { 0 };
@@ -372,7 +375,7 @@ int fnlite_collapse(void)
     long memory = open_to_read("/proc/self/mem");
     for (int i = 0; i < BLOCKS_MAX; i++)
         replaced += blocks.at[i] && replace(memory, blocks.at[i]);
-    replace_pieces(memory, &pieces);
+    is_moved = is_moved || replace_pieces(memory, &pieces);
     SYS1(NR_close, memory);
     return replaced;
 }

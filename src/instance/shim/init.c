@@ -21,7 +21,7 @@
 enum { DEAD_WITHIN = 20 };
 
 /* Sizes of what the kernel tells of a file, of a file system, and of a kind of IPC, the last rounded up. */
-enum { STATX_BYTES = 256, STATFS_BYTES = 120, IPC_INFO_BYTES = 64 };
+enum { STATFS_BYTES = 120, IPC_INFO_BYTES = 64 };
 
 enum { STATX_BASIC_STATS_ = 0x7ff, SHM_INFO_ = 14, SEM_INFO_ = 19, MSG_INFO_ = 12 };
 

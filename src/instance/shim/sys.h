@@ -112,6 +112,9 @@ static inline long await_input(int fd, long ms)
     return SYS5(NR_ppoll, &wait, 1, ms < 0 ? 0 : &patience, 0, 8);
 }
 
+/* What statx(2) fills. */
+enum { STATX_BYTES = 256 };
+
 /* What is done about SIGCHLD; whatever there was before goes to `before`. An ignored SIGCHLD, which exec keeps, makes the
  * kernel reap and forget how children ended. */
 static inline void set_sigchld(const struct sigaction_ *action, struct sigaction_ *before)
